@@ -1,0 +1,1 @@
+"""Images on this node: content store, pulls, unpacking, snapshots."""

@@ -1,0 +1,1 @@
+"""This node's part of the cluster's networks: bridge, addresses, NAT."""

@@ -1,0 +1,65 @@
+"""Where a node keeps its things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class NodePaths:
+    """The two roots of a node, and everything below them. Nothing is created here.
+
+    Attributes:
+        data: survives a boot (/var/lib/shoal); root's alone, mode 0700.
+        run: a tmpfs that does not (/run/shoal); mode 0700.
+    """
+
+    data: Path
+    run: Path
+
+    @property
+    def identity(self) -> Path:
+        """Key and certificate of the node, the CA's certificate, the key that seals records."""
+        return self.data / "identity"
+
+    @property
+    def images(self) -> Path:
+        """Blobs, unpacked layers, and the database of both."""
+        return self.data / "images"
+
+    @property
+    def containers(self) -> Path:
+        """One directory per container, by id."""
+        return self.data / "containers"
+
+    def record(self, container: str) -> Path:
+        """The container's durable record (a serialised ContainerRecord)."""
+        return self.containers / container / "record"
+
+    def placement(self, container: str, generation: int) -> Path:
+        """What belongs to one placement of a container: its writable layer and its logs."""
+        return self.containers / container / str(generation)
+
+    def writable(self, container: str, generation: int) -> Path:
+        """The placement's writable layer: `upper` and `work` below it."""
+        return self.placement(container, generation) / "writable"
+
+    def logs(self, container: str, generation: int) -> Path:
+        """The placement's log files, `<attempt>.<segment>.log`."""
+        return self.placement(container, generation) / "logs"
+
+    @property
+    def sandboxes(self) -> Path:
+        """Pinned namespaces, one directory per placement."""
+        return self.run / "sandboxes"
+
+    @property
+    def rootfs(self) -> Path:
+        """Mounted root file systems, one directory per placement."""
+        return self.run / "rootfs"
+
+    @property
+    def tasks(self) -> Path:
+        """Bundles, sockets, pid and exit files, one directory per attempt."""
+        return self.run / "tasks"

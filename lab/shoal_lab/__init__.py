@@ -1,0 +1,1 @@
+"""A whole cluster on one machine: network namespaces as hosts, real daemons in them."""

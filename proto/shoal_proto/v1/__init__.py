@@ -1,0 +1,1 @@
+"""Package shoal.v1: the public API, the internal services and the stored objects."""
