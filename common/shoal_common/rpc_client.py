@@ -1,0 +1,104 @@
+"""Channels to other parts of the cluster: mutual TLS, keepalive, quick reconnects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import grpc
+import grpc.aio
+from cryptography import x509
+
+from shoal_common.errors import Unauthenticated
+
+#: The largest message either side takes. Lists are paged and streams cut far below it.
+MAX_MESSAGE: Final = 16 << 20
+
+CHANNEL_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    # gRPC's own are 20 and 120 s: a peer that was away for a moment would look dead for minutes.
+    ("grpc.initial_reconnect_backoff_ms", 250),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    # Otherwise channels to the same address share one connection, and with it another channel's certificate.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Where a client's or a server's part of mutual TLS lies, all PEM."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Unauthenticated(f"{what} {path} can't be read: {error.strerror}") from error
+
+
+def checked(tls: TlsFiles) -> tuple[bytes, bytes, bytes]:
+    """Return CA, certificate and key after looking at them.
+
+    A server that refuses a certificate looks like a dead server to gRPC's client, so what can be seen here is said
+    here.
+
+    Raises:
+        Unauthenticated: a file is missing, unreadable or no certificate, or the certificate is not valid now.
+    """
+    ca, certificate, key = _read(tls.ca, "CA certificate"), _read(tls.certificate, "certificate"), _read(tls.key, "key")
+    now = datetime.now(UTC)
+    for path, data in ((tls.ca, ca), (tls.certificate, certificate)):
+        try:
+            parsed = x509.load_pem_x509_certificate(data)
+        except ValueError as error:
+            raise Unauthenticated(f"{path} is not a certificate in PEM form") from error
+        if now >= parsed.not_valid_after_utc:
+            raise Unauthenticated(f"certificate {path} expired on {parsed.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+        if now < parsed.not_valid_before_utc:
+            raise Unauthenticated(
+                f"certificate {path} is valid only from {parsed.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on "
+                "(is this machine's clock right?)"
+            )
+    return ca, certificate, key
+
+
+def _secure(tls: TlsFiles, server_name: str) -> tuple[grpc.ChannelCredentials, list[tuple[str, str | int]]]:
+    ca, certificate, key = checked(tls)
+    credentials = grpc.ssl_channel_credentials(root_certificates=ca, private_key=key, certificate_chain=certificate)
+    return credentials, [*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", server_name)]
+
+
+def secure_channel(address: str, tls: TlsFiles, server_name: str) -> grpc.aio.Channel:
+    """Return a channel to `address` ("HOST:PORT") that accepts only the holder of a certificate for `server_name`.
+
+    Raises:
+        Unauthenticated: see `checked`.
+    """
+    credentials, options = _secure(tls, server_name)
+    return grpc.aio.secure_channel(address, credentials, options=options)
+
+
+def secure_sync_channel(address: str, tls: TlsFiles, server_name: str) -> grpc.Channel:
+    """Return the same for a thread that has no event loop.
+
+    Raises:
+        Unauthenticated: see `checked`.
+    """
+    credentials, options = _secure(tls, server_name)
+    return grpc.secure_channel(address, credentials, options=options)
+
+
+def local_channel(socket: Path) -> grpc.aio.Channel:
+    """Return a channel to the unix socket on which a controller serves the local administrator."""
+    return grpc.aio.insecure_channel(f"unix:{socket}", options=[*CHANNEL_OPTIONS, ("grpc.default_authority", "local")])

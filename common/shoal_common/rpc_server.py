@@ -1,0 +1,147 @@
+"""What every gRPC server of ours does before and after a call: who is it, may it, and how errors go out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from contextlib import aclosing
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any, Final, cast
+
+import grpc
+import grpc.aio
+from cryptography import x509
+
+from shoal_common import rpc_errors
+from shoal_common.errors import Internal, PermissionDenied, ShoalError, Unauthenticated
+from shoal_common.identity import Identity, Role, identity_of
+from shoal_common.rpc_client import MAX_MESSAGE
+
+log = logging.getLogger(__name__)
+
+SERVER_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Two servers on one port would share its connections, and a second daemon would start without a word.
+    ("grpc.so_reuseport", 0),
+)
+
+#: Whoever can open the local socket, which only root can.
+LOCAL_ADMINISTRATOR: Final = Identity(role=Role.ADMIN, id="local")
+
+_caller: ContextVar[Identity] = ContextVar("caller")
+
+# A handler's behaviour takes a request (or an iterator of them) and a context; what they are is gRPC's affair.
+_Behaviour = Callable[[Any, "grpc.aio.ServicerContext[Any, Any]"], Any]
+
+
+def caller() -> Identity:
+    """Return who made the call that is being served."""
+    return _caller.get()
+
+
+@lru_cache(maxsize=4096)
+def _identity_in(certificate: bytes) -> Identity:
+    return identity_of(x509.load_pem_x509_certificate(certificate))
+
+
+def _identify(context: grpc.aio.ServicerContext[Any, Any]) -> Identity:
+    if context.peer().startswith("unix:"):
+        return LOCAL_ADMINISTRATOR
+    certificates = cast("Mapping[str, list[bytes]]", context.auth_context()).get("x509_pem_cert")
+    if not certificates:
+        raise Unauthenticated("the caller showed no certificate of this cluster")
+    return _identity_in(certificates[0])
+
+
+class ServerInterceptor(grpc.aio.ServerInterceptor):
+    """Authenticates each call, checks the caller's role, and turns our errors into gRPC's.
+
+    Args:
+        allowed: by full service name ("shoal.v1.NodeService"), the roles that may call it. A service that is not
+            listed is closed to everybody.
+        refuse: raises for an identity that may not call any more (revoked).
+    """
+
+    def __init__(
+        self,
+        allowed: Mapping[str, Collection[Role]],
+        *,
+        refuse: Callable[[Identity], None] = lambda identity: None,
+    ) -> None:
+        self._allowed = {service: frozenset(roles) for service, roles in allowed.items()}
+        self._refuse = refuse
+
+    def _admit(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> Identity:
+        identity = _identify(context)
+        self._refuse(identity)
+        service = method.strip("/").partition("/")[0]
+        if identity.role not in self._allowed.get(service, ()):
+            raise PermissionDenied(f"{identity} may not call {method.strip('/')}")
+        return identity
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Wrap the handler of one call."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return handler
+        method = handler_call_details.method
+        kind = ("stream" if handler.request_streaming else "unary") + (
+            "_stream" if handler.response_streaming else "_unary"
+        )
+        behaviour: _Behaviour = getattr(handler, kind)
+        wrap = self._streaming if handler.response_streaming else self._unary
+        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        wrapped: grpc.RpcMethodHandler[Any, Any] = make(
+            wrap(method, behaviour), handler.request_deserializer, handler.response_serializer
+        )
+        return wrapped
+
+    def _unary(self, method: str, behaviour: _Behaviour) -> _Behaviour:
+        async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            try:
+                _caller.set(self._admit(method, context))
+                return await behaviour(request, context)
+            except ShoalError as error:
+                await context.abort_with_status(rpc_errors.to_status(error))
+            except grpc.aio.AbortError:
+                raise
+            except Exception:
+                log.exception("%s failed", method)
+                await context.abort_with_status(rpc_errors.to_status(_fault(method)))
+
+        return serve
+
+    def _streaming(self, method: str, behaviour: _Behaviour) -> _Behaviour:
+        async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
+            try:
+                _caller.set(self._admit(method, context))
+                result = behaviour(request, context)
+                if hasattr(result, "__aiter__"):
+                    async with aclosing(result):
+                        async for response in result:
+                            yield response
+                else:
+                    await result
+            except ShoalError as error:
+                await context.abort_with_status(rpc_errors.to_status(error))
+            except grpc.aio.AbortError:
+                raise
+            except Exception:
+                log.exception("%s failed", method)
+                await context.abort_with_status(rpc_errors.to_status(_fault(method)))
+
+        return serve
+
+
+def _fault(method: str) -> Internal:
+    return Internal(f"{method.strip('/')} failed by a fault of Shoal's own (its log has the details)")
