@@ -1,0 +1,206 @@
+"""What a request may say: checks that need nothing but the request itself.
+
+Each check answers the value that is meant (with what was left out filled in) or raises InvalidSpec with one line that
+names the field, what is wrong with it and what would be right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from shoal_common.errors import InvalidSpec, NotFound
+from shoal_common.ids import DEFAULT_NAMESPACE, check_container_id, check_name
+from shoal_common.references import parse_reference
+from shoal_common.signals import signal_number
+from shoal_common.units import MIN_MEMORY, format_bytes
+from shoal_proto.v1.container_pb2 import ContainerConfig, CreateContainerRequest, ExecStart, NetworkMode
+from shoal_proto.v1.resources_pb2 import Resources
+
+#: Largest stored form of a container's configuration. etcd takes 1.5 MiB in one request.
+MAX_CONFIG: Final = 512 << 10
+#: Longest that a stop may be told to wait before SIGKILL, in seconds.
+MAX_STOP_TIMEOUT: Final = 24 * 3600
+#: What `docker stop` gives a process.
+DEFAULT_STOP_TIMEOUT: Final = 10
+#: The kernel's least CPU quota is 1 ms in a period of 100 ms (cgroup-v2.rst, cpu.max).
+MIN_CPU_MILLIS: Final = 10
+MAX_CPU_MILLIS: Final = 10_000_000
+MAX_MEMORY: Final = 1 << 50
+#: PID_MAX_LIMIT of a 64-bit kernel.
+MAX_PIDS: Final = 1 << 22
+MAX_PAGE: Final = 5_000
+DEFAULT_PAGE: Final = 500
+
+_HOSTNAME: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
+_USER: Final = re.compile(r"[^:\s\x00-\x1f]{1,64}(?::[^:\s\x00-\x1f]{1,64})?")
+_RUNTIME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_LABEL: Final = re.compile(r"[^\s=\x00-\x1f\x7f]{1,255}")
+_CONSTRAINT: Final = re.compile(
+    r"(node\.id|node\.name|node\.labels\.[^\s=!]{1,255})\s*(==|!=)\s*([^\s=][^\x00-\x1f]{0,254})"
+)
+
+
+def namespace(text: str) -> str:
+    """Return the namespace that is meant.
+
+    Raises:
+        NotFound: there is no such namespace; as yet there is one.
+    """
+    if text not in ("", DEFAULT_NAMESPACE):
+        raise NotFound(f'namespace "{text[:80]}" does not exist (leave it out, or use "{DEFAULT_NAMESPACE}")')
+    return DEFAULT_NAMESPACE
+
+
+def page_size(asked: int) -> int:
+    """Return how many objects a page holds at most."""
+    return min(asked, MAX_PAGE) or DEFAULT_PAGE
+
+
+def create_request(request: CreateContainerRequest) -> ContainerConfig:
+    """Return a copy of the request's configuration, checked, with what was left out filled in.
+
+    Raises:
+        InvalidSpec: the request can never be carried out.
+        NotFound: its namespace does not exist.
+    """
+    namespace(request.namespace)
+    check_container_id(request.id)
+    check_name("container", request.name)
+    config = ContainerConfig()
+    config.CopyFrom(request.config)
+    _check_config(config)
+    if config.network == NetworkMode.NETWORK_MODE_UNSPECIFIED:
+        config.network = NetworkMode.NETWORK_MODE_DEFAULT
+    size = config.ByteSize()
+    if size > MAX_CONFIG:
+        raise InvalidSpec(
+            f'container "{request.name}" is described in {format_bytes(size)}, more than {format_bytes(MAX_CONFIG)} '
+            "(shorten its environment, arguments or labels)"
+        )
+    return config
+
+
+def _check_config(config: ContainerConfig) -> None:
+    if not config.image:
+        raise InvalidSpec("a container needs an image (name one, such as web:3)")
+    parse_reference(config.image)
+    if config.HasField("entrypoint"):
+        _words("entrypoint", config.entrypoint.values)
+    _words("argument", config.args)
+    _environment(config.env)
+    _directory(config.working_dir)
+    _match(_USER, "user", config.user, "write USER, UID, USER:GROUP or UID:GID")
+    _labels(config.labels)
+    if len(config.hostname) > 253:
+        raise InvalidSpec(f'hostname "{config.hostname[:80]}..." is longer than 253 characters')
+    _match(_HOSTNAME, "hostname", config.hostname, 'use letters, digits and "-", with dots between the parts')
+    _resources(config.resources)
+    for constraint in config.constraints:
+        _constraint(constraint)
+    if config.network not in NetworkMode.values():
+        raise InvalidSpec(f"network mode {int(config.network)} is not known (use default or none)")
+    if config.stop_signal:
+        signal_number(config.stop_signal)
+    if config.HasField("stop_timeout_seconds"):
+        stop_timeout(config.stop_timeout_seconds)
+    _match(_RUNTIME, "runtime", config.runtime, "name one that the nodes have, such as crun")
+
+
+def exec_start(start: ExecStart) -> None:
+    """Check what `exec` is to run.
+
+    Raises:
+        InvalidSpec: it can never run.
+        NotFound: its namespace does not exist.
+    """
+    namespace(start.container.namespace)
+    if not start.args or not start.args[0]:
+        raise InvalidSpec(f'exec in container "{start.container.ref}" names no command (write one after the container)')
+    _words("argument", start.args)
+    _environment(start.env)
+    _directory(start.working_dir)
+    _match(_USER, "user", start.user, "write USER, UID, USER:GROUP or UID:GID")
+
+
+def stop_timeout(seconds: int) -> int:
+    """Return `seconds` if a stop may wait that long.
+
+    Raises:
+        InvalidSpec: it may not.
+    """
+    if seconds > MAX_STOP_TIMEOUT:
+        raise InvalidSpec(f"stop timeout of {seconds} s is too long (use at most {MAX_STOP_TIMEOUT} s)")
+    return seconds
+
+
+def label_filter(filters: Iterable[str]) -> Callable[[dict[str, str]], bool]:
+    """Return a predicate on labels that holds if all of "key" or "key=value" do.
+
+    Raises:
+        InvalidSpec: one of them has no key.
+    """
+    wanted: list[tuple[str, str | None]] = []
+    for text in filters:
+        key, equals, value = text.partition("=")
+        if not key:
+            raise InvalidSpec(f'label filter "{text[:80]}" is not valid (write KEY or KEY=VALUE)')
+        wanted.append((key, value if equals else None))
+    return lambda labels: all(key in labels and value in (None, labels[key]) for key, value in wanted)
+
+
+def _match(pattern: re.Pattern[str], what: str, text: str, remedy: str) -> None:
+    if text and pattern.fullmatch(text) is None:
+        raise InvalidSpec(f'{what} "{text[:80]}" is not valid ({remedy})')
+
+
+def _words(what: str, values: Iterable[str]) -> None:
+    for number, value in enumerate(values, start=1):
+        if "\0" in value:
+            raise InvalidSpec(f"{what} {number} holds a NUL character, which no command line can")
+
+
+def _environment(values: Iterable[str]) -> None:
+    for entry in values:
+        name, equals, _ = entry.partition("=")
+        # The value is not repeated: it may be a secret.
+        if not equals or not name:
+            raise InvalidSpec(f'environment entry "{name[:80]}" is not valid (write NAME=VALUE)')
+        if "\0" in entry:
+            raise InvalidSpec(f'environment variable "{name[:80]}" holds a NUL character, which no environment can')
+
+
+def _directory(text: str) -> None:
+    if text and (not text.startswith("/") or "\0" in text or len(text) > 4095):
+        raise InvalidSpec(f'working directory "{text[:80]}" is not valid (write an absolute path, such as /srv)')
+
+
+def _labels(labels: Iterable[str]) -> None:
+    for key in labels:
+        if _LABEL.fullmatch(key) is None:
+            raise InvalidSpec(f'label "{key[:80]}" is not valid (use 1 to 255 characters without blanks and "=")')
+
+
+def _resources(resources: Resources) -> None:
+    memory, cpu, pids = resources.memory_bytes, resources.cpu_millis, resources.pids
+    if memory and not MIN_MEMORY <= memory <= MAX_MEMORY:
+        raise InvalidSpec(
+            f"memory of {format_bytes(memory)} is not possible (use {format_bytes(MIN_MEMORY)} to "
+            f"{format_bytes(MAX_MEMORY)}, or leave it out)"
+        )
+    if cpu and not MIN_CPU_MILLIS <= cpu <= MAX_CPU_MILLIS:
+        raise InvalidSpec(
+            f"cpus of {cpu / 1000:g} is not possible (use {MIN_CPU_MILLIS / 1000:g} to {MAX_CPU_MILLIS // 1000}, "
+            "or leave it out)"
+        )
+    if not 0 <= pids <= MAX_PIDS:
+        raise InvalidSpec(f"pids limit of {pids} is not possible (use 1 to {MAX_PIDS}, or leave it out)")
+
+
+def _constraint(text: str) -> None:
+    if _CONSTRAINT.fullmatch(text) is None:
+        raise InvalidSpec(
+            f'constraint "{text[:80]}" is not valid (write KEY==VALUE or KEY!=VALUE, KEY one of node.id, node.name, '
+            "node.labels.NAME)"
+        )
