@@ -63,27 +63,29 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
     """Authenticates each call, checks the caller's role, and turns our errors into gRPC's.
 
     Args:
-        allowed: by full service name ("shoal.v1.NodeService"), the roles that may call it. A service that is not
-            listed is closed to everybody.
+        allowed: by full service name ("shoal.v1.NodeService"), the roles that may call it; None lets everybody in,
+            known or not. A service that is not listed is closed.
         refuse: raises for an identity that may not call any more (revoked).
     """
 
     def __init__(
         self,
-        allowed: Mapping[str, Collection[Role]],
+        allowed: Mapping[str, Collection[Role] | None],
         *,
         refuse: Callable[[Identity], None] = lambda identity: None,
     ) -> None:
-        self._allowed = {service: frozenset(roles) for service, roles in allowed.items()}
+        self._allowed = dict(allowed)
         self._refuse = refuse
 
-    def _admit(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> Identity:
+    def _admit(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        roles = self._allowed.get(method.strip("/").partition("/")[0], ())
+        if roles is None:
+            return
         identity = _identify(context)
         self._refuse(identity)
-        service = method.strip("/").partition("/")[0]
-        if identity.role not in self._allowed.get(service, ()):
+        if identity.role not in roles:
             raise PermissionDenied(f"{identity} may not call {method.strip('/')}")
-        return identity
+        _caller.set(identity)
 
     async def intercept_service(
         self,
@@ -109,7 +111,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
     def _unary(self, method: str, behaviour: _Behaviour) -> _Behaviour:
         async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             try:
-                _caller.set(self._admit(method, context))
+                self._admit(method, context)
                 return await behaviour(request, context)
             except ShoalError as error:
                 await context.abort_with_status(rpc_errors.to_status(error))
@@ -124,7 +126,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
     def _streaming(self, method: str, behaviour: _Behaviour) -> _Behaviour:
         async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             try:
-                _caller.set(self._admit(method, context))
+                self._admit(method, context)
                 result = behaviour(request, context)
                 if hasattr(result, "__aiter__"):
                     async with aclosing(result):

@@ -1,0 +1,104 @@
+"""How a host becomes a node: the one call of the join listener."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+from collections.abc import Sequence
+
+import grpc.aio
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from shoal_common import ids
+from shoal_common.errors import AlreadyExists, InvalidSpec, Unauthenticated, Unavailable
+from shoal_common.identity import Identity, Role
+from shoal_controller.pki.authority import Authority, now
+from shoal_controller.state import keys
+from shoal_controller.state.cache import ClusterCache
+from shoal_controller.state.kv import KV, CompareFailed, Txn
+from shoal_proto.v1 import join_pb2, join_pb2_grpc
+from shoal_proto.v1.node_pb2 import NodeSpec
+
+log = logging.getLogger(__name__)
+
+NODE_KIND = "node"
+
+
+class JoinService(join_pb2_grpc.JoinServiceServicer):
+    """Signs the keys of hosts that show a good token.
+
+    Args:
+        controllers: "HOST:PORT" of every controller's API, which the node will use.
+    """
+
+    def __init__(self, kv: KV, cache: ClusterCache, authority: Authority, controllers: Sequence[str]) -> None:
+        self._kv = kv
+        self._cache = cache
+        self._authority = authority
+        self._controllers = list(controllers)
+
+    async def Join(
+        self, request: join_pb2.JoinRequest, context: grpc.aio.ServicerContext[object, object]
+    ) -> join_pb2.JoinResponse:
+        """Make the host a node of the cluster, or give a node that asks again a new certificate."""
+        self._check_token(request)
+        cluster = self._cache.cluster
+        if cluster is None:
+            raise Unavailable("the cluster has no identity in etcd yet (run: shoal controller init)")
+        public_key = _requested_key(request.certificate_request)
+        node = ids.node_id(
+            public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        )
+        certificate = self._authority.sign(public_key, Identity(Role.NODE, node), request.addresses, now())
+        await self._admit(node, ids.check_name(NODE_KIND, request.name))
+        log.info("node %s (%s) joined with token %s", request.name, node, request.token_id)
+        return join_pb2.JoinResponse(
+            node_id=node,
+            certificate=certificate,
+            ca_certificate=self._authority.pem,
+            cluster_id=cluster.value.id,
+            controllers=self._controllers,
+        )
+
+    def _check_token(self, request: join_pb2.JoinRequest) -> None:
+        token = self._cache.tokens.get(request.token_id)
+        digest = hashlib.sha256(request.token_secret.encode()).digest()
+        # One message for all: who guesses must not learn which part was wrong.
+        if token is None or not hmac.compare_digest(token.value.secret_sha256, digest):
+            raise Unauthenticated("the join token is not known (make one with: shoal cluster token)")
+        if token.value.expires_at.ToDatetime(tzinfo=now().tzinfo) <= now():
+            raise Unauthenticated(
+                f"the join token expired at {token.value.expires_at.ToJsonString()} (make one with: shoal cluster token)"
+            )
+
+    async def _admit(self, node: str, name: str) -> None:
+        spec_key, name_key = keys.node_spec(node), keys.name(ids.DEFAULT_NAMESPACE, NODE_KIND, name)
+        if (await self._kv.get(spec_key))[1] is not None:
+            return
+        spec = NodeSpec(schema=1, id=node, name=name)
+        spec.joined_at.FromDatetime(now())
+        txn = Txn()
+        txn.put(spec_key, spec.SerializeToString(), expect=0)
+        txn.put(name_key, node.encode(), expect=0)
+        try:
+            await self._kv.commit(txn)
+        except CompareFailed:
+            if (await self._kv.get(spec_key))[1] is not None:
+                return
+            raise AlreadyExists(
+                f'node name "{name}" is taken by another host (choose one with: shoal agent --name NAME)'
+            ) from None
+
+
+def _requested_key(pem: bytes) -> ec.EllipticCurvePublicKey:
+    try:
+        request = x509.load_pem_x509_csr(pem)
+    except ValueError as error:
+        raise InvalidSpec("the certificate request is not in PEM form") from error
+    public_key = request.public_key()
+    if not request.is_signature_valid or not isinstance(public_key, ec.EllipticCurvePublicKey):
+        raise InvalidSpec("the certificate request is not signed by an elliptic-curve key of its own")
+    return public_key

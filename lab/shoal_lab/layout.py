@@ -1,0 +1,152 @@
+"""Which hosts a lab has, how they are called and addressed, and where their things lie. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shoal_common.errors import InvalidSpec
+
+#: Kept small enough for link names ("shl-" and the name, 15 characters in all) and socket paths (107 bytes).
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,9}")
+DATA_ROOT: Final = Path("/var/lib/shoal-lab")
+RUN_ROOT: Final = Path("/run/shoal-lab")
+MAX_NODES: Final = 100
+
+SWITCH: Final = "switch"
+API_PORT: Final = 7400
+JOIN_PORT: Final = 7401
+AGENT_PORT: Final = 7410
+REGISTRY_PORT: Final = 5000
+ETCD_PORT: Final = 2379
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One host of the lab.
+
+    Attributes:
+        name: "control1", "node2" or "switch"; also its host name.
+        address: on the lab's network; "" for the switch, which has no address.
+        services: what is started in it, in this order.
+    """
+
+    name: str
+    address: str
+    services: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One lab.
+
+    Attributes:
+        name: labs of different names and subnets stand side by side.
+        subnet: the network between the hosts and this machine, a /24.
+        nodes: how many nodes.
+    """
+
+    name: str
+    subnet: str
+    nodes: int
+
+    def __post_init__(self) -> None:
+        if _NAME.fullmatch(self.name) is None:
+            raise InvalidSpec(
+                f'lab name "{self.name}" is not valid (use up to 10 lower-case letters, digits and "-", a letter first)'
+            )
+        if not 1 <= self.nodes <= MAX_NODES:
+            raise InvalidSpec(f"a lab can't have {self.nodes} nodes (ask for 1 to {MAX_NODES})")
+        try:
+            network = ipaddress.IPv4Network(self.subnet)
+        except ValueError as error:
+            raise InvalidSpec(f'subnet "{self.subnet}" is not valid (write one like 10.77.0.0/24)') from error
+        if network.prefixlen != 24 or not network.is_private:
+            raise InvalidSpec(f'subnet "{self.subnet}" is not a private /24 (write one like 10.77.0.0/24)')
+
+    def _address(self, number: int) -> str:
+        return str(ipaddress.IPv4Network(self.subnet)[number])
+
+    @property
+    def machine_address(self) -> str:
+        """This machine's own address on the lab's network."""
+        return self._address(1)
+
+    @property
+    def control(self) -> Host:
+        """The host of etcd, registry and controller."""
+        return Host("control1", self._address(2), ("etcd", "registry", "controller"))
+
+    @property
+    def node_hosts(self) -> tuple[Host, ...]:
+        """The hosts of agents."""
+        return tuple(Host(f"node{n}", self._address(10 + n), ("agent",)) for n in range(1, self.nodes + 1))
+
+    @property
+    def switch(self) -> Host:
+        """The host that only holds the bridge which joins the others.
+
+        In a namespace of its own, since this machine's firewall may see what is bridged in its own.
+        """
+        return Host(SWITCH, "", ())
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """All hosts, in the order in which they are made."""
+        return (self.switch, self.control, *self.node_hosts)
+
+    def host(self, name: str) -> Host:
+        """Return the host of that name.
+
+        Raises:
+            InvalidSpec: there is none.
+        """
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        known = ", ".join(host.name for host in self.hosts if host.services)
+        raise InvalidSpec(f'lab "{self.name}" has no host "{name}" (it has {known})')
+
+    @property
+    def data(self) -> Path:
+        """Everything of the lab that takes disk space."""
+        return DATA_ROOT / self.name
+
+    @property
+    def run(self) -> Path:
+        """Control sockets of the hosts."""
+        return RUN_ROOT / self.name
+
+    @property
+    def state(self) -> Path:
+        """What is needed to know the lab again: its parameters, JSON."""
+        return self.data / "lab.json"
+
+    def host_data(self, host: str) -> Path:
+        """Data of one host, the same path inside and outside of it."""
+        return self.data / host
+
+    def socket(self, host: str) -> Path:
+        """Where the host's init listens."""
+        return self.run / f"{host}.sock"
+
+    def log(self, host: str, service: str) -> Path:
+        """What a daemon of a host printed."""
+        return self.data / "logs" / f"{host}-{service}.log"
+
+    @property
+    def client(self) -> Path:
+        """Certificates of the lab's administrator."""
+        return self.data / "client"
+
+    @property
+    def uplink(self) -> str:
+        """This machine's own link to the lab's network."""
+        return f"shl-{self.name}"
+
+    def cgroup(self, host: str) -> str:
+        """Parent of all cgroups of a host, below each hierarchy."""
+        return f"/shoal-lab/{self.name}/{host}"

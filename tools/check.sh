@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# The fast checks, without root. All of them run even if one fails.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+failed=()
+step() {
+  local name=$1; shift
+  local output
+  if output=$("$@" 2>&1); then echo "ok    $name"; else echo "FAIL  $name"; echo "$output"; failed+=("$name"); fi
+}
+step format .venv/bin/ruff format --check .
+step lint .venv/bin/ruff check .
+step types .venv/bin/mypy proto common sdk controller agent cli lab tests bench
+step imports .venv/bin/lint-imports
+step proto proto/generate.sh --check
+.venv/bin/python -m pytest tests/unit || failed+=("unit tests")
+[ ${#failed[@]} = 0 ] || { echo "check: failed: ${failed[*]}" >&2; exit 1; }

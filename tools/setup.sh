@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Makes a fresh Debian machine ready: Debian packages (their services stay stopped) and the locked Python packages in
+# .venv. Quick when there is nothing to do.
+#
+#   tools/setup.sh run      what a cluster on this machine needs (make demo)
+#   tools/setup.sh test     and what the checks and tests need (make test)
+#   tools/setup.sh bench    and the peers that the benchmarks run beside (make bench)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(etcd-server docker-registry crun runc conmon nftables iproute2 busybox-static util-linux python3-venv)
+programs=(etcd docker-registry crun runc conmon nft ip busybox unshare nsenter)
+case "${1:-run}" in
+run) ;;
+# Docker's own seccomp profile is the reference that ours is tested against.
+test) packages+=(golang-github-docker-docker-dev) ;;
+bench) packages+=(golang-github-docker-docker-dev docker.io podman iptables) ;;
+*) sed -n '5,7p' "$0" >&2; exit 2 ;;
+esac
+# Daemons live in sbin, which is not everybody's PATH.
+export PATH=$PATH:/usr/sbin:/sbin
+
+say() { echo "setup: $*" >&2; }
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+  as_root=(sudo)
+fi
+
+install_packages() {
+  local missing=() package
+  for package in "${packages[@]}"; do
+    [ "$(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null)" = "ii " ] || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" != 0 ] && ! command -v sudo >/dev/null; then
+    say "missing Debian packages: ${missing[*]} (run this as root, or install them)"
+    exit 1
+  fi
+  say "installing ${missing[*]}"
+  # Packages that bring a daemon would start it. Debian's own switch for that is this file; one that is there stays.
+  local policy=/usr/sbin/policy-rc.d ours=
+  if [ ! -e $policy ]; then
+    ours=1
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin $policy
+  elif ! "${as_root[@]}" grep -q 101 $policy; then
+    say "$policy of this machine lets packages start their services: stop etcd and docker-registry if they did"
+  fi
+  local status=0 log
+  log=$(mktemp)
+  {
+    "${as_root[@]}" apt-get update &&
+      "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+  } >"$log" 2>&1 || status=$?
+  [ -z "$ours" ] || "${as_root[@]}" rm -f $policy
+  [ $status = 0 ] || { tail -n 20 "$log" >&2; say "apt-get failed"; exit $status; }
+  rm -f "$log"
+}
+
+check_programs() {
+  local missing=() program
+  for program in "${programs[@]}"; do
+    command -v "$program" >/dev/null || missing+=("$program")
+  done
+  [ ${#missing[@]} = 0 ] || { say "missing programs: ${missing[*]} (install them; on Debian this script does)"; exit 1; }
+}
+
+install_python() {
+  local python=/usr/bin/python3
+  [ -x $python ] || python=$(command -v python3) || { say "Python 3.11 or newer is missing"; exit 1; }
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    { say "$python is older than Python 3.11"; exit 1; }
+  local want
+  want=$(cat requirements.lock pyproject.toml | sha256sum | cut -d' ' -f1)-$("$python" -c 'import sys; print(sys.version)' | sha256sum | cut -c1-12)-$PWD
+  [ "$(cat .venv/.installed 2>/dev/null)" != "$want" ] || return 0
+  say "installing the locked Python packages into .venv"
+  "$python" -m venv --clear .venv
+  .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+  .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+  echo "$want" >.venv/.installed
+}
+
+if command -v dpkg-query >/dev/null; then
+  install_packages
+else
+  say "this is not Debian: nothing but the Python packages is installed here"
+fi
+check_programs
+install_python
