@@ -41,11 +41,12 @@ _CLASS_OF_CODE: Final = {code: cls for cls, code in reversed(_CODES)}
 
 def to_status(error: errors.ShoalError) -> grpc.Status:
     """Return the gRPC status that carries `error`, for `context.abort_with_status`."""
-    code = _CODE_OF.get(type(error), grpc.StatusCode.INTERNAL)
-    info = error_details_pb2.ErrorInfo(reason=type(error).__name__, domain=DOMAIN, metadata=error.metadata)
+    # A component's own subclass travels as the nearest class that everybody knows.
+    known = next((cls for cls in type(error).__mro__ if cls in _CODE_OF), errors.Internal)
+    info = error_details_pb2.ErrorInfo(reason=known.__name__, domain=DOMAIN, metadata=error.metadata)
     detail = any_pb2.Any()
     detail.Pack(info)
-    number: int = code_pb2.Code.Value(code.name)
+    number: int = code_pb2.Code.Value(_CODE_OF[known].name)
     status: grpc.Status = rpc_status.to_status(status_pb2.Status(code=number, message=error.message, details=[detail]))
     return status
 

@@ -1,0 +1,209 @@
+"""The cluster's state in memory: entries and events in, objects and indexes out. No I/O and no waiting."""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from google.protobuf.message import Message
+
+from shoal_common.errors import Internal
+from shoal_controller.state import keys
+from shoal_controller.state.changes import Change
+from shoal_controller.state.keys import ContainerPart, NodePart
+from shoal_controller.state.kv import Batch, Entry, Event
+from shoal_controller.state.store import ContainerEntry, NodeEntry, Stored, decode, decode_id
+from shoal_proto.v1.cluster_pb2 import Cluster, JoinToken, Leader
+from shoal_proto.v1.container_pb2 import ContainerPlacement, ContainerSpec, ContainerStatus, Tombstone
+from shoal_proto.v1.node_pb2 import Hold, NodeLedger, NodeSession, NodeSpec, NodeStatus
+
+P = TypeVar("P", bound=Message)
+K = TypeVar("K")
+V = TypeVar("V")
+
+_log: Final = logging.getLogger(__name__)
+_NOBODY: Final[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """One key's newest value; None: it was deleted."""
+
+    key: str
+    value: bytes | None
+    revision: int
+    create_revision: int
+
+    def of(self, type_: type[P]) -> Stored[P] | None:
+        if self.value is None:
+            return None
+        return Stored(decode(type_, self.key, self.value), self.revision, self.create_revision)
+
+    def id(self) -> Stored[str] | None:
+        if self.value is None:
+            return None
+        return Stored(decode_id(self.key, self.value), self.revision, self.create_revision)
+
+
+@dataclass(slots=True)
+class _Touched:
+    containers: set[str] = field(default_factory=set)
+    nodes: set[str] = field(default_factory=set)
+    everything: bool = False
+
+
+class ClusterState:
+    """Every object below `keys.PREFIX` as of one revision, with the indexes that lists need."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.cluster: Stored[Cluster] | None = None
+        self.leader: Stored[Leader] | None = None
+        self._containers: dict[str, ContainerEntry] = {}
+        self._nodes: dict[str, NodeEntry] = {}
+        self._names: dict[tuple[str, str, str], Stored[str]] = {}
+        self._addresses: dict[tuple[str, str], Stored[str]] = {}
+        self._tombstones: dict[tuple[str, str], Stored[Tombstone]] = {}
+        self._tokens: dict[str, Stored[JoinToken]] = {}
+        #: Nodes that hold each container.
+        self._holders: dict[str, frozenset[str]] = {}
+        #: Ids of containers, sorted, for look-ups by the beginning of an id.
+        self._sorted_ids: list[str] = []
+        self.containers: Mapping[str, ContainerEntry] = MappingProxyType(self._containers)
+        self.nodes: Mapping[str, NodeEntry] = MappingProxyType(self._nodes)
+        self.names: Mapping[tuple[str, str, str], Stored[str]] = MappingProxyType(self._names)
+        self.addresses: Mapping[tuple[str, str], Stored[str]] = MappingProxyType(self._addresses)
+        self.tombstones: Mapping[tuple[str, str], Stored[Tombstone]] = MappingProxyType(self._tombstones)
+        self.tokens: Mapping[str, Stored[JoinToken]] = MappingProxyType(self._tokens)
+
+    def load(self, entries: Iterable[Entry]) -> None:
+        """Add a part of a listing to an empty state; set `revision` when all of it is in."""
+        touched = _Touched()
+        for entry in entries:
+            self._accept(_Write(entry.key, entry.value, entry.mod_revision, entry.create_revision), touched)
+
+    def apply(self, batch: Batch) -> Change:
+        """Apply one revision and return what it changed."""
+        touched = _Touched()
+        known = {key.id for event in batch.events if isinstance(key := keys.parse(event.key), keys.ContainerKey)}
+        known &= self._containers.keys()
+        for event in batch.events:
+            self._accept(_as_write(event), touched)
+        self.revision = batch.revision
+        present = frozenset(container for container in touched.containers if container in self._containers)
+        return Change(
+            batch.revision,
+            containers=present,
+            nodes=frozenset(touched.nodes),
+            removed_containers=frozenset(known - present),
+            everything=touched.everything,
+        )
+
+    def holders(self, container: str) -> frozenset[str]:
+        """Return the ids of the nodes that hold a container, whatever the role."""
+        return self._holders.get(container, _NOBODY)
+
+    def ids_with_prefix(self, prefix: str) -> Iterable[str]:
+        """Yield the ids of all containers that begin with `prefix`, sorted."""
+        for index in range(bisect_left(self._sorted_ids, prefix), len(self._sorted_ids)):
+            if not self._sorted_ids[index].startswith(prefix):
+                return
+            yield self._sorted_ids[index]
+
+    def _accept(self, write: _Write, touched: _Touched) -> None:
+        try:
+            self._store(write, touched)
+        except Internal as error:
+            # One unreadable value must not blind the controller for all others. It counts as absent; no transaction
+            # can overwrite it by mistake, since its revision is not 0.
+            _log.error("ignoring a value in etcd: %s", error)
+            self._store(replace(write, value=None), touched)
+
+    def _store(self, write: _Write, touched: _Touched) -> None:
+        match keys.parse(write.key):
+            case keys.ContainerKey(namespace, container, part):
+                touched.containers.add(container)
+                self._store_container(namespace, container, part, write)
+            case keys.NodeKey(node, part):
+                touched.nodes.add(node)
+                self._store_node(_with_part(self._nodes.get(node, NodeEntry(node)), part, write))
+            case keys.HoldKey(node, container):
+                touched.nodes.add(node)
+                touched.containers.add(container)
+                self._store_hold(node, container, write.of(Hold))
+            case keys.NameKey(namespace, kind, name):
+                _set(self._names, (namespace, kind, name), write.id())
+            case keys.AddressKey(network, ip):
+                _set(self._addresses, (network, ip), write.id())
+            case keys.TombstoneKey(namespace, container):
+                _set(self._tombstones, (namespace, container), write.of(Tombstone))
+            case keys.TokenKey(token):
+                _set(self._tokens, token, write.of(JoinToken))
+            case keys.ClusterKey():
+                touched.everything = True
+                self.cluster = write.of(Cluster)
+            case keys.LeaderKey():
+                self.leader = write.of(Leader)
+            case None:
+                # A newer version's key, while controllers are being upgraded one by one.
+                pass
+
+    def _store_container(self, namespace: str, container: str, part: ContainerPart, write: _Write) -> None:
+        old = self._containers.get(container)
+        entry = old or ContainerEntry(namespace, container)
+        match part:
+            case ContainerPart.SPEC:
+                entry = replace(entry, spec=write.of(ContainerSpec))
+            case ContainerPart.PLACEMENT:
+                entry = replace(entry, placement=write.of(ContainerPlacement))
+            case ContainerPart.STATUS:
+                entry = replace(entry, status=write.of(ContainerStatus))
+        if entry.spec or entry.placement or entry.status:
+            self._containers[container] = entry
+            if old is None:
+                insort(self._sorted_ids, container)
+        elif old is not None:
+            del self._containers[container]
+            del self._sorted_ids[bisect_left(self._sorted_ids, container)]
+
+    def _store_hold(self, node: str, container: str, hold: Stored[Hold] | None) -> None:
+        entry = self._nodes.get(node, NodeEntry(node))
+        holds = dict(entry.holds)
+        _set(holds, container, hold)
+        holders = self.holders(container)
+        holders = holders - {node} if hold is None else holders | {node}
+        _set(self._holders, container, holders or None)
+        self._store_node(replace(entry, holds=holds))
+
+    def _store_node(self, entry: NodeEntry) -> None:
+        if entry.spec or entry.session or entry.status or entry.ledger or entry.holds:
+            self._nodes[entry.id] = entry
+        else:
+            self._nodes.pop(entry.id, None)
+
+
+def _with_part(entry: NodeEntry, part: NodePart, write: _Write) -> NodeEntry:
+    match part:
+        case NodePart.SPEC:
+            return replace(entry, spec=write.of(NodeSpec))
+        case NodePart.SESSION:
+            return replace(entry, session=write.of(NodeSession))
+        case NodePart.STATUS:
+            return replace(entry, status=write.of(NodeStatus))
+        case NodePart.LEDGER:
+            return replace(entry, ledger=write.of(NodeLedger))
+
+
+def _as_write(event: Event) -> _Write:
+    return _Write(event.key, event.value, event.mod_revision, event.create_revision)
+
+
+def _set(where: dict[K, V], key: K, value: V | None) -> None:
+    if value is None:
+        where.pop(key, None)
+    else:
+        where[key] = value
