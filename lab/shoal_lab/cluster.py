@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import shoal
-from shoal.config import Context
+from shoal.configuration import Configuration, Context
 from shoal_common.errors import Conflict, DeadlineExceeded, InvalidSpec, NotFound, PermissionDenied, ShoalError
 from shoal_common.units import format_bytes, format_cpus
 from shoal_lab import cgroups, daemons, network
@@ -226,6 +226,7 @@ class Lab:
     def context(self) -> Context:
         """Return how the lab's administrator reaches it."""
         return Context(
+            name=self.layout.name,
             endpoints=(f"{self.layout.control.address}:{API_PORT}",),
             ca=self.layout.client / "ca.pem",
             certificate=self.layout.client / "admin.pem",
@@ -236,17 +237,12 @@ class Lab:
         """Return a connection to the lab's cluster."""
         return shoal.connect(context=self.context())
 
-    @property
-    def _context_name(self) -> str:
-        return self.layout.name
-
     def _install_client(self) -> None:
         source = self.layout.host_data(self.layout.control.name) / "controller" / "admin"
         shutil.copytree(source, self.layout.client)
 
     def _register_client(self) -> None:
-        with shoal.config.edit() as config:
-            config.put(self._context_name, self.context(), use=True)
+        Configuration.load().put(self.context(), current=True)
 
     # Down
 
@@ -270,8 +266,7 @@ class Lab:
         for parent in (RUN_ROOT, DATA_ROOT):
             with contextlib.suppress(OSError):
                 parent.rmdir()
-        with shoal.config.edit() as config:
-            config.remove(self._context_name)
+        Configuration.load().remove(layout.name)
         if busy:
             raise Conflict(f"cgroup {busy[0]} is still in use (see what runs in it: cat {busy[0]}/cgroup.procs)")
 

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import logging
 from collections.abc import Sequence
+from datetime import UTC
 
 import grpc.aio
 from cryptography import x509
@@ -69,9 +70,10 @@ class JoinService(join_pb2_grpc.JoinServiceServicer):
         # One message for all: who guesses must not learn which part was wrong.
         if token is None or not hmac.compare_digest(token.value.secret_sha256, digest):
             raise Unauthenticated("the join token is not known (make one with: shoal cluster token)")
-        if token.value.expires_at.ToDatetime(tzinfo=now().tzinfo) <= now():
+        expires_at = token.value.expires_at
+        if expires_at.ToDatetime(tzinfo=UTC) <= now():
             raise Unauthenticated(
-                f"the join token expired at {token.value.expires_at.ToJsonString()} (make one with: shoal cluster token)"
+                f"the join token expired at {expires_at.ToJsonString()} (make one with: shoal cluster token)"
             )
 
     async def _admit(self, node: str, name: str) -> None:

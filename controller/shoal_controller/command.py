@@ -1,0 +1,118 @@
+"""`shoal controller`: make a cluster, run its controllers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_data_root = click.option(
+    "--data-root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("/var/lib/shoal-controller"),
+    show_default=True,
+    help="Directory of the authority, certificates and keys.",
+)
+_etcd = click.option(
+    "--etcd",
+    multiple=True,
+    default=("http://127.0.0.1:2379",),
+    show_default=True,
+    metavar="URL",
+    help="A member of etcd. Can be repeated.",
+)
+
+
+@click.group(invoke_without_command=True, short_help="Run a controller of the cluster on this host.")
+@_data_root
+@_etcd
+@click.option(
+    "--listen", default="127.0.0.1:7400", show_default=True, metavar="IP:PORT", help="Where to serve the API."
+)
+@click.option("--advertise", metavar="IP:PORT", help="Where others reach the API (the same as --listen).")
+@click.option("--join-listen", metavar="IP:PORT", help="Where hosts join (port 7401 beside --listen).")
+@click.option(
+    "--socket",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("/run/shoal/controller.sock"),
+    show_default=True,
+    help="Unix socket for the administrator of this host.",
+)
+@click.option(
+    "--registry", default="127.0.0.1:5000", show_default=True, metavar="HOST:PORT", help="Cluster's registry."
+)
+@click.option(
+    "--registry-insecure", multiple=True, metavar="HOST:PORT", help="A registry without TLS. Can be repeated."
+)
+@click.option("--debug", is_flag=True, help="Log more.")
+@click.pass_context
+def controller(
+    context: click.Context,
+    data_root: Path,
+    etcd: tuple[str, ...],
+    listen: str,
+    advertise: str | None,
+    join_listen: str | None,
+    socket: Path,
+    registry: str,
+    registry_insecure: tuple[str, ...],
+    debug: bool,
+) -> None:
+    """Run a controller of the cluster on this host, in the foreground, until SIGTERM.
+
+    \b
+    Examples:
+      shoal controller init --address 192.0.2.10
+      shoal controller --listen 192.0.2.10:7400 --registry registry.example.org
+    """
+    if context.invoked_subcommand is not None:
+        return
+    import asyncio
+
+    from shoal_common.daemon_logging import configure_logging
+    from shoal_controller.daemon import serve
+    from shoal_controller.settings import JOIN_PORT, ControllerFiles, Settings
+
+    configure_logging(debug=debug)
+    host = listen.rpartition(":")[0]
+    settings = Settings(
+        files=ControllerFiles(data_root),
+        etcd=etcd,
+        listen=listen,
+        advertise=advertise or listen,
+        join_listen=join_listen or f"{host}:{JOIN_PORT}",
+        socket=socket,
+        registry=registry,
+        insecure_registries=registry_insecure,
+    )
+    asyncio.run(serve(settings))
+
+
+@controller.command()
+@_data_root
+@_etcd
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    required=True,
+    metavar="IP|NAME",
+    help="Where this controller is reached. Can be repeated.",
+)
+@click.option("--subnet", default="10.88.0.0/16", show_default=True, help="Addresses of the cluster's containers.")
+def init(data_root: Path, etcd: tuple[str, ...], addresses: tuple[str, ...], subnet: str) -> None:
+    """Make a cluster: its authority, its keys, its identity in etcd. Can be run again.
+
+    \b
+    Example:
+      shoal controller init --address 192.0.2.10
+    """
+    import asyncio
+
+    from shoal_controller.initialise import initialise
+    from shoal_controller.settings import ControllerFiles
+
+    files = ControllerFiles(data_root)
+    cluster = asyncio.run(initialise(files, etcd, addresses, subnet))
+    click.echo(f"Cluster {cluster}")
+    click.echo(f"The administrator's certificate is in {files.admin}")

@@ -1,0 +1,106 @@
+"""One controller process, from its files to its last goodbye."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import signal
+
+import grpc.aio
+
+from shoal_common.registry import Registry
+from shoal_common.version import shoal_version
+from shoal_controller.api.cluster import ClusterService
+from shoal_controller.api.containers import ContainerService
+from shoal_controller.api.images import ImageService
+from shoal_controller.api.nodes import NodeService
+from shoal_controller.api.relay import Agents
+from shoal_controller.leader.dispatcher import Dispatcher
+from shoal_controller.leader.loop import Leader
+from shoal_controller.pki.authority import Authority
+from shoal_controller.pki.join import JoinService
+from shoal_controller.server import api_server, join_server
+from shoal_controller.settings import Settings
+from shoal_controller.state.cache import ClusterCache
+from shoal_controller.state.election import Election
+from shoal_controller.state.endpoints import Endpoints
+from shoal_controller.state.etcd import EtcdKV
+from shoal_controller.state.sealing import Sealer, load_or_create_key
+from shoal_proto.v1 import (
+    cluster_pb2_grpc,
+    container_pb2_grpc,
+    dispatcher_pb2_grpc,
+    image_pb2_grpc,
+    join_pb2_grpc,
+    node_pb2_grpc,
+)
+
+log = logging.getLogger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Run a controller until SIGTERM or SIGINT.
+
+    Raises:
+        ShoalError: it can't start (files, addresses), in a line for people.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    authority = Authority.load(settings.files.root)
+    sealer = Sealer(load_or_create_key(settings.files.seal_key))
+    endpoints = Endpoints.parse(settings.etcd)
+    kv = EtcdKV(endpoints)
+    cache = ClusterCache(kv)
+    registry = Registry(insecure=settings.insecure_registries)
+    agents = Agents(settings.files.tls)
+    controllers = (settings.advertise,)
+    dispatcher = Dispatcher(kv, cache, sealer, controllers=controllers)
+    leader = Leader(kv, cache, sealer, dispatcher)
+    name = secrets.token_hex(8)
+
+    def add_services(server: grpc.aio.Server) -> None:
+        containers = ContainerService(kv, cache, sealer, registry, agents, settings.registry)
+        container_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
+        node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(cache), server)
+        images = ImageService(cache, registry, agents, settings.registry)
+        image_pb2_grpc.add_ImageServiceServicer_to_server(images, server)
+        cluster = ClusterService(kv, cache, authority.digest, settings.advertise, settings.registry)
+        cluster_pb2_grpc.add_ClusterServiceServicer_to_server(cluster, server)
+        dispatcher_pb2_grpc.add_DispatcherServiceServicer_to_server(dispatcher, server)
+
+    def add_join(server: grpc.aio.Server) -> None:
+        join_pb2_grpc.add_JoinServiceServicer_to_server(JoinService(kv, cache, authority, controllers), server)
+
+    election = Election(endpoints, address=settings.advertise, controller=name)
+    try:
+        async with asyncio.TaskGroup() as group:
+            work = [group.create_task(cache.run(), name="cache")]
+            stopped = asyncio.create_task(stopping.wait(), name="stopping")
+            synced = asyncio.create_task(cache.synced.wait(), name="synced")
+            log.info("controller %s of Shoal %s waits for etcd at %s", name, shoal_version(), ", ".join(settings.etcd))
+            await asyncio.wait({stopped, synced}, return_when=asyncio.FIRST_COMPLETED)
+            if not stopped.done():
+                async with (
+                    api_server(
+                        listen=settings.listen,
+                        socket=settings.socket,
+                        tls=settings.files.tls,
+                        add_services=add_services,
+                    ),
+                    join_server(listen=settings.join_listen, tls=settings.files.tls, add_services=add_join),
+                ):
+                    log.info("serving the API on %s and %s", settings.listen, settings.socket)
+                    work.append(group.create_task(election.run(leader.lead), name="election"))
+                    await stopped
+                    log.info("stopping")
+                    work.pop().cancel()
+            synced.cancel()
+            for task in work:
+                task.cancel()
+    finally:
+        await agents.close()
+        await registry.close()
+        await kv.close()

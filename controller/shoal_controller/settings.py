@@ -1,0 +1,57 @@
+"""What a controller is told when it starts, and where its own files lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shoal_common.rpc_client import TlsFiles
+
+JOIN_PORT: Final = 7401
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerFiles:
+    """The files below a controller's data root; root's alone."""
+
+    root: Path
+
+    @property
+    def tls(self) -> TlsFiles:
+        """The controller's own certificate, and the authority it trusts."""
+        return TlsFiles(self.root / "ca.pem", self.root / "controller.pem", self.root / "controller.key")
+
+    @property
+    def seal_key(self) -> Path:
+        """The key that seals environments and credentials in etcd; never stored there itself."""
+        return self.root / "seal.key"
+
+    @property
+    def admin(self) -> Path:
+        """What an administrator's client needs: ca.pem, admin.pem, admin.key."""
+        return self.root / "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one controller runs.
+
+    Attributes:
+        etcd: URLs of the members.
+        listen: "IP:PORT" of the API.
+        advertise: "IP:PORT" under which others reach the API.
+        join_listen: "IP:PORT" where hosts join.
+        socket: unix socket for the local administrator.
+        registry: "HOST:PORT" of the cluster's registry.
+        insecure_registries: registries that are spoken to in plain HTTP.
+    """
+
+    files: ControllerFiles
+    etcd: tuple[str, ...]
+    listen: str
+    advertise: str
+    join_listen: str
+    socket: Path
+    registry: str
+    insecure_registries: tuple[str, ...]
