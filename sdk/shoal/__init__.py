@@ -1,1 +1,92 @@
-"""Run containers across many hosts as if they were one: the public Python client."""
+"""Run containers across many hosts as if they were one: the public Python client.
+
+    async with shoal.connect() as cluster:
+        container = await cluster.containers.run("web:3", memory="256m")
+
+What is listed in `__all__` is public and loaded when first used; modules that are not reached from here are not.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from shoal.cluster import Cluster, connect
+    from shoal.configuration import Configuration, Context, choose_context
+    from shoal.containers import Containers
+    from shoal.execution import ExecProcess
+    from shoal.images import Images
+    from shoal.nodes import Nodes
+    from shoal.options import ContainerOptions, Network, Until, configure
+    from shoal.watching import Change
+    from shoal_common.errors import (
+        AlreadyExists,
+        Compacted,
+        Conflict,
+        DeadlineExceeded,
+        Exhausted,
+        Internal,
+        InvalidSpec,
+        NotFound,
+        PermissionDenied,
+        ShoalError,
+        Unauthenticated,
+        Unavailable,
+    )
+
+__all__ = [
+    "AlreadyExists",
+    "Change",
+    "Cluster",
+    "Compacted",
+    "Configuration",
+    "Conflict",
+    "ContainerOptions",
+    "Containers",
+    "Context",
+    "DeadlineExceeded",
+    "ExecProcess",
+    "Exhausted",
+    "Images",
+    "Internal",
+    "InvalidSpec",
+    "Network",
+    "Nodes",
+    "NotFound",
+    "PermissionDenied",
+    "ShoalError",
+    "Unauthenticated",
+    "Unavailable",
+    "Until",
+    "choose_context",
+    "configure",
+    "connect",
+]
+
+_ERRORS: Final = "shoal_common.errors"
+_HOMES: Final = {
+    "Change": "shoal.watching",
+    "Cluster": "shoal.cluster",
+    "Configuration": "shoal.configuration",
+    "ContainerOptions": "shoal.options",
+    "Containers": "shoal.containers",
+    "Context": "shoal.configuration",
+    "ExecProcess": "shoal.execution",
+    "Images": "shoal.images",
+    "Network": "shoal.options",
+    "Nodes": "shoal.nodes",
+    "Until": "shoal.options",
+    "choose_context": "shoal.configuration",
+    "configure": "shoal.options",
+    "connect": "shoal.cluster",
+}
+
+
+def __getattr__(name: str) -> object:
+    # The command line's help must not load gRPC, and a program that only reads contexts needn't either.
+    if name not in __all__:
+        raise AttributeError(f"module 'shoal' has no attribute {name!r}")
+    value: object = getattr(import_module(_HOMES.get(name, _ERRORS)), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,85 @@
+"""A connection to a cluster: where everything of the SDK begins."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Final, Self
+
+from shoal.configuration import Context, choose_context
+from shoal.containers import Containers
+from shoal.images import Images
+from shoal.nodes import Nodes
+from shoal.transport import Transport
+from shoal_proto.v1.cluster_pb2 import (
+    ClusterInfo,
+    CreateJoinTokenRequest,
+    CreateJoinTokenResponse,
+    GetInfoRequest,
+    GetVersionRequest,
+    GetVersionResponse,
+)
+from shoal_proto.v1.cluster_pb2_grpc import ClusterServiceStub
+
+DAY: Final = 24 * 3600
+
+
+class Cluster:
+    """One cluster. Made by `connect`; used with `async with`, or closed with `close`.
+
+    Attributes:
+        context: how it is reached.
+        containers: see `Containers`.
+        nodes: see `Nodes`.
+        images: see `Images`.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._transport = Transport(context)
+        self.containers = Containers(self._transport)
+        self.nodes = Nodes(self._transport)
+        self.images = Images(self._transport)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections, breaking off what goes on."""
+        await self._transport.close()
+
+    async def info(self) -> ClusterInfo:
+        """Return how large the cluster is, what is used, and who leads."""
+        return await self._transport.unary(lambda channel: ClusterServiceStub(channel).GetInfo, GetInfoRequest())
+
+    async def version(self) -> GetVersionResponse:
+        """Return the versions of the controller that answers."""
+        return await self._transport.unary(lambda channel: ClusterServiceStub(channel).GetVersion, GetVersionRequest())
+
+    async def join_token(self, *, valid_seconds: int = DAY) -> CreateJoinTokenResponse:
+        """Return a new token with which hosts join, as often as wanted until it expires.
+
+        Raises:
+            PermissionDenied: the caller is no administrator.
+        """
+        # A repetition makes a second token that nobody learns of, and that expires like any other.
+        request = CreateJoinTokenRequest(valid_seconds=valid_seconds)
+        return await self._transport.unary(lambda channel: ClusterServiceStub(channel).CreateJoinToken, request)
+
+
+def connect(context: Context | str | None = None) -> Cluster:
+    """Return a connection to a cluster, dialled when first used.
+
+    Args:
+        context: how to reach it, or the name of a configured context; left out: $SHOAL_CONTEXT, the configuration's
+            current one, or the local controller's socket.
+
+    Raises:
+        NotFound: there is no such context, or none is configured.
+        InvalidSpec: the configuration is not what it should be.
+    """
+    return Cluster(context if isinstance(context, Context) else choose_context(context))

@@ -1,0 +1,351 @@
+"""Containers: made, started, stopped, removed, waited for, listened to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import aclosing
+from typing import Final, Unpack
+
+from shoal import watching
+from shoal.execution import ExecProcess, exec_start
+from shoal.names import random_name
+from shoal.options import CONDITIONS, ContainerOptions, Until, configure
+from shoal.transport import Transport
+from shoal_common.errors import InvalidSpec, NotFound, Unavailable
+from shoal_common.ids import DEFAULT_NAMESPACE, check_container_id, check_name, new_container_id, new_request_id
+from shoal_proto.v1.container_pb2 import (
+    Container,
+    ContainerPhase,
+    ContainerRef,
+    ContainerSpec,
+    ContainerState,
+    CreateContainerRequest,
+    CreateContainerResponse,
+    GetContainerRequest,
+    KillContainerRequest,
+    ListContainersRequest,
+    LogCursor,
+    LogEntry,
+    LogsRequest,
+    LogsResponse,
+    RemoveContainerRequest,
+    RestartContainerRequest,
+    StartContainerRequest,
+    StopContainerRequest,
+    WaitContainerRequest,
+    WaitContainerResponse,
+)
+from shoal_proto.v1.container_pb2_grpc import ContainerServiceStub
+
+#: Seconds for one attempt to create a container: its image is looked up in a registry.
+CREATE_DEADLINE: Final = 60.0
+
+
+class Containers:
+    """The containers of a cluster: `cluster.containers`.
+
+    `ref` always is a container's name, its id, or the beginning of its id if no other has it. Everything raises
+    `Unavailable` if no controller answers, and `NotFound` if there is no such container.
+    """
+
+    def __init__(self, transport: Transport, *, namespace: str = DEFAULT_NAMESPACE) -> None:
+        self._transport = transport
+        self._namespace = namespace
+
+    def _ref(self, ref: str) -> ContainerRef:
+        if not ref:
+            raise InvalidSpec("the name of a container can't be empty (give a name, an id or the beginning of one)")
+        check_name("container", ref[:12] if len(ref) == 64 else ref)
+        return ContainerRef(namespace=self._namespace, ref=ref)
+
+    async def run(
+        self,
+        image: str,
+        args: Iterable[str] = (),
+        *,
+        name: str | None = None,
+        id: str | None = None,
+        **options: Unpack[ContainerOptions],
+    ) -> Container:
+        """Create a container and ask for it to be started; returns before it runs (see `wait`).
+
+        Args:
+            image: such as "web:3".
+            args: the command and its arguments; none means the image's.
+            name: unique in the cluster; left out, one is made up.
+            id: 64 hexadecimal digits; left out, random.
+            options: see `ContainerOptions`.
+
+        Raises:
+            AlreadyExists: the name is taken.
+            InvalidSpec: something can never be right.
+            NotFound: there is no such image.
+        """
+        return await self._create(image, args, options, name=name, id=id, start=True)
+
+    async def create(
+        self,
+        image: str,
+        args: Iterable[str] = (),
+        *,
+        name: str | None = None,
+        id: str | None = None,
+        **options: Unpack[ContainerOptions],
+    ) -> Container:
+        """Create a container without starting it; otherwise as `run`."""
+        return await self._create(image, args, options, name=name, id=id, start=False)
+
+    async def _create(
+        self,
+        image: str,
+        args: Iterable[str],
+        options: ContainerOptions,
+        *,
+        name: str | None,
+        id: str | None,
+        start: bool,
+    ) -> Container:
+        request = CreateContainerRequest(
+            namespace=self._namespace,
+            id=check_container_id(id) if id is not None else new_container_id(),
+            name=check_name("container", name) if name is not None else random_name(),
+            config=configure(image, args, options),
+            start=start,
+        )
+        response = await self._transport.unary(
+            lambda channel: ContainerServiceStub(channel).CreateContainer, request, deadline=CREATE_DEADLINE
+        )
+        return response.container if response.HasField("container") else _ended(response)
+
+    async def get(self, ref: str) -> Container:
+        """Return a container.
+
+        Raises:
+            InvalidSpec: the beginning of an id fits several.
+        """
+        request = GetContainerRequest(container=self._ref(ref))
+        return await self._transport.unary(lambda channel: ContainerServiceStub(channel).GetContainer, request)
+
+    async def list(self, *, all: bool = False, labels: Iterable[str] = (), node: str = "") -> list[Container]:
+        """Return containers in the order of their creation.
+
+        Args:
+            all: also those that do not run.
+            labels: "key" or "key=value" that all must match.
+            node: only those of this node (name or id).
+        """
+        request = ListContainersRequest(namespace=self._namespace, all=all, labels=list(labels), node=node)
+        async with aclosing(watching.pages(self._transport, request)) as pages:
+            return [container async for page in pages for container in page.containers]
+
+    async def start(self, ref: str) -> Container:
+        """Ask for a container to run again; nothing happens if it does. See `wait` for when it does."""
+        request = StartContainerRequest(container=self._ref(ref), request_id=new_request_id())
+        return await self._transport.unary(lambda channel: ContainerServiceStub(channel).StartContainer, request)
+
+    async def stop(self, ref: str, *, timeout: int | None = None) -> Container:
+        """Ask for a container to end: its stop signal, then SIGKILL. See `wait` for when it has.
+
+        Args:
+            timeout: seconds between the two; left out, the container's own.
+        """
+        request = StopContainerRequest(container=self._ref(ref), request_id=new_request_id(), timeout_seconds=timeout)
+        return await self._transport.unary(lambda channel: ContainerServiceStub(channel).StopContainer, request)
+
+    async def restart(self, ref: str, *, timeout: int | None = None) -> Container:
+        """Ask for a container to be stopped, if it runs, and started again; `timeout` as in `stop`."""
+        request = RestartContainerRequest(
+            container=self._ref(ref), request_id=new_request_id(), timeout_seconds=timeout
+        )
+        return await self._transport.unary(lambda channel: ContainerServiceStub(channel).RestartContainer, request)
+
+    async def kill(self, ref: str, signal: str | int = "SIGKILL") -> None:
+        """Send a signal to a container's first process now. It is never sent twice.
+
+        Raises:
+            Conflict: it does not run.
+            Unavailable: its node does not answer, or the answer was lost.
+        """
+        request = KillContainerRequest(container=self._ref(ref), signal=str(signal))
+        await self._transport.once(lambda channel: ContainerServiceStub(channel).KillContainer, request)
+
+    async def remove(self, ref: str, *, force: bool = False) -> str:
+        """Ask for a container to be removed, and return its id. See `wait` for when nothing is left of it.
+
+        Args:
+            force: also if it runs, which kills it; its name is free at once.
+
+        Raises:
+            Conflict: it runs, and `force` isn't set.
+        """
+        repeated = False
+
+        def on_repeat() -> None:
+            nonlocal repeated
+            repeated = True
+
+        request = RemoveContainerRequest(container=self._ref(ref), request_id=new_request_id(), force=force)
+        try:
+            response = await self._transport.unary(
+                lambda channel: ContainerServiceStub(channel).RemoveContainer, request, on_repeat=on_repeat
+            )
+        except NotFound:
+            # The answer to the first attempt was lost, and it did its work.
+            if not repeated:
+                raise
+            return ref
+        return response.id
+
+    async def progress(
+        self, ref: str, *, until: Until = Until.ENDED, run: int = 0
+    ) -> AsyncGenerator[WaitContainerResponse, None]:
+        """Yield where a container is, at once and whenever that changes; the last has `done` set.
+
+        Restarts of controllers are sat out. A container that was removed meanwhile still has its exit code.
+
+        Args:
+            ref: the container.
+            until: what ends this.
+            run: the run that is meant (`spec.run`); 0 means the newest now.
+        """
+        container = self._ref(ref)
+
+        def request() -> WaitContainerRequest:
+            return WaitContainerRequest(container=container, condition=CONDITIONS[until], run=run)
+
+        patience = self._transport.patience()
+        while True:
+            stream = self._transport.stream(lambda channel: ContainerServiceStub(channel).WaitContainer, request)
+            async with aclosing(stream) as responses:
+                async for response in responses:
+                    if response.id:
+                        # Its name may be given to another one meanwhile.
+                        container = self._ref(response.id)
+                    yield response
+                    if response.done:
+                        return
+            await patience.unfinished(f'the wait for container "{ref}"')
+
+    async def wait(
+        self,
+        ref: str,
+        *,
+        until: Until = Until.ENDED,
+        run: int = 0,
+        on_change: Callable[[WaitContainerResponse], None] | None = None,
+    ) -> WaitContainerResponse:
+        """Return once a container has come to `until`; the result has its exit code, phase and what is to be said.
+
+        Args:
+            ref: the container.
+            until: what to wait for.
+            run: the run that is meant (`spec.run`); 0 means the newest now.
+            on_change: told where it is, at once and whenever that changes ("3 nodes: 2 lack memory ...").
+        """
+        if not run and until is not Until.REMOVED:
+            # Pinned, so that a run that begins while a controller restarts is not taken for this one.
+            try:
+                container = await self.get(ref)
+                ref, run = container.spec.id, container.spec.run
+            except NotFound:
+                # One that was removed still answers to its id, for an hour.
+                pass
+        async with aclosing(self.progress(ref, until=until, run=run)) as responses:
+            async for response in responses:
+                if on_change is not None:
+                    on_change(response)
+                if response.done:
+                    return response
+        raise Unavailable(f'the wait for container "{ref}" ended without an answer')
+
+    async def logs(
+        self, ref: str, *, follow: bool = False, tail: int | None = None, run: int = 0
+    ) -> AsyncGenerator[LogEntry, None]:
+        """Yield what a container wrote, each line once, whatever restarts meanwhile.
+
+        Args:
+            ref: the container.
+            follow: go on with what it writes until it ends.
+            tail: only the last lines, this many, before following.
+            run: only this run's (`spec.run`); 0 means all.
+        """
+        async with aclosing(self.log_batches(ref, follow=follow, tail=tail, run=run)) as batches:
+            async for batch in batches:
+                for entry in batch.entries:
+                    yield entry
+
+    async def log_batches(
+        self, ref: str, *, follow: bool = False, tail: int | None = None, run: int = 0, cursor: LogCursor | None = None
+    ) -> AsyncGenerator[LogsResponse, None]:
+        """Yield the same by batches of about 64 KiB, each with the cursor after which it goes on.
+
+        Args:
+            ref: the container.
+            follow: go on with what it writes until it ends.
+            tail: only the last lines, this many, before following.
+            run: only this run's (`spec.run`); 0 means all.
+            cursor: begin after this place.
+        """
+        container = self._ref(ref)
+
+        def request() -> LogsRequest:
+            wanted = LogsRequest(container=container, follow=follow, run=run)
+            if cursor is not None:
+                wanted.cursor.CopyFrom(cursor)
+            elif tail is not None:
+                wanted.tail = tail
+            return wanted
+
+        stream = self._transport.stream(lambda channel: ContainerServiceStub(channel).ContainerLogs, request)
+        async with aclosing(stream) as responses:
+            async for response in responses:
+                if response.HasField("cursor"):
+                    cursor = response.cursor
+                yield response
+
+    def exec(
+        self,
+        ref: str,
+        args: Iterable[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        working_dir: str = "",
+        user: str = "",
+        stdin: bool = False,
+    ) -> ExecProcess:
+        """Return a command to run in a container, started by `async with`. It is never started twice.
+
+            async with cluster.containers.exec("web", ["cat", "/etc/hosts"]) as process:
+                code, stdout, stderr = await process.communicate()
+
+        Args:
+            ref: a running container.
+            args: command and arguments.
+            env: over the container's own.
+            working_dir: absolute directory to start in; left out, the container's.
+            user: as whom; left out, the container's.
+            stdin: input will be sent (`write`, then `close_stdin`).
+
+        Raises:
+            InvalidSpec: there is no command.
+        """
+        start = exec_start(self._ref(ref), args, env=env, working_dir=working_dir, user=user, stdin=stdin)
+        if not start.args:
+            raise InvalidSpec(f'there is no command to run in container "{ref}"')
+        return ExecProcess(self._transport, start.container, start)
+
+    def watch(self) -> AsyncGenerator[watching.Change, None]:
+        """Yield the present state of every container, then each change for ever, without a gap or a repetition."""
+        return watching.changes(self._transport, self._namespace)
+
+
+def _ended(response: CreateContainerResponse) -> Container:
+    """Return what is left of a container that ended and was removed before the answer to its creation came."""
+    tombstone = response.tombstone
+    failed = tombstone.status.state == ContainerState.CONTAINER_STATE_FAILED
+    return Container(
+        spec=ContainerSpec(id=tombstone.id, namespace=tombstone.namespace, name=tombstone.name, run=tombstone.run),
+        status=tombstone.status,
+        phase=ContainerPhase.CONTAINER_PHASE_FAILED if failed else ContainerPhase.CONTAINER_PHASE_EXITED,
+        detail="it has ended and was removed",
+    )

@@ -1,0 +1,231 @@
+"""A command that runs inside a container: its input, its two outputs, its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextlib import aclosing, suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+import grpc
+import grpc.aio
+
+from shoal.streams import received
+from shoal.transport import Transport
+from shoal_common.errors import Conflict, ShoalError, Unavailable
+from shoal_proto.v1.container_pb2 import ContainerRef, ExecRequest, ExecResponse, ExecStart
+from shoal_proto.v1.container_pb2_grpc import ContainerServiceStub
+
+if TYPE_CHECKING:
+    from grpc.aio import StreamStreamCall
+
+#: Bytes of one output that wait for their reader; then the command is slowed down.
+BUFFER: Final = 1 << 20
+#: Largest piece of input in one message.
+PIECE: Final = 64 << 10
+
+
+class ByteStream:
+    """Bytes as they arrive. It holds up to `BUFFER`; then the command waits for its reader, as with a pipe."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._ended = False
+        self._changed = asyncio.Condition()
+
+    async def read(self, limit: int = -1) -> bytes:
+        """Return what is there, waiting for at least one byte; b"" at the end. `limit` -1: all up to the end."""
+        if limit < 0:
+            return b"".join([piece async for piece in self])
+        async with self._changed:
+            await self._changed.wait_for(lambda: bool(self._data) or self._ended or limit == 0)
+            piece = bytes(self._data[:limit])
+            del self._data[:limit]
+            self._changed.notify_all()
+            return piece
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if piece := await self.read(BUFFER):
+            return piece
+        raise StopAsyncIteration
+
+    async def feed(self, data: bytes) -> None:
+        """Append `data` once there is room."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self._data) < BUFFER or self._ended)
+            if not self._ended:
+                self._data += data
+            self._changed.notify_all()
+
+    async def end(self) -> None:
+        """Say that nothing more comes."""
+        async with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+
+class ExecProcess:
+    """A command in a container; leaving its `async with` breaks the connection to it.
+
+    Attributes:
+        pid: its process id on the node.
+        stdout: what it writes there.
+        stderr: likewise. Read both at the same time (or use `communicate`): one that is not read stops the command
+            once it is full.
+    """
+
+    def __init__(self, transport: Transport, ref: ContainerRef, start: ExecStart) -> None:
+        self._transport = transport
+        self._ref = ref
+        self._start = start
+        self._call: StreamStreamCall[ExecRequest, ExecResponse] | None = None
+        self._pump: asyncio.Task[None] | None = None
+        self._outcome: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.pid = 0
+        self.stdout = ByteStream()
+        self.stderr = ByteStream()
+
+    async def __aenter__(self) -> Self:
+        """Start the command; returns when it runs.
+
+        Raises:
+            NotFound: there is no such container.
+            Conflict: it does not run.
+            Unavailable: controller or node does not answer.
+        """
+        endpoint = await self._transport.connected()
+        call = ContainerServiceStub(endpoint.channel).ExecContainer()
+        self._call = call
+        self._pump = asyncio.create_task(self._receive(call), name="shoal-exec")
+        try:
+            with suppress(grpc.RpcError, asyncio.InvalidStateError):
+                # What is wrong with the call is told by what is received.
+                await call.write(ExecRequest(start=self._start))
+            self.pid = await self._started
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _receive(self, call: StreamStreamCall[ExecRequest, ExecResponse]) -> None:
+        problem: ShoalError | None = None
+        try:
+            async with aclosing(received(call)) as responses:
+                async for response in responses:
+                    match response.WhichOneof("message"):
+                        case "started":
+                            self._resolve(self._started, response.started)
+                        case "stdout":
+                            await self.stdout.feed(response.stdout)
+                        case "stderr":
+                            await self.stderr.feed(response.stderr)
+                        case "exit_code":
+                            # A command that could not be started has an exit code (126, 127) and never ran.
+                            self._resolve(self._started, 0)
+                            self._resolve(self._outcome, response.exit_code)
+        except grpc.RpcError as error:
+            problem = self._transport.explain(error)
+        except asyncio.CancelledError:
+            problem = Conflict(f'the command in container "{self._ref.ref}" was let go of')
+            raise
+        finally:
+            broken = problem or Unavailable(f'the command in container "{self._ref.ref}" was cut off before its end')
+            for future in (self._started, self._outcome):
+                if not future.done():
+                    future.set_exception(broken)
+                    # Nobody needs to ask for it.
+                    future.exception()
+            for stream in (self.stdout, self.stderr):
+                await stream.end()
+
+    @staticmethod
+    def _resolve(future: asyncio.Future[int], value: int) -> None:
+        if not future.done():
+            future.set_result(value)
+
+    async def _send(self, request: ExecRequest) -> None:
+        if self._call is None or self._outcome.done():
+            raise BrokenPipeError(f'the command in container "{self._ref.ref}" takes no more input')
+        try:
+            await self._call.write(request)
+        except (grpc.RpcError, asyncio.InvalidStateError) as error:
+            raise BrokenPipeError(f'the command in container "{self._ref.ref}" takes no more input') from error
+
+    async def write(self, data: bytes) -> None:
+        """Send input; waits while the command is slow to read.
+
+        Raises:
+            BrokenPipeError: it has ended.
+        """
+        for start in range(0, len(data), PIECE):
+            await self._send(ExecRequest(stdin=data[start : start + PIECE]))
+
+    async def close_stdin(self) -> None:
+        """Say that the input has ended; that it is over already does not matter."""
+        with suppress(BrokenPipeError):
+            await self._send(ExecRequest(close_stdin=True))
+
+    async def signal(self, number: int) -> None:
+        """Send a signal to the command; nothing happens if it has ended."""
+        with suppress(BrokenPipeError):
+            await self._send(ExecRequest(signal=number))
+
+    async def wait(self) -> int:
+        """Return its exit code once it has ended and its outputs are complete.
+
+        Raises:
+            Unavailable: the connection broke before that; the command may still run.
+        """
+        return await asyncio.shield(self._outcome)
+
+    async def communicate(self, data: bytes | None = None) -> tuple[int, bytes, bytes]:
+        """Send `data`, if any, as all of the input; return exit code, stdout and stderr.
+
+        Raises:
+            Unavailable: the connection broke before the end.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            stdout = tasks.create_task(self.stdout.read(), name="shoal-exec-stdout")
+            stderr = tasks.create_task(self.stderr.read(), name="shoal-exec-stderr")
+            if data is not None:
+                with suppress(BrokenPipeError):
+                    await self.write(data)
+                await self.close_stdin()
+        return await self.wait(), stdout.result(), stderr.result()
+
+    async def close(self) -> None:
+        """Break the connection to the command, if it still runs."""
+        if self._pump is not None:
+            self._pump.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._pump
+
+
+def exec_start(
+    container: ContainerRef,
+    args: Iterable[str],
+    *,
+    env: Mapping[str, str] | None,
+    working_dir: str,
+    user: str,
+    stdin: bool,
+) -> ExecStart:
+    """Return the message that starts a command."""
+    return ExecStart(
+        container=container,
+        args=list(args),
+        env=[f"{name}={value}" for name, value in (env or {}).items()],
+        working_dir=working_dir,
+        user=user,
+        stdin=stdin,
+    )

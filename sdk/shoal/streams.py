@@ -1,0 +1,55 @@
+"""What arrives on a call's stream, read by one task: whoever consumes it may give up waiting at any time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import grpc
+import grpc.aio
+
+if TYPE_CHECKING:
+    from grpc.aio import StreamStreamCall, UnaryStreamCall
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+#: Responses that wait for a slow consumer; beyond that the sender is slowed down.
+BACKLOG: Final = 16
+
+
+async def received(call: UnaryStreamCall[Q, R] | StreamStreamCall[Q, R]) -> AsyncGenerator[R, None]:
+    """Yield the responses of `call`; leaving the generator cancels it.
+
+    A cancelled `call.read()` would cancel the whole call, so that is done by a task of its own.
+
+    Raises:
+        grpc.RpcError: what the call ended with, after all that came before.
+    """
+    queue: asyncio.Queue[R | BaseException | None] = asyncio.Queue(BACKLOG)
+
+    async def read() -> None:
+        end: BaseException | None = None
+        try:
+            async for response in call:
+                await queue.put(response)
+        except grpc.RpcError as error:
+            end = error
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+        await queue.put(end)
+
+    reader = asyncio.create_task(read(), name="shoal-stream-reader")
+    try:
+        while (item := await queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        reader.cancel()
+        with suppress(asyncio.CancelledError):
+            await reader
+        call.cancel()

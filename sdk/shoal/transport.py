@@ -1,0 +1,315 @@
+"""Calls that find a controller that answers: failover over endpoints, deadlines, retries, resumed streams.
+
+A call is made only on a connection that is up, so that what failed before could not have been carried out; what fails
+after may have been, and is repeated only if a repetition is harmless (same bytes, same request id).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+import grpc
+import grpc.aio
+
+from shoal.configuration import Context
+from shoal.streams import received
+from shoal_common import rpc_client, rpc_errors
+from shoal_common.errors import InvalidSpec, ShoalError, Unavailable
+from shoal_common.identity import CONTROLLER_NAME
+from shoal_proto.v1.cluster_pb2 import GetVersionRequest
+from shoal_proto.v1.cluster_pb2_grpc import ClusterServiceStub
+
+if TYPE_CHECKING:
+    from grpc.aio import Channel, UnaryStreamMultiCallable, UnaryUnaryMultiCallable
+
+log = logging.getLogger("shoal")
+
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+#: Seconds that one attempt of a unary call may take.
+DEADLINE: Final = 15.0
+#: Seconds for a connection to come up, or to fail with a reason.
+CONNECT: Final = 3.0
+#: Seconds after which a cluster that was never reached is given up: somebody waits for the message.
+FIRST_CONTACT: Final = 3.0
+#: Seconds that a call outlasts an outage of controllers that were reached before: a restart, an election.
+OUTAGE: Final = 30.0
+#: Seconds that a stream which has delivered outlasts one.
+STREAM_OUTAGE: Final = 300.0
+#: Seconds for which a controller's own "not now" (its registry, its etcd, a node) is asked again.
+NOT_NOW: Final = 5.0
+#: Seconds between rounds over the endpoints: the first pause, and the longest.
+PAUSES: Final = (0.1, 2.0)
+
+_CAUSES: Final = (
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate is not of this context's CA"),
+    ("Hostname Verification Check failed", "its certificate is not a controller's"),
+    ("DNS resolution failed", "the name can't be resolved"),
+    ("Connection refused", "connection refused"),
+    ("No route to host", "no route to host"),
+    ("Network is unreachable", "the network is unreachable"),
+    ("Permission denied", "permission denied"),
+    ("No such file or directory", "there is no such socket"),
+    ("Connection reset", "it closed the connection"),
+    ("ocket closed", "it closed the connection"),
+    ("handshake", "it refused the connection's TLS handshake"),
+    ("imed out", "the connection timed out"),
+    ("keepalive", "the connection is dead"),
+)
+
+
+class Endpoint:
+    """One controller, dialled when first needed."""
+
+    def __init__(self, context: Context, address: str) -> None:
+        self._context = context
+        self.address = address
+        self.peer = f"controller {address}"
+        self._channel: Channel | None = None
+
+    @property
+    def channel(self) -> Channel:
+        """Return the channel to it.
+
+        Raises:
+            Unauthenticated: the context's certificates can't be used; the message names the file.
+        """
+        if self._channel is None:
+            context = self._context
+            if context.socket is not None:
+                self._channel = rpc_client.local_channel(context.socket)
+            else:
+                if context.ca is None or context.certificate is None or context.key is None:
+                    raise InvalidSpec(f'context "{context.name}" has endpoints but no certificates')
+                tls = rpc_client.TlsFiles(ca=context.ca, certificate=context.certificate, key=context.key)
+                self._channel = rpc_client.secure_channel(self.address, tls, CONTROLLER_NAME)
+        return self._channel
+
+    async def up(self) -> bool:
+        """Wait until the connection is up, or has failed for now, or `CONNECT` seconds."""
+        channel = self.channel
+        try:
+            async with asyncio.timeout(CONNECT):
+                while (state := channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
+                    if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                        return False
+                    await channel.wait_for_state_change(state)
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Close the channel, breaking off what goes on."""
+        if self._channel is not None:
+            await self._channel.close()
+            self._channel = None
+
+
+class Transport:
+    """The connections to the controllers of one context."""
+
+    def __init__(self, context: Context) -> None:
+        addresses = context.endpoints if context.socket is None else (f"unix:{context.socket}",)
+        self.context = context
+        self._endpoints = [Endpoint(context, address) for address in addresses]
+        self._preferred = 0
+        #: Whether any controller was ever connected to.
+        self.reached = False
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for endpoint in self._endpoints:
+            await endpoint.close()
+
+    def patience(self) -> Patience:
+        """Return the patience of a call that begins now."""
+        return Patience(self)
+
+    async def attempt(self) -> Endpoint:
+        """Return the endpoint to try now, its connection up.
+
+        Raises:
+            grpc.RpcError: it can't be connected to, and why; nothing was sent that matters.
+        """
+        endpoint = self._endpoints[self._preferred]
+        if not await endpoint.up():
+            # Only a call tells why a connection fails. This one is harmless should the connection come up meanwhile.
+            await ClusterServiceStub(endpoint.channel).GetVersion(GetVersionRequest(), timeout=CONNECT)
+        self.reached = True
+        return endpoint
+
+    async def connected(self) -> Endpoint:
+        """Return an endpoint whose connection is up, for a call that must not be repeated.
+
+        Raises:
+            Unavailable: none could be connected to in time.
+        """
+        patience = self.patience()
+        while True:
+            try:
+                return await self.attempt()
+            except grpc.RpcError as error:
+                await patience.bear(error)
+
+    async def unary(
+        self,
+        method: Callable[[Channel], UnaryUnaryMultiCallable[Q, R]],
+        request: Q,
+        *,
+        deadline: float = DEADLINE,
+        on_repeat: Callable[[], None] | None = None,
+    ) -> R:
+        """Make an idempotent call: the same bytes again, at any controller, until one answers.
+
+        Args:
+            method: picks the call from a channel's stub.
+            request: what is sent, each time the same.
+            deadline: seconds for one attempt.
+            on_repeat: told before a repetition of what may have been carried out already.
+
+        Raises:
+            ShoalError: what the controller answered.
+            Unavailable: no controller answered.
+        """
+        patience = self.patience()
+        while True:
+            sent = False
+            try:
+                endpoint = await self.attempt()
+                sent = True
+                return await method(endpoint.channel)(request, timeout=deadline)
+            except grpc.RpcError as error:
+                await patience.bear(error)
+                if sent and on_repeat is not None:
+                    on_repeat()
+
+    async def once(self, method: Callable[[Channel], UnaryUnaryMultiCallable[Q, R]], request: Q) -> R:
+        """Make a call that must not be repeated: one attempt, at a controller whose connection is up.
+
+        Raises:
+            ShoalError: what the controller answered, or why it did not.
+        """
+        endpoint = await self.connected()
+        try:
+            return await method(endpoint.channel)(request, timeout=DEADLINE)
+        except grpc.RpcError as error:
+            raise self.explain(error) from error
+
+    async def stream(
+        self, method: Callable[[Channel], UnaryStreamMultiCallable[Q, R]], request: Callable[[], Q]
+    ) -> AsyncGenerator[R, None]:
+        """Yield the responses of a stream that is opened again, at any controller, whenever it breaks.
+
+        Args:
+            method: picks the call from a channel's stub.
+            request: asked for the request whenever the stream is opened: it says where to go on.
+
+        Raises:
+            ShoalError: what the controller answered.
+            Unavailable: it could not be opened (again) in time.
+        """
+        patience = self.patience()
+        while True:
+            try:
+                endpoint = await self.attempt()
+                async with aclosing(received(method(endpoint.channel)(request()))) as responses:
+                    async for response in responses:
+                        patience.relieve()
+                        yield response
+                return
+            except grpc.RpcError as error:
+                await patience.bear(error)
+
+    def fail_over(self) -> bool:
+        """Turn to the next endpoint; say whether that begins another round."""
+        self._preferred = (self._preferred + 1) % len(self._endpoints)
+        return self._preferred == 0
+
+    def explain(self, error: grpc.RpcError) -> ShoalError:
+        """Return our error for what a call at the present endpoint raised."""
+        endpoint = self._endpoints[self._preferred]
+        if said(error):
+            return rpc_errors.from_rpc_error(error, peer=endpoint.peer)
+        if error.code() is grpc.StatusCode.CANCELLED:
+            return Unavailable(f"{endpoint.peer} broke the call off (it is stopping)")
+        if error.code() is grpc.StatusCode.UNAVAILABLE:
+            addresses = ", ".join(each.address for each in self._endpoints)
+            plural = len(self._endpoints) > 1
+            return Unavailable(
+                f"controller{'s' if plural else ''} {addresses} {'do' if plural else 'does'} not answer: "
+                f"{_cause(error.details() or '')} (is the cluster up? which one is meant: shoal context ls)"
+            )
+        return rpc_errors.from_rpc_error(error, peer=endpoint.peer)
+
+
+class Patience:
+    """How long one call, or one stream, puts up with failures: capped and jittered pauses, then an error."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._since: float | None = None
+        self._pause = PAUSES[0]
+        self._delivered = False
+
+    def relieve(self) -> None:
+        """Note that things go well."""
+        self._since, self._pause, self._delivered = None, PAUSES[0], True
+
+    async def bear(self, error: grpc.RpcError) -> None:
+        """Pause before the next attempt.
+
+        Raises:
+            ShoalError: there should be none.
+        """
+        problem = self._transport.explain(error)
+        if not problem.retryable:
+            raise problem from error
+        now = asyncio.get_running_loop().time()
+        if self._since is None:
+            self._since = now
+            if self._delivered:
+                log.warning("%s; trying again", problem)
+        if now - self._since >= self._limit(error):
+            raise problem from error
+        if self._transport.fail_over():
+            await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))
+            self._pause = min(self._pause * 2, PAUSES[1])
+
+    async def unfinished(self, what: str) -> None:
+        """Pause before a stream that was ended before its time, without an error, is opened again.
+
+        Raises:
+            Unavailable: that has gone on for too long.
+        """
+        now = asyncio.get_running_loop().time()
+        self._since = self._since or now
+        if now - self._since >= OUTAGE:
+            raise Unavailable(f"{what} keeps being cut off by the controller")
+        await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))
+        self._pause = min(self._pause * 2, PAUSES[1])
+
+    def _limit(self, error: grpc.RpcError) -> float:
+        if self._delivered:
+            return STREAM_OUTAGE
+        if said(error):
+            return NOT_NOW
+        return OUTAGE if self._transport.reached else FIRST_CONTACT
+
+
+def said(error: grpc.RpcError) -> bool:
+    """Say whether a server of ours answered `error`, rather than gRPC for want of an answer."""
+    trailing = cast("Iterable[tuple[str, str | bytes]]", error.trailing_metadata() or ())
+    return any(key == "grpc-status-details-bin" for key, _ in trailing)
+
+
+def _cause(details: str) -> str:
+    for mark, cause in _CAUSES:
+        if mark in details:
+            return cause
+    return details.rpartition("last error: ")[2].splitlines()[0][:160] if details else "no reason given"
