@@ -192,7 +192,7 @@ class Lab:
         deadline = time.monotonic() + READY_SECONDS
         while True:
             try:
-                return await cluster.join_token()
+                return (await cluster.join_token()).token
             except ShoalError as error:
                 if time.monotonic() > deadline:
                     raise

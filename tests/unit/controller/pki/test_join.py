@@ -1,0 +1,115 @@
+"""Joining: who gets a certificate, and for what."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import cast
+
+import grpc.aio
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from shoal_common.errors import AlreadyExists, InvalidSpec, Unauthenticated
+from shoal_common.identity import Role, identity_of
+from shoal_controller.pki.authority import Authority, now
+from shoal_controller.pki.join import JoinService
+from shoal_controller.state import keys
+from shoal_controller.state.cache import ClusterCache
+from shoal_controller.state.kv import Txn
+from shoal_proto.v1.cluster_pb2 import Cluster, JoinToken
+from shoal_proto.v1.join_pb2 import JoinRequest, JoinResponse
+from tests.fakes.kv import FakeKV
+
+SECRET = "s3cret"
+CONTEXT = cast("grpc.aio.ServicerContext[object, object]", None)
+
+
+def _request(
+    key: ec.EllipticCurvePrivateKey, *, name: str = "n1", secret: str = SECRET, token: str = "t1"
+) -> JoinRequest:
+    csr = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    return JoinRequest(
+        token_id=token,
+        token_secret=secret,
+        certificate_request=csr.public_bytes(serialization.Encoding.PEM),
+        name=name,
+        addresses=["10.0.0.1"],
+    )
+
+
+@asynccontextmanager
+async def _service(*, valid: timedelta = timedelta(hours=1)) -> AsyncIterator[tuple[JoinService, FakeKV]]:
+    kv = FakeKV()
+    token = JoinToken(schema=1, id="t1", secret_sha256=hashlib.sha256(SECRET.encode()).digest(), role="node")
+    token.expires_at.FromDatetime(now() + valid)
+    txn = Txn()
+    txn.put(keys.cluster(), Cluster(schema=1, id="c1", epoch=1).SerializeToString(), expect=0)
+    txn.put(keys.token("t1"), token.SerializeToString(), expect=0)
+    await kv.commit(txn)
+    cache = ClusterCache(kv)
+    running = asyncio.create_task(cache.run(), name="cache")
+    try:
+        await cache.synced.wait()
+        yield JoinService(kv, cache, Authority.create("c1", now()), ["10.0.0.9:7400"]), kv
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+
+
+async def _join(service: JoinService, request: JoinRequest) -> JoinResponse:
+    return await service.Join(request, CONTEXT)
+
+
+async def test_a_host_with_a_token_becomes_a_node() -> None:
+    async with _service() as (service, kv):
+        answer = await _join(service, _request(ec.generate_private_key(ec.SECP256R1())))
+        identity = identity_of(x509.load_pem_x509_certificate(answer.certificate))
+        assert (identity.role, identity.id) == (Role.NODE, answer.node_id)
+        assert answer.cluster_id == "c1"
+        assert list(answer.controllers) == ["10.0.0.9:7400"]
+        assert (await kv.get(keys.node_spec(answer.node_id)))[1] is not None
+
+
+async def test_a_retry_with_the_same_key_is_the_same_node() -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    async with _service() as (service, kv):
+        first, second = await _join(service, _request(key)), await _join(service, _request(key))
+        assert first.node_id == second.node_id
+        assert len((await kv.list("/shoal/v1/nodes/")).entries) == 1
+
+
+async def test_another_host_can_not_take_the_name() -> None:
+    async with _service() as (service, kv):
+        await _join(service, _request(ec.generate_private_key(ec.SECP256R1())))
+        with pytest.raises(AlreadyExists, match="n1"):
+            await _join(service, _request(ec.generate_private_key(ec.SECP256R1())))
+        assert len((await kv.list("/shoal/v1/nodes/")).entries) == 1
+
+
+@pytest.mark.parametrize(("secret", "token"), [("wrong", "t1"), (SECRET, "t2"), ("", "")])
+async def test_a_wrong_token_makes_no_node(secret: str, token: str) -> None:
+    async with _service() as (service, kv):
+        with pytest.raises(Unauthenticated):
+            await _join(service, _request(ec.generate_private_key(ec.SECP256R1()), secret=secret, token=token))
+        assert not (await kv.list("/shoal/v1/nodes/")).entries
+
+
+async def test_an_expired_token_makes_no_node() -> None:
+    async with _service(valid=timedelta(seconds=-1)) as (service, kv):
+        with pytest.raises(Unauthenticated, match="expired"):
+            await _join(service, _request(ec.generate_private_key(ec.SECP256R1())))
+        assert not (await kv.list("/shoal/v1/nodes/")).entries
+
+
+async def test_a_request_that_is_no_certificate_request_is_refused() -> None:
+    async with _service() as (service, _):
+        request = _request(ec.generate_private_key(ec.SECP256R1()))
+        request.certificate_request = b"nonsense"
+        with pytest.raises(InvalidSpec):
+            await _join(service, request)

@@ -1,0 +1,56 @@
+"""The plan of a lab."""
+
+from __future__ import annotations
+
+import pytest
+
+from shoal_common.errors import InvalidSpec
+from shoal_lab.layout import MAX_NODES, Layout
+from shoal_lab.network import host_batch, partition_batch, switch_batch
+
+
+def test_hosts_have_addresses_of_their_own() -> None:
+    layout = Layout("lab", "10.77.0.0/24", MAX_NODES)
+    addresses = [host.address for host in layout.hosts if host.address] + [layout.machine_address]
+    assert len(set(addresses)) == len(addresses) == MAX_NODES + 2
+    assert all(address.startswith("10.77.0.") for address in addresses)
+
+
+@pytest.mark.parametrize("name", ["", "Lab", "a" * 11, "../x", "1st"])
+def test_bad_names_are_refused(name: str) -> None:
+    with pytest.raises(InvalidSpec, match="lab name"):
+        Layout(name, "10.77.0.0/24", 3)
+
+
+@pytest.mark.parametrize("subnet", ["", "10.77.0.0/16", "8.8.8.0/24", "10.77.0.1/24"])
+def test_bad_subnets_are_refused(subnet: str) -> None:
+    with pytest.raises(InvalidSpec, match="subnet"):
+        Layout("lab", subnet, 3)
+
+
+@pytest.mark.parametrize("nodes", [0, -1, MAX_NODES + 1])
+def test_bad_sizes_are_refused(nodes: int) -> None:
+    with pytest.raises(InvalidSpec, match="nodes"):
+        Layout("lab", "10.77.0.0/24", nodes)
+
+
+def test_link_names_fit_the_kernel() -> None:
+    assert len(Layout("a" * 10, "10.77.0.0/24", 1).uplink) <= 15
+
+
+def test_an_unknown_host_names_those_there_are() -> None:
+    with pytest.raises(InvalidSpec, match="control1, node1"):
+        Layout("lab", "10.77.0.0/24", 1).host("node2")
+
+
+def test_the_switch_has_a_port_per_host() -> None:
+    batch = switch_batch({"control1": 10, "node1": 11})
+    assert "link add control1 type veth peer name eth0 netns 10" in batch
+    assert "link set node1 master lab0 up" in batch
+
+
+def test_a_partition_is_undone_by_healing() -> None:
+    host = Layout("lab", "10.77.0.0/24", 1).host("node1")
+    assert partition_batch(host, cut=True) == "link set node1 down\n"
+    assert partition_batch(host, cut=False) == "link set node1 up\n"
+    assert "10.77.0.11/24" in host_batch(host)
