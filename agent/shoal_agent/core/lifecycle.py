@@ -1,0 +1,314 @@
+"""The states of a container on its node, and every change that a record goes through.
+
+A change is a pure function from a record to a new one. Each raises the report number, so that the leader hears of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from google.protobuf import text_format
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from shoal_common.errors import Internal
+from shoal_proto.v1.agent_pb2 import ContainerRecord
+from shoal_proto.v1.container_pb2 import Attempt, ContainerState, ContainerStatus
+from shoal_proto.v1.dispatcher_pb2 import Assignment
+from shoal_proto.v1.image_pb2 import ImageConfig
+
+NONE: Final = ContainerState.CONTAINER_STATE_UNSPECIFIED
+PREPARING: Final = ContainerState.CONTAINER_STATE_PREPARING
+READY: Final = ContainerState.CONTAINER_STATE_READY
+STARTING: Final = ContainerState.CONTAINER_STATE_STARTING
+RUNNING: Final = ContainerState.CONTAINER_STATE_RUNNING
+STOPPING: Final = ContainerState.CONTAINER_STATE_STOPPING
+EXITED: Final = ContainerState.CONTAINER_STATE_EXITED
+FAILED: Final = ContainerState.CONTAINER_STATE_FAILED
+
+#: States in which a process of the attempt may exist.
+ACTIVE: Final = frozenset({STARTING, RUNNING, STOPPING})
+ENDED: Final = frozenset({EXITED, FAILED})
+
+#: Where a state may go within its attempt.
+WITHIN_ATTEMPT: Final = {
+    NONE: frozenset({PREPARING, FAILED}),
+    PREPARING: frozenset({READY, STARTING, FAILED}),
+    READY: frozenset({STARTING, FAILED}),
+    STARTING: frozenset({RUNNING, EXITED, FAILED}),
+    RUNNING: frozenset({STOPPING, EXITED}),
+    STOPPING: frozenset({EXITED}),
+    EXITED: frozenset[ContainerState](),
+    FAILED: frozenset[ContainerState](),
+}
+#: Where the next attempt may begin. STARTING is left without an end only when its start was interrupted before
+#: anything ran.
+NEXT_ATTEMPT: Final = {
+    EXITED: frozenset({PREPARING, STARTING, FAILED}),
+    FAILED: frozenset({PREPARING, STARTING, FAILED}),
+    STARTING: frozenset({PREPARING}),
+}
+
+#: How many attempts a status tells of.
+ATTEMPTS_KEPT: Final = 16
+#: `docker run`'s code for what its daemon, here the node, could not do.
+EXIT_NOT_STARTED: Final = 125
+#: What an end without a known code is reported as.
+EXIT_UNKNOWN: Final = 255
+#: A node that lost its record can't know how many attempts the leader has heard of. Attempts are counted on from here
+#: above the runs admitted, so that its report is not taken for an old one: every run makes one attempt, plus one for
+#: each start that an agent's end interrupted.
+ATTEMPTS_LOST: Final = 1000
+
+
+class InvalidTransition(Internal):
+    """A fault of the agent's own: the message has the container's whole story."""
+
+
+def state_name(state: ContainerState) -> str:
+    """Return "RUNNING" for CONTAINER_STATE_RUNNING."""
+    return ContainerState.Name(state).removeprefix("CONTAINER_STATE_")
+
+
+def story(record: ContainerRecord) -> str:
+    """Return all that a record says, on one line and without environment values."""
+    shown = ContainerRecord()
+    shown.CopyFrom(record)
+    shown.ClearField("sealed_env")
+    shown.assignment.config.ClearField("env")
+    return text_format.MessageToString(shown, as_one_line=True)
+
+
+def _advance(record: ContainerRecord, state: ContainerState, *, new_attempt: bool = False) -> ContainerStatus:
+    """Move `record` (a copy of the caller's own) to `state` and return its status."""
+    status = record.status
+    allowed = (NEXT_ATTEMPT if new_attempt else WITHIN_ATTEMPT).get(status.state, frozenset[ContainerState]())
+    if state not in allowed:
+        step = "the next attempt's " if new_attempt else ""
+        raise InvalidTransition(
+            f"container {record.assignment.id[:12]} can't go from {state_name(status.state)} to {step}"
+            f"{state_name(state)}: {story(record)}"
+        )
+    status.state = state
+    status.report += 1
+    if new_attempt or status.attempt == 0:
+        status.attempt += 1
+        for field in ("reason", "exit_code", "oom_killed", "started_at", "finished_at"):
+            status.ClearField(field)
+    return status
+
+
+def _copy(record: ContainerRecord) -> ContainerRecord:
+    changed = ContainerRecord()
+    changed.CopyFrom(record)
+    return changed
+
+
+def _clear_process(record: ContainerRecord) -> None:
+    for field in ("pid", "pid_start_time", "conmon_pid", "conmon_start_time", "start_pending", "kill_due_ms"):
+        record.ClearField(field)
+    record.status.ClearField("pid")
+
+
+def _attempt(status: ContainerStatus) -> Attempt:
+    """Return the entry of the attempt under way, making it if it has none."""
+    if not status.attempts or status.attempts[-1].number != status.attempt:
+        status.attempts.add(number=status.attempt)
+        del status.attempts[:-ATTEMPTS_KEPT]
+    return status.attempts[-1]
+
+
+def new_record(assignment: Assignment) -> ContainerRecord:
+    """Return the record of a container that this node has nothing of yet."""
+    record = ContainerRecord(schema=1, assignment=assignment)
+    record.status.schema = 1
+    record.status.generation = assignment.generation
+    return record
+
+
+def assigned(record: ContainerRecord, assignment: Assignment) -> ContainerRecord:
+    """Take a newer assignment. Tells the leader nothing."""
+    changed = _copy(record)
+    changed.assignment.CopyFrom(assignment)
+    return changed
+
+
+def begun(record: ContainerRecord) -> ContainerRecord:
+    """Begin an attempt with its preparation."""
+    changed = _copy(record)
+    _advance(changed, PREPARING, new_attempt=record.status.state in ENDED)
+    return changed
+
+
+def delayed(record: ContainerRecord, reason: str) -> ContainerRecord:
+    """Say why preparing takes long; an empty reason when it goes on."""
+    changed = _copy(record)
+    changed.status.reason = reason
+    changed.status.report += 1
+    return changed
+
+
+def prepared(
+    record: ContainerRecord,
+    *,
+    image: ImageConfig,
+    layers: Sequence[str],
+    uid_base: int,
+    command: Sequence[str],
+) -> ContainerRecord:
+    """Note what preparing found. Tells the leader nothing: READY or STARTING follows."""
+    changed = _copy(record)
+    changed.image_config.CopyFrom(image)
+    changed.layers[:] = layers
+    changed.status.uid_base = uid_base
+    changed.status.command[:] = command
+    return changed
+
+
+def ready(record: ContainerRecord) -> ContainerRecord:
+    """Everything is set up; no start is due."""
+    changed = _copy(record)
+    status = _advance(changed, READY)
+    status.ever_ready = True
+    status.reason = ""
+    return changed
+
+
+def starting(record: ContainerRecord, *, run: int, boot_id: str, now: Timestamp) -> ContainerRecord:
+    """A start for `run` is about to be made."""
+    changed = _copy(record)
+    status = _advance(changed, STARTING, new_attempt=record.status.state in ENDED)
+    status.ever_ready = True
+    status.reason = ""
+    attempt = _attempt(status)
+    attempt.run = run
+    attempt.started_at.CopyFrom(now)
+    _clear_process(changed)
+    changed.start_pending = True
+    changed.boot_id = boot_id
+    return changed
+
+
+def running(
+    record: ContainerRecord, *, pid: int, pid_start: int, conmon_pid: int, conmon_start: int, now: Timestamp
+) -> ContainerRecord:
+    """The process runs."""
+    changed = _copy(record)
+    status = _advance(changed, RUNNING)
+    attempt = _attempt(status)
+    attempt.started_at.CopyFrom(now)
+    status.started_at.CopyFrom(now)
+    status.run_served = max(status.run_served, attempt.run)
+    _clear_process(changed)
+    status.pid = changed.pid = pid
+    changed.pid_start_time = pid_start
+    changed.conmon_pid = conmon_pid
+    changed.conmon_start_time = conmon_start
+    return changed
+
+
+def interrupted(record: ContainerRecord, *, now: Timestamp) -> ContainerRecord:
+    """The agent ended during a start, and nothing of it is there: the same run gets another attempt."""
+    changed = _copy(record)
+    attempt = _attempt(changed.status)
+    attempt.finished_at.CopyFrom(now)
+    attempt.exit_code = EXIT_NOT_STARTED
+    attempt.reason = "the agent ended before it was started"
+    _advance(changed, PREPARING, new_attempt=True)
+    _clear_process(changed)
+    return changed
+
+
+def stopping(record: ContainerRecord, *, kill_due_ms: int) -> ContainerRecord:
+    """The stop signal is about to be sent; SIGKILL is due at `kill_due_ms` of the host's boot time."""
+    changed = _copy(record)
+    _advance(changed, STOPPING)
+    changed.kill_due_ms = kill_due_ms
+    return changed
+
+
+def hastened(record: ContainerRecord, *, kill_due_ms: int) -> ContainerRecord:
+    """SIGKILL is due earlier than was said. Tells the leader nothing."""
+    changed = _copy(record)
+    changed.kill_due_ms = kill_due_ms
+    return changed
+
+
+def exited(
+    record: ContainerRecord, *, code: int, oom_killed: bool, finished: Timestamp, reason: str = ""
+) -> ContainerRecord:
+    """The process has ended."""
+    changed = _copy(record)
+    status = _advance(changed, EXITED)
+    _end(status, code=code, oom_killed=oom_killed, finished=finished, reason=reason)
+    status.run_served = max(status.run_served, _attempt(status).run)
+    _clear_process(changed)
+    return changed
+
+
+def failed(record: ContainerRecord, *, run: int, code: int, reason: str, now: Timestamp) -> ContainerRecord:
+    """It could not be prepared or started, for `run`."""
+    changed = _copy(record)
+    status = _advance(changed, FAILED, new_attempt=record.status.state in ENDED)
+    _end(status, code=code, oom_killed=False, finished=now, reason=reason)
+    attempt = _attempt(status)
+    attempt.run = max(attempt.run, run)
+    status.run_served = max(status.run_served, run)
+    _clear_process(changed)
+    return changed
+
+
+def data_lost(record: ContainerRecord, *, run: int, now: Timestamp) -> ContainerRecord:
+    """The leader knows that it was READY here, and the node has no record of that."""
+    changed = _copy(record)
+    changed.status.attempt = run + ATTEMPTS_LOST
+    changed.status.ever_ready = True
+    return failed(
+        changed,
+        run=run,
+        code=EXIT_NOT_STARTED,
+        reason="data lost: this node has no record of the container any more",
+        now=now,
+    )
+
+
+def _end(status: ContainerStatus, *, code: int, oom_killed: bool, finished: Timestamp, reason: str) -> None:
+    status.exit_code = code
+    status.oom_killed = oom_killed
+    status.finished_at.CopyFrom(finished)
+    status.reason = reason
+    attempt = _attempt(status)
+    attempt.exit_code = code
+    attempt.oom_killed = oom_killed
+    attempt.finished_at.CopyFrom(finished)
+    attempt.reason = reason
+
+
+def superseded(record: ContainerRecord) -> ContainerRecord:
+    """Nothing of the older generation runs or is mounted: the newer placement begins. Its data stays on disk."""
+    changed = new_record(record.assignment)
+    changed.report_accepted = 0
+    return changed
+
+
+def removing(record: ContainerRecord) -> ContainerRecord:
+    """Removal is decided: from here on what is left is cleared on sight. Tells the leader nothing."""
+    changed = _copy(record)
+    changed.removing = True
+    return changed
+
+
+def removed(record: ContainerRecord) -> ContainerRecord:
+    """Nothing is left but the record."""
+    changed = _copy(record)
+    changed.removing = True
+    changed.removed = True
+    changed.status.report += 1
+    return changed
+
+
+def accepted(record: ContainerRecord, report: int) -> ContainerRecord:
+    """The leader has stored what was reported up to `report`."""
+    changed = _copy(record)
+    changed.report_accepted = max(record.report_accepted, report)
+    return changed

@@ -1,0 +1,130 @@
+"""The durable records of a node's containers: one file each, replaced with fsync before each act."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from google.protobuf.message import DecodeError
+
+from shoal_agent.durable import make_directory, remove_file, replace_file, sync_directory
+from shoal_agent.paths import NodePaths
+from shoal_agent.sealing import NodeSealer
+from shoal_common.errors import ShoalError
+from shoal_common.ids import is_container_id
+from shoal_proto.v1.agent_pb2 import ContainerRecord
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+#: fsync waits for the disk, not for a core: some in parallel, so that the disk can merge them.
+_THREADS: Final = 4
+#: Version of the stored form.
+_SCHEMA: Final = 1
+
+
+class Records:
+    """Reads and writes records. Those it returns and takes have the environment in clear, in assignment.config.env.
+
+    Writes of one container must not overlap; its worker sees to that.
+    """
+
+    def __init__(self, paths: NodePaths, sealer: NodeSealer) -> None:
+        self._paths = paths
+        self._sealer = sealer
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="records")
+
+    def close(self) -> None:
+        """Wait for writes under way."""
+        self._executor.shutdown()
+
+    async def load(self) -> tuple[dict[str, ContainerRecord], set[str]]:
+        """Return all records by id, and the ids of containers with files but no record that can be read."""
+        return await self._run(self._load)
+
+    async def save(self, record: ContainerRecord) -> None:
+        """Make `record` durable.
+
+        Raises:
+            OSError: the disk did not take it; what was there before still holds.
+        """
+        container = record.assignment.id
+        stored = ContainerRecord()
+        stored.CopyFrom(record)
+        stored.sealed_env = self._sealer.seal(record.assignment.config.env, container=container)
+        stored.assignment.config.ClearField("env")
+        await self._run(lambda: self._write(container, stored.SerializeToString()))
+
+    async def remove_data(self, container: str) -> None:
+        """Remove everything of a container but its record. Idempotent."""
+        await self._run(lambda: self._remove_data(container))
+
+    async def drop(self, container: str) -> None:
+        """Remove a container's record and its directory. Idempotent."""
+        await self._run(lambda: self._drop(container))
+
+    async def _run(self, work: Callable[[], _T]) -> _T:
+        # A write that was begun is awaited even when the caller is cancelled: the next must not overtake it.
+        future = asyncio.get_running_loop().run_in_executor(self._executor, work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait([future])
+            raise
+
+    def _load(self) -> tuple[dict[str, ContainerRecord], set[str]]:
+        records: dict[str, ContainerRecord] = {}
+        unreadable: set[str] = set()
+        make_directory(self._paths.containers)
+        for directory in self._paths.containers.iterdir():
+            container = directory.name
+            if not is_container_id(container):
+                continue
+            try:
+                records[container] = self._read(container)
+            except FileNotFoundError:
+                # An agent ended between making the directory and the first record, or between dropping the record
+                # and removing the directory; if there is more in it, it is a stray.
+                directory.joinpath("record.new").unlink(missing_ok=True)
+                if any(directory.iterdir()):
+                    unreadable.add(container)
+                else:
+                    directory.rmdir()
+            except (ShoalError, DecodeError, OSError) as error:
+                log.error("record of container %s can't be read, it is left alone: %s", container[:12], error)
+                unreadable.add(container)
+        return records, unreadable
+
+    def _read(self, container: str) -> ContainerRecord:
+        record = ContainerRecord.FromString(self._paths.record(container).read_bytes())
+        if record.schema != _SCHEMA:
+            raise DecodeError(f"it is of version {record.schema}, this agent knows version {_SCHEMA}")
+        env = self._sealer.unseal(record.sealed_env, container=container)
+        record.assignment.config.env[:] = env
+        record.ClearField("sealed_env")
+        return record
+
+    def _write(self, container: str, data: bytes) -> None:
+        path = self._paths.record(container)
+        make_directory(path.parent)
+        replace_file(path, data)
+
+    def _remove_data(self, container: str) -> None:
+        directory = self._paths.record(container).parent
+        if not directory.exists():
+            return
+        for entry in directory.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+
+    def _drop(self, container: str) -> None:
+        path = self._paths.record(container)
+        if not path.parent.exists():
+            return
+        remove_file(path)
+        path.parent.rmdir()
+        sync_directory(self._paths.containers)
