@@ -203,7 +203,7 @@ class Lab:
         """Wait until every node is ready."""
         deadline = time.monotonic() + READY_SECONDS
         while True:
-            nodes = [node async for node in cluster.nodes.list()]
+            nodes = await cluster.nodes.list()
             ready = [node for node in nodes if node.status.state == NodeState.NODE_STATE_READY]
             if len(ready) == self.layout.nodes:
                 return nodes

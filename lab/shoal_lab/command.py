@@ -94,8 +94,8 @@ def up(
     made = Lab(Plan(layout, capacity, by_node), lambda line: click.echo(line, err=True))
     ready = _run(made.up())
     click.echo(f"Lab {name} is up: {made.describe()}")
-    for node in ready:
-        click.echo(f"  {node.spec.name}  ready  {node.status.description.address}")
+    for each in ready:
+        click.echo(f"  {each.spec.name}  ready  {each.status.description.address}")
 
 
 @lab.command()

@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from shoal_common.errors import Conflict, NotFound
+from shoal_common.errors import Conflict, NotFound, Unavailable
 from shoal_lab.cluster import Lab, Plan, default_capacity
 from shoal_lab.daemons import SHOAL
 from shoal_lab.image import SERVE, root_filesystem
@@ -129,11 +129,8 @@ async def _adopted(lab: Lab, name: str) -> None:
     async with lab.connect() as cluster, asyncio.timeout(30):
         while True:
             try:
-                process = await cluster.containers.exec(name, ["true"])
-                async with process:
+                async with cluster.containers.exec(name, ["true"]) as process:
                     await process.wait()
                 return
-            except Exception as error:
-                if not getattr(error, "retryable", False):
-                    raise
-            await asyncio.sleep(0.1)
+            except Unavailable:
+                await asyncio.sleep(0.1)
