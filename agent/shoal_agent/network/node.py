@@ -1,0 +1,122 @@
+"""The network of one node: a bridge, NAT to the outside, and the links of its sandboxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from pyroute2 import IPRoute, NetlinkError
+
+from shoal_agent.kernel_work import finished
+from shoal_agent.network import bridge, plumbing, rules
+from shoal_agent.network.links import BRIDGE, Port
+from shoal_agent.network.nftables import Nftables
+from shoal_common.errors import Internal
+
+T = TypeVar("T")
+
+#: The port that the agent listens on by default.
+AGENT_PORT = 7410
+
+
+class NodeNetwork:
+    """Everything of the network that belongs to this node, in the namespace that the agent runs in.
+
+    It keeps nothing in memory: what is there is in the kernel, and every method may be repeated.
+
+    Args:
+        guarded_ports: TCP ports of this host that containers may not connect to.
+    """
+
+    def __init__(self, *, guarded_ports: Collection[int] = (AGENT_PORT,)) -> None:
+        self._guarded_ports = frozenset(guarded_ports)
+        # One thread: changes of links wait for each other in the kernel anyway.
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="shoal-network")
+        self._nftables: Nftables | None = None
+
+    async def configure(self, subnet: str, gateway: str) -> None:
+        """Make the bridge and the rules, or change them to this; containers that are connected stay so.
+
+        Args:
+            subnet: the containers' addresses, such as "10.88.0.0/16".
+            gateway: the bridge's address, the same on every node, such as "10.88.0.1".
+
+        Raises:
+            InvalidSpec: the two don't fit together.
+            Conflict: there is another link of the bridge's name.
+            Internal: the kernel refused.
+        """
+        plan = bridge.plan_bridge(subnet, gateway)
+
+        def work(route: IPRoute) -> None:
+            # Rules first: no packet of a container passes without them.
+            self._nft().apply(rules.configuration(plan.subnet, self._guarded_ports))
+            bridge.apply(route, plan)
+
+        await self._with_route(work)
+
+    async def attach(self, net_ns: Path, ports: Sequence[Port]) -> None:
+        """Connect a sandbox.
+
+        Raises Unavailable before `configure` was ever called, Internal if the kernel refused.
+        """
+
+        def work(route: IPRoute) -> None:
+            plumbing.connect(route, net_ns, ports)
+            self._nft().apply(rules.admission(ports))
+
+        await self._with_route(work)
+
+    async def detach(self, ports: Sequence[Port]) -> None:
+        """Disconnect a sandbox; its links' not being there is success."""
+
+        def work(route: IPRoute) -> None:
+            plumbing.disconnect(route, [port.link for port in ports])
+            if route.link_lookup(ifname=BRIDGE):
+                self._nft().apply(rules.expulsion(ports))
+
+        await self._with_route(work)
+
+    async def retain(self, ports: Sequence[Port]) -> None:
+        """Remove every container's link but these: what a crash left behind."""
+
+        def work(route: IPRoute) -> None:
+            plumbing.disconnect(route, plumbing.strays(route, {port.link for port in ports}))
+            if route.link_lookup(ifname=BRIDGE):
+                self._nft().apply(rules.replacement(ports))
+
+        await self._with_route(work)
+
+    async def teardown(self) -> None:
+        """Remove the bridge, all containers' links and the rules. Doing it again changes nothing."""
+
+        def work(route: IPRoute) -> None:
+            plumbing.disconnect(route, plumbing.strays(route, ()))
+            bridge.remove(route)
+            self._nft().apply(rules.removal())
+
+        await self._with_route(work)
+
+    async def close(self) -> None:
+        """Let go of the kernel's ear; everything that was made stays."""
+        if self._nftables is not None:
+            await finished(self._executor, self._nftables.close)
+            self._nftables = None
+        self._executor.shutdown(wait=False)
+
+    def _nft(self) -> Nftables:
+        if self._nftables is None:
+            self._nftables = Nftables()
+        return self._nftables
+
+    async def _with_route(self, work: Callable[[IPRoute], T]) -> T:
+        def body() -> T:
+            try:
+                with IPRoute() as route:
+                    return work(route)
+            except (NetlinkError, OSError) as error:
+                raise Internal(f"can't change the node's network: {error}") from None
+
+        return await finished(self._executor, body)

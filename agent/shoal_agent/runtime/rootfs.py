@@ -1,0 +1,129 @@
+"""Root file systems of containers: idmapped layers and an idmapped writable layer, joined by an overlay."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from shoal_agent.kernel_work import finished
+from shoal_agent.paths import NodePaths
+from shoal_agent.runtime.helper_client import HelperClient
+from shoal_agent.runtime.mounts import is_mounted, mounts_below, unmount_all
+from shoal_agent.runtime.sandbox import Sandbox, checked_key
+from shoal_common.errors import Conflict, Internal, NotFound
+
+T = TypeVar("T")
+
+
+class RootFilesystems:
+    """The merged trees of this node, one directory below `paths.rootfs` each.
+
+    They outlive the agent: a new one finds them by `mounted`, and `mount` of what is mounted changes nothing.
+    """
+
+    def __init__(self, paths: NodePaths) -> None:
+        self._paths = paths
+        # umount writes the file system's dirty pages back and may take long.
+        self._executor = ThreadPoolExecutor(4, thread_name_prefix="shoal-rootfs")
+        self._helper: HelperClient | None = None
+
+    async def open(self) -> None:
+        """Start the helper and remove directories that a crash left without a mount."""
+        await self._run(self._prepare)
+        await self._ready_helper().start()
+
+    async def close(self) -> None:
+        """End the helper; what is mounted stays so."""
+        if self._helper is not None:
+            await self._helper.close()
+            self._helper = None
+        self._executor.shutdown(wait=False)
+
+    async def mount(self, key: str, *, layers: Sequence[Path], writable: Path, sandbox: Sandbox) -> Path:
+        """Mount a container's root file system and return where.
+
+        Args:
+            key: names the placement.
+            layers: unpacked layers, lowest first; never written to.
+            writable: a directory in which `upper` and `work` are made; ids in it are the container's own.
+            sandbox: whose range of ids the tree appears with.
+
+        Raises:
+            NotFound: a layer is missing.
+            Conflict: mounted for another range of ids.
+            Internal: the kernel refused; the message names the path and the reason.
+        """
+        target = self._paths.rootfs / checked_key(key)
+        source = f"shoal-{sandbox.uid_base}"
+        if await self._run(lambda: self._stage(key, target, source, layers, writable)):
+            return target
+        try:
+            await self._ready_helper().request(
+                do="overlay",
+                layers=[str(layer) for layer in layers],
+                writable=str(writable),
+                target=str(target),
+                source=source,
+                uid_base=sandbox.uid_base,
+                user_ns=str(sandbox.user_ns),
+            )
+        except Internal as error:
+            raise Internal(
+                f"can't mount the root file system of {key}: {error} (layers and writable layers need a file system "
+                "that can be idmapped and is no overlay itself, such as ext4 or xfs)",
+                metadata=error.metadata,
+            ) from None
+        return target
+
+    async def unmount(self, key: str) -> None:
+        """Unmount a container's root file system; the writable layer stays. Doing it again changes nothing."""
+        target = self._paths.rootfs / checked_key(key)
+        await self._run(lambda: _unmount(target))
+
+    def mounted(self) -> set[str]:
+        """Return the keys of what is mounted now, also by an agent before this one."""
+        root = self._paths.rootfs
+        return {Path(entry.target).name for entry in mounts_below(root) if Path(entry.target).parent == root}
+
+    def _prepare(self) -> None:
+        self._paths.rootfs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for directory in self._paths.rootfs.iterdir():
+            if not is_mounted(directory):
+                directory.rmdir()
+
+    def _stage(self, key: str, target: Path, source: str, layers: Sequence[Path], writable: Path) -> bool:
+        """Make the directories; return whether it is mounted already."""
+        if is_mounted(target):
+            entries = [entry for entry in mounts_below(target) if entry.target == str(target)]
+            if any(entry.source != source for entry in entries):
+                raise Conflict(f"root file system of {key} is mounted for another range of ids (unmount it first)")
+            return True
+        for layer in layers:
+            if not layer.is_dir():
+                raise NotFound(f"layer {layer} of {key} is not there (pull the image again)")
+        writable.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, mode in (("upper", 0o755), ("work", 0o700)):
+            # The root directory of the container is `upper` itself, whatever the layers say: as other tools have it.
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(writable / name, mode)
+                os.chmod(writable / name, mode)
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return False
+
+    def _ready_helper(self) -> HelperClient:
+        if self._helper is None:
+            self._helper = HelperClient(self._paths.run, name="shoal-overlay")
+        return self._helper
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        return await finished(self._executor, function)
+
+
+def _unmount(target: Path) -> None:
+    unmount_all(target)
+    with contextlib.suppress(FileNotFoundError):
+        target.rmdir()

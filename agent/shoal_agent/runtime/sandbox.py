@@ -1,0 +1,316 @@
+"""Sandboxes: a pair of user and network namespace per placement, made ahead of time and pinned.
+
+On disk (a tmpfs): `sandboxes/<key>/` holds `user` and `net`, on which the namespaces are bound, `claim` (whose it is:
+key, range of uids, addresses) and `ready` (its links are there). `sandboxes/.pool/<uid base>/` is a pair that nobody
+has claimed; it is complete when it holds `made`. Every step is one rename or one file, so that an agent that is killed
+between any two of them leaves something that the next one recognises.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+from shoal_agent.kernel_work import finished
+from shoal_agent.network.links import Port, plan_ports
+from shoal_agent.network.node import NodeNetwork
+from shoal_agent.paths import NodePaths
+from shoal_agent.runtime import uid_ranges
+from shoal_agent.runtime.helper_client import HelperClient
+from shoal_agent.runtime.host_uids import bases_in_use, delegated_ids
+from shoal_agent.runtime.mounts import is_mounted, unmount_all
+from shoal_agent.runtime.uid_ranges import UidRanges
+from shoal_common.errors import Conflict, Exhausted, InvalidSpec, ShoalError
+from shoal_proto.v1 import resources_pb2
+
+T = TypeVar("T")
+
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What a container runs in.
+
+    Attributes:
+        key: names the placement.
+        user_ns: the pinned user namespace; ids 0 to 65535 in it are those from `uid_base` up.
+        net_ns: the pinned network namespace, owned by the user namespace.
+        uid_base: first id of the range, for users and groups.
+    """
+
+    key: str
+    user_ns: Path
+    net_ns: Path
+    uid_base: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the file `claim` says."""
+
+    key: str
+    uid_base: int
+    ports: tuple[Port, ...]
+
+    def encode(self) -> str:
+        """Return the file's text."""
+        ports = [{name: getattr(port, name) for name in Port.__slots__} for port in self.ports]
+        return json.dumps({"key": self.key, "uid_base": self.uid_base, "ports": ports})
+
+    @classmethod
+    def decode(cls, text: str) -> Claim:
+        """Return what `text` says. Raises ValueError if it is no claim."""
+        try:
+            value = json.loads(text)
+            ports = tuple(Port(**port) for port in value["ports"])
+            return cls(key=str(value["key"]), uid_base=int(value["uid_base"]), ports=ports)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a claim: {text[:80]!r}") from error
+
+
+def checked_key(key: str) -> str:
+    """Return the key if it can name a directory, else raise InvalidSpec."""
+    if not _KEY.fullmatch(key):
+        raise InvalidSpec(f"key {key!r} of a placement can't name a directory")
+    return key
+
+
+class Sandboxes:
+    """The sandboxes of this node. They outlive the agent, not a boot.
+
+    Args:
+        paths: where they are pinned.
+        network: connects them.
+        pool_size: how many pairs of namespaces are kept ready.
+        uid_bases: first ids of the ranges that may be used.
+    """
+
+    def __init__(
+        self,
+        paths: NodePaths,
+        network: NodeNetwork,
+        *,
+        pool_size: int = 4,
+        uid_bases: range = range(uid_ranges.FIRST, uid_ranges.LAST + 1, uid_ranges.SIZE),
+    ) -> None:
+        self._directory = paths.sandboxes
+        self._pool_directory = paths.sandboxes / ".pool"
+        self._network = network
+        self._pool_size = pool_size
+        self._uid_bases = uid_bases
+        self._ranges = UidRanges(uid_bases)
+        self._executor = ThreadPoolExecutor(2, thread_name_prefix="shoal-sandbox")
+        self._helper = HelperClient(paths.run, name="shoal-namespaces")
+        self._pool: list[int] = []
+        self._claims: dict[str, Claim] = {}
+        self._ready: set[str] = set()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._making = asyncio.Lock()
+        self._wanted = asyncio.Event()
+        self._refiller: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Adopt what is pinned, clear what is half made, and start filling the pool in the background."""
+        self._ranges = UidRanges(self._uid_bases, await self._run(delegated_ids))
+        claims, pool = await self._run(self._survey)
+        self._ranges.settle((), in_use=await self._run(bases_in_use))
+        for claim in claims:
+            self._ranges.claim(claim.uid_base)
+            self._claims[claim.key] = claim
+            self._ready.add(claim.key)
+        for base in pool:
+            self._ranges.claim(base)
+        self._pool = pool
+        await self._network.retain([port for claim in claims for port in claim.ports])
+        await self._helper.start()
+        self._wanted.set()
+        self._refiller = asyncio.create_task(self._refill(), name="shoal-sandbox-pool")
+
+    async def acquire(self, key: str, addresses: Sequence[resources_pb2.Address]) -> Sandbox:
+        """Return the sandbox of this key, made and connected if need be.
+
+        Args:
+            key: names the placement.
+            addresses: where it is connected to, one link each; none: loopback only.
+
+        Raises:
+            InvalidSpec: an address that can't be used on this node.
+            Conflict: the key has a sandbox with other addresses.
+            Exhausted: no range of ids is free.
+            Unavailable: the node's network is not configured yet.
+        """
+        ports = plan_ports(checked_key(key), addresses)
+        async with self._locked(key):
+            claim = self._claims.get(key)
+            if claim is None:
+                claim = await self._claim(key, ports)
+            elif claim.ports != ports:
+                raise Conflict(f"sandbox {key} exists with other addresses (release it first)")
+            if key not in self._ready:
+                # Also where an attempt before this one failed half-way.
+                if ports:
+                    await self._network.attach(self._sandbox(claim).net_ns, ports)
+                await self._run((self._directory / key / "ready").touch)
+                self._ready.add(key)
+            return self._sandbox(claim)
+
+    def find(self, key: str) -> Sandbox | None:
+        """Return the sandbox of this key if it is there and connected."""
+        return self._sandbox(self._claims[key]) if key in self._ready else None
+
+    def known(self) -> set[str]:
+        """Return the keys of all sandboxes there are."""
+        return set(self._claims)
+
+    async def release(self, key: str) -> None:
+        """Disconnect and unpin the sandbox of this key. Doing it again changes nothing.
+
+        Its range of ids is given out again only after no process runs under it.
+        """
+        async with self._locked(checked_key(key)):
+            directory = self._directory / key
+            claim = self._claims.get(key)
+            self._ready.discard(key)
+            if claim is None:
+                return
+            # A sandbox that is being taken apart is not adopted by the next agent.
+            await self._run(lambda: (directory / "ready").unlink(missing_ok=True))
+            if claim.ports:
+                await self._network.detach(claim.ports)
+            await self._run(lambda: _unpin(directory))
+            del self._claims[key]
+            self._ranges.retire(claim.uid_base)
+
+    async def close(self) -> None:
+        """Stop filling the pool; sandboxes and the pool stay for the next agent."""
+        if self._refiller is not None:
+            self._refiller.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._refiller
+            self._refiller = None
+        await self._helper.close()
+        self._executor.shutdown(wait=False)
+
+    def _sandbox(self, claim: Claim) -> Sandbox:
+        directory = self._directory / claim.key
+        return Sandbox(key=claim.key, user_ns=directory / "user", net_ns=directory / "net", uid_base=claim.uid_base)
+
+    async def _claim(self, key: str, ports: tuple[Port, ...]) -> Claim:
+        base = self._pool.pop(0) if self._pool else await self._make()
+        self._wanted.set()
+        claim = Claim(key=key, uid_base=base, ports=ports)
+        try:
+            await self._run(lambda: self._take(claim))
+        except BaseException:
+            await self._run(lambda: self._drop(claim))
+            self._ranges.retire(base)
+            raise
+        self._claims[key] = claim
+        return claim
+
+    def _drop(self, claim: Claim) -> None:
+        _unpin(self._pool_directory / str(claim.uid_base))
+        _unpin(self._directory / claim.key)
+
+    def _take(self, claim: Claim) -> None:
+        source, target = self._pool_directory / str(claim.uid_base), self._directory / claim.key
+        (source / "claim").write_text(claim.encode())
+        source.rename(target)
+
+    async def _make(self) -> int:
+        """Make one pair of namespaces in the pool's directory and return its base."""
+        async with self._making:
+            try:
+                base = self._ranges.take()
+            except Exhausted:
+                waiting = self._ranges.retired
+                self._ranges.settle(waiting, in_use=await self._run(bases_in_use))
+                base = self._ranges.take()
+        directory = self._pool_directory / str(base)
+        try:
+            await self._run(lambda: _fresh(directory))
+            await self._helper.request(do="namespaces", directory=str(directory), uid_base=base)
+            await self._run((directory / "made").touch)
+        except BaseException:
+            await self._run(lambda: _unpin(directory))
+            self._ranges.retire(base)
+            raise
+        return base
+
+    async def _refill(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            try:
+                while len(self._pool) < self._pool_size:
+                    self._pool.append(await self._make())
+            except (ShoalError, OSError):
+                # Whoever needs a sandbox meets the same error and reports it; the next acquire tries again.
+                continue
+
+    def _survey(self) -> tuple[list[Claim], list[int]]:
+        """Return what is whole on disk, having cleared everything else."""
+        self._pool_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        claims = []
+        for directory in self._directory.iterdir():
+            if directory == self._pool_directory:
+                continue
+            claim = _whole_claim(directory)
+            if claim is None:
+                _unpin(directory)
+            else:
+                claims.append(claim)
+        pool = []
+        for directory in self._pool_directory.iterdir():
+            if directory.name.isdecimal() and (directory / "made").exists() and _pinned(directory):
+                pool.append(int(directory.name))
+            else:
+                _unpin(directory)
+        return claims, pool
+
+    def _locked(self, key: str) -> asyncio.Lock:
+        """Return the lock of this key; it goes with the last who holds or awaits it."""
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        return lock
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        return await finished(self._executor, function)
+
+
+def _pinned(directory: Path) -> bool:
+    return is_mounted(directory / "user") and is_mounted(directory / "net")
+
+
+def _whole_claim(directory: Path) -> Claim | None:
+    if not (directory / "ready").exists() or not _pinned(directory):
+        return None
+    try:
+        claim = Claim.decode((directory / "claim").read_text())
+    except (OSError, ValueError):
+        return None
+    return claim if claim.key == directory.name else None
+
+
+def _fresh(directory: Path) -> None:
+    _unpin(directory)
+    directory.mkdir(mode=0o700, parents=True)
+
+
+def _unpin(directory: Path) -> None:
+    """Let go of both namespaces and remove the directory; nothing there is success."""
+    for name in ("net", "user"):
+        unmount_all(directory / name)
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(directory)
