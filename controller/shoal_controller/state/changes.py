@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 
 #: Ids that one unread change may name before it becomes "everything".
-MAX_IDS: Final = 10_000
+MAX_IDS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
