@@ -1,0 +1,136 @@
+"""Which nodes can take a container: filters that check one node and explain what they refused.
+
+A constraint is "key==value" or "key!=value"; key is `node.id`, `node.name` or `node.labels.NAME`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from shoal_common.units import format_bytes, format_cpus
+from shoal_controller.core.snapshot import Amounts, NodeView
+
+_LABELS: Final = "node.labels."
+
+
+class Filter(Protocol):
+    """One reason for which a node may be no candidate."""
+
+    def check(self, node: NodeView) -> bool:
+        """Say whether the node passes."""
+        ...
+
+    def explain(self, refused: Sequence[NodeView]) -> str:
+        """Return why these nodes (at least one) did not pass, such as "2 are down"."""
+        ...
+
+
+def _count(nodes: Sequence[NodeView], one: str, many: str) -> str:
+    return f"{len(nodes)} {one if len(nodes) == 1 else many}"
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The node's agent is heard of."""
+
+    def check(self, node: NodeView) -> bool:
+        return node.ready
+
+    def explain(self, refused: Sequence[NodeView]) -> str:
+        return _count(refused, "is down", "are down")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """The node has the memory, over what is booked on it."""
+
+    need: int
+
+    def check(self, node: NodeView) -> bool:
+        return Amounts(memory=self.need).fits(node.free)
+
+    def explain(self, refused: Sequence[NodeView]) -> str:
+        most = format_bytes(max(0, *(node.free.memory for node in refused)))
+        return f"{_count(refused, 'lacks', 'lack')} memory (needs {format_bytes(self.need)}, most free {most})"
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """The node has the cores, over what is booked on it."""
+
+    need: int
+
+    def check(self, node: NodeView) -> bool:
+        return Amounts(cpu=self.need).fits(node.free)
+
+    def explain(self, refused: Sequence[NodeView]) -> str:
+        most = format_cpus(max(0, *(node.free.cpu for node in refused)))
+        return f"{_count(refused, 'lacks', 'lack')} cpus (needs {format_cpus(self.need)}, most free {most})"
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """The node is, or is not, what the user asked for. One that can't be read is passed by no node."""
+
+    text: str
+
+    def check(self, node: NodeView) -> bool:
+        key, operator, wanted = self.text.partition("==")
+        equal = True
+        # The first operator counts: a value may contain the other.
+        unequal_key, unequal_operator, unequal_wanted = self.text.partition("!=")
+        if unequal_operator and (not operator or len(unequal_key) < len(key)):
+            key, operator, wanted, equal = unequal_key, unequal_operator, unequal_wanted, False
+        key, wanted = key.strip(), wanted.strip()
+        if not operator:
+            return False
+        if key == "node.id":
+            found: str | None = node.id
+        elif key == "node.name":
+            found = node.name
+        elif key.startswith(_LABELS):
+            found = node.labels.get(key.removeprefix(_LABELS))
+        else:
+            return False
+        return (found == wanted) is equal
+
+    def explain(self, refused: Sequence[NodeView]) -> str:
+        return f"{_count(refused, 'fails', 'fail')} constraint {self.text}"
+
+
+def placing(need: Amounts, constraints: Iterable[str]) -> tuple[Filter, ...]:
+    """Return the filters that a node has to pass to be given a container, in the order in which they are asked."""
+    return (Readiness(), *admitting(need), *(Constraint(text) for text in constraints))
+
+
+def admitting(need: Amounts) -> tuple[Filter, ...]:
+    """Return the filters that a container's own node has to pass to run it again.
+
+    A node that is down is no obstacle: what is booked now is served when it is back. Nor are constraints: they say
+    where a container goes, and it is there.
+    """
+    return (Memory(need.memory), Cpu(need.cpu))
+
+
+def passes(node: NodeView, filters: Iterable[Filter]) -> bool:
+    """Say whether a node passes all filters."""
+    return all(each.check(node) for each in filters)
+
+
+def explain(nodes: Sequence[NodeView], filters: Sequence[Filter]) -> str:
+    """Return why no node passes, each counted at the first filter that refuses it; "" if one passes.
+
+    For example "3 nodes: 2 lack memory (needs 8 GiB, most free 5.1 GiB), 1 fails constraint node.labels.ssd==true".
+    """
+    refused: dict[int, list[NodeView]] = {}
+    for node in nodes:
+        for number, each in enumerate(filters):
+            if not each.check(node):
+                refused.setdefault(number, []).append(node)
+                break
+        else:
+            return ""
+    reasons = ", ".join(filters[number].explain(refused[number]) for number in sorted(refused))
+    return f"{len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}: {reasons}"

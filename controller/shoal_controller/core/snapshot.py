@@ -1,0 +1,159 @@
+"""What the core sees of the cluster: frozen projections of the stored objects, as of one revision.
+
+A view holds only what a decision needs. Who stores a decision goes back to the stored message and its revision
+(`shoal_controller.leader.commit`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from shoal_proto.v1.container_pb2 import DesiredState
+from shoal_proto.v1.node_pb2 import HoldRole
+
+#: Name of the one flat network.
+DEFAULT_NETWORK: Final = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What is reserved: bytes of memory and thousandths of a core. Numbers of processes are only limited."""
+
+    memory: int = 0
+    cpu: int = 0
+
+    def __add__(self, other: Amounts) -> Amounts:
+        return Amounts(self.memory + other.memory, self.cpu + other.cpu)
+
+    def __sub__(self, other: Amounts) -> Amounts:
+        return Amounts(self.memory - other.memory, self.cpu - other.cpu)
+
+    def fits(self, free: Amounts) -> bool:
+        """Say whether this much can be taken of `free`.
+
+        What isn't asked for isn't lacked either: on a node that has less than it had promised (its capacity was
+        lowered) a container that reserves nothing still has a place.
+        """
+        return (self.memory == 0 or self.memory <= free.memory) and (self.cpu == 0 or self.cpu <= free.cpu)
+
+    def __bool__(self) -> bool:
+        return bool(self.memory or self.cpu)
+
+
+NOTHING: Final = Amounts()
+
+
+@dataclass(frozen=True, slots=True)
+class HoldView:
+    """That `node` may have a copy of `container`."""
+
+    node: str
+    container: str
+    generation: int
+    role: HoldRole
+    reserved: Amounts
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node that has joined.
+
+    Attributes:
+        labels: the operators' over the agent's own.
+        ready: its agent was heard of lately.
+        capacity: what the agent says containers may use.
+        booked_capacity: what the ledger says of the same; it follows at the next decision.
+        reserved: what the ledger says is taken.
+        holds: by container id.
+    """
+
+    id: str
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    ready: bool = True
+    capacity: Amounts = NOTHING
+    booked_capacity: Amounts = NOTHING
+    reserved: Amounts = NOTHING
+    has_ledger: bool = True
+    holds: Mapping[str, HoldView] = field(default_factory=dict)
+
+    @property
+    def free(self) -> Amounts:
+        """What can still be reserved; negative where the capacity was lowered."""
+        return self.booked_capacity - self.reserved
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementView:
+    """Where a container is."""
+
+    node: str
+    generation: int
+    run_admitted: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """What a node saw last of a container."""
+
+    generation: int
+    ended: bool
+    run_served: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerView:
+    """What a user wants of a container, and what has become of it.
+
+    Attributes:
+        need: what a run of it reserves.
+        addressed: it has an address in the flat network.
+        created: nanoseconds since the epoch; who came first is placed first.
+    """
+
+    id: str
+    namespace: str = "default"
+    name: str = ""
+    desired: DesiredState = DesiredState.DESIRED_STATE_RUNNING
+    run: int = 1
+    need: Amounts = NOTHING
+    constraints: tuple[str, ...] = ()
+    addressed: bool = True
+    auto_remove: bool = False
+    created: int = 0
+    placement: PlacementView | None = None
+    status: StatusView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The cluster as of one revision.
+
+    Attributes:
+        initialised: the `cluster` key exists. Without it nothing is placed.
+        subnet: of the flat network, such as "10.88.0.0/16"; empty without a cluster.
+        nodes: those that have joined, by id.
+        containers: those that have a spec, by id.
+        holders: ids of all nodes that hold a container, by its id; also of containers without a spec.
+        addresses: in use, of the flat network.
+        last_address: the one given out last, after which the search for the next begins; empty if unknown.
+    """
+
+    initialised: bool = True
+    subnet: str = ""
+    nodes: Mapping[str, NodeView] = field(default_factory=dict)
+    containers: Mapping[str, ContainerView] = field(default_factory=dict)
+    holders: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    addresses: frozenset[str] = frozenset()
+    last_address: str = ""
+
+    def hold_of(self, container: ContainerView) -> HoldView | None:
+        """Return the hold that a container's placement stands on, or None."""
+        placement = container.placement
+        node = self.nodes.get(placement.node) if placement is not None else None
+        hold = node.holds.get(container.id) if node is not None else None
+        if hold is None or placement is None or hold.generation != placement.generation:
+            return None
+        return hold
