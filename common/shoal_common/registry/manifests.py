@@ -129,7 +129,8 @@ def parse_manifest(body: bytes, *, media_type: str = "", name: str) -> Manifest:
         InvalidSpec: it is not a manifest that Shoal can run.
     """
     document = load_json(body, f"manifest of {name}")
-    media_type = document_type(document, media_type, name)
+    # OCI lets a manifest leave its own type out.
+    media_type = document_type(document, media_type, name) or OCI_MANIFEST
     if media_type not in MANIFEST_TYPES:
         raise InvalidSpec(f'manifest of {name} is of type "{media_type[:100]}", which is not an image')
     config = _descriptor(document.get("config"), f"configuration of {name}")

@@ -114,7 +114,7 @@ async def test_says_what_is_missing_and_what_to_do(client: Registry, registry_se
     assert str(unknown.value) == (
         f'image "web:3" not found in registry {host} (import it with: shoal image import web:3 FILE)'
     )
-    with pytest.raises(NotFound, match="layer sha256:0+ of image"):
+    with pytest.raises(NotFound, match=r"layer sha256:0+ of image"):
         await whole(client, host, "web", "sha256:" + "0" * 64)
     registry_server.stop()
     with pytest.raises(Unavailable) as down:
