@@ -12,7 +12,8 @@ class NodePaths:
 
     Attributes:
         data: survives a boot (/var/lib/shoal); root's alone, mode 0700.
-        run: a tmpfs that does not (/run/shoal); mode 0700.
+        run: a tmpfs that does not (/run/shoal); mode 0711, since the OCI runtime enters a container's user namespace
+            before it walks to the root file system. What is secret below it has a mode of its own.
     """
 
     data: Path
@@ -63,3 +64,13 @@ class NodePaths:
     def tasks(self) -> Path:
         """Bundles, sockets, pid and exit files, one directory per attempt."""
         return self.run / "tasks"
+
+    @property
+    def exits(self) -> Path:
+        """Exit codes, one file per attempt that ended, written by conmon."""
+        return self.run / "exits"
+
+    @property
+    def runtimes(self) -> Path:
+        """What OCI runtimes remember of containers, one directory per runtime."""
+        return self.run / "runtimes"

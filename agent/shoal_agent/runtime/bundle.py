@@ -1,0 +1,184 @@
+"""The OCI configuration of a container: Docker's confinement, in a sandbox that exists already.
+
+Pure. Source: OCI runtime specification 1.0.2, config.md and config-linux.md; Docker's defaults (moby, oci/defaults.go).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from shoal_agent.runtime import capabilities
+from shoal_agent.runtime.process import Process
+from shoal_agent.runtime.sandbox import Sandbox
+from shoal_agent.runtime.seccomp import Profile
+from shoal_agent.runtime.users import ID_COUNT, User
+from shoal_proto.v1.resources_pb2 import Resources
+
+Json: TypeAlias = dict[str, Any]
+
+DEFAULT_PIDS: Final = 4096
+_CPU_PERIOD_US: Final = 100_000
+#: The kernel refuses a smaller quota.
+_MIN_CPU_QUOTA_US: Final = 1_000
+
+#: What Docker hides. /proc/latency_stats, timer_stats and sched_debug are of older kernels.
+MASKED_PATHS: Final = (
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+)
+READONLY_PATHS: Final = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+#: Files of a container's own that are bound over the image's.
+HOST_FILES: Final = ("hosts", "hostname", "resolv.conf")
+
+_NOSUID_NOEXEC_NODEV: Final = ("nosuid", "noexec", "nodev")
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What is the same for the first process and for every command executed beside it.
+
+    Attributes:
+        capabilities: of root in the container.
+        no_new_privileges: no setuid program gives more.
+        rlimits: hard and soft limit by name ("RLIMIT_NOFILE").
+    """
+
+    capabilities: frozenset[str]
+    no_new_privileges: bool
+    rlimits: Mapping[str, tuple[int, int]]
+
+
+def process_section(*, args: Sequence[str], env: Sequence[str], cwd: str, user: User, confinement: Confinement) -> Json:
+    """Return the section `process`, which is also what `exec --process` takes.
+
+    HOME is added where `env` has none.
+    """
+    granted = capabilities.ordered(confinement.capabilities)
+    sets: dict[str, list[str]] = {"bounding": granted, "inheritable": [], "ambient": []}
+    # Only root has them at once, as if the kernel had made the user by execve; others have none.
+    sets["effective"] = sets["permitted"] = granted if user.uid == 0 else []
+    if not any(entry.startswith("HOME=") for entry in env):
+        env = [*env, f"HOME={user.home}"]
+    return {
+        "terminal": False,
+        "user": {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.groups)},
+        "args": list(args),
+        "env": list(env),
+        "cwd": cwd,
+        "capabilities": sets,
+        "noNewPrivileges": confinement.no_new_privileges,
+        "rlimits": [
+            {"type": name, "hard": hard, "soft": soft} for name, (hard, soft) in sorted(confinement.rlimits.items())
+        ],
+    }
+
+
+def configuration(
+    *,
+    process: Process,
+    user: User,
+    confinement: Confinement,
+    seccomp: Profile,
+    rootfs: Path,
+    sandbox: Sandbox,
+    files: Path,
+    resources: Resources,
+    cgroup: str,
+    limits_swap: bool,
+) -> Json:
+    """Return the whole configuration (config.json).
+
+    Args:
+        process: the first process; `user` is its user, resolved.
+        confinement: capabilities and limits.
+        seccomp: the compiled profile.
+        rootfs: merged root file system.
+        sandbox: whose user and network namespace are joined.
+        files: directory with the container's own HOST_FILES.
+        resources: limits; 0 means none, and DEFAULT_PIDS for pids.
+        cgroup: path of the container's control group.
+        limits_swap: whether the kernel can limit swap.
+    """
+    mapping = [{"containerID": 0, "hostID": sandbox.uid_base, "size": ID_COUNT}]
+    return {
+        "ociVersion": "1.0.2",
+        "process": process_section(
+            args=process.args, env=process.env, cwd=process.cwd, user=user, confinement=confinement
+        ),
+        "root": {"path": str(rootfs), "readonly": False},
+        "hostname": process.hostname,
+        "mounts": [*_kernel_mounts(), *_file_mounts(files)],
+        "linux": {
+            "namespaces": [
+                *({"type": kind} for kind in ("pid", "ipc", "uts", "mount", "cgroup")),
+                {"type": "user", "path": str(sandbox.user_ns)},
+                {"type": "network", "path": str(sandbox.net_ns)},
+            ],
+            "uidMappings": mapping,
+            "gidMappings": mapping,
+            "cgroupsPath": cgroup,
+            "resources": _limits(resources, limits_swap=limits_swap),
+            "seccomp": seccomp,
+            "maskedPaths": list(MASKED_PATHS),
+            "readonlyPaths": list(READONLY_PATHS),
+            "rootfsPropagation": "private",
+        },
+    }
+
+
+def _kernel_mounts() -> list[Json]:
+    def entry(destination: str, kind: str, source: str, *options: str) -> Json:
+        return {"destination": destination, "type": kind, "source": source, "options": list(options)}
+
+    return [
+        entry("/proc", "proc", "proc", *_NOSUID_NOEXEC_NODEV),
+        entry("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
+        entry("/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
+        entry("/dev/shm", "tmpfs", "shm", *_NOSUID_NOEXEC_NODEV, "mode=1777", "size=65536k"),
+        entry("/dev/mqueue", "mqueue", "mqueue", *_NOSUID_NOEXEC_NODEV),
+        entry("/sys", "sysfs", "sysfs", *_NOSUID_NOEXEC_NODEV, "ro"),
+        entry("/sys/fs/cgroup", "cgroup", "cgroup", *_NOSUID_NOEXEC_NODEV, "ro"),
+    ]
+
+
+def _file_mounts(files: Path) -> list[Json]:
+    return [
+        {
+            "destination": f"/etc/{name}",
+            "type": "bind",
+            "source": str(files / name),
+            "options": ["bind", "rprivate", "nosuid", "nodev"],
+        }
+        for name in HOST_FILES
+    ]
+
+
+def _limits(resources: Resources, *, limits_swap: bool) -> Json:
+    limits: Json = {
+        # Nothing but what the runtime itself adds: null, zero, full, random, urandom, tty, terminals.
+        "devices": [{"allow": False, "access": "rwm"}],
+        "pids": {"limit": resources.pids or DEFAULT_PIDS},
+    }
+    if resources.memory_bytes:
+        limits["memory"] = {"limit": resources.memory_bytes}
+        if limits_swap:
+            # Memory and swap together: the container gets no swap.
+            limits["memory"]["swap"] = resources.memory_bytes
+    if resources.cpu_millis:
+        quota = max(resources.cpu_millis * _CPU_PERIOD_US // 1000, _MIN_CPU_QUOTA_US)
+        limits["cpu"] = {"quota": quota, "period": _CPU_PERIOD_US}
+    return limits

@@ -1,0 +1,241 @@
+"""Control groups of a node, version 1 (a tree per controller) and version 2 (one tree), behind one interface.
+
+Below the parent that the node was given (`--cgroup-parent`):
+
+- `agent`: the agent itself, a leaf;
+- `supervisors/<attempt>`: conmon and the runtime's helpers of one attempt;
+- `containers/<attempt>`: the container, made by the OCI runtime, with its limits.
+
+None is below another, so that the agent's limits and end reach no container. Source: cgroups(7); the kernel's
+Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from shoal_agent.runtime.processes import ended
+from shoal_common.errors import InvalidSpec, Unavailable
+
+_MOUNT: Final = Path("/sys/fs/cgroup")
+#: Trees of version 1 in which agent and supervisors have groups of their own: those with limits that must not be
+#: shared, and the one by which systemd knows services. Others cost a move each and limit nothing here.
+_OWN_TREES: Final = ("memory", "cpu", "pids", "name=systemd")
+#: Controllers of version 2 that containers need.
+_CONTROLLERS: Final = ("memory", "cpu", "pids")
+
+
+@dataclass(frozen=True, slots=True)
+class Mounts:
+    """Where control groups are mounted.
+
+    Attributes:
+        version: 1 or 2.
+        trees: version 1: mount point by controller ("memory", "name=systemd"); version 2: one, named "".
+        stray: directory in which crun, taking it for a tree, makes plain directories; None if there is none.
+    """
+
+    version: int
+    trees: Mapping[str, Path]
+    stray: Path | None = None
+
+
+def read_mounts(mountinfo: str) -> Mounts:
+    """Find the mounted trees in the text of /proc/self/mountinfo.
+
+    Raises:
+        Unavailable: there are none below /sys/fs/cgroup.
+    """
+    found: dict[Path, tuple[str, str]] = {}
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        fields = left.split()
+        kind, _, options = right.split()[:3]
+        point = Path(fields[4])
+        if point == _MOUNT or point.parent == _MOUNT:
+            # A later mount at the same place covers an earlier one.
+            found[point] = (kind, options)
+    if found.get(_MOUNT, ("", ""))[0] == "cgroup2":
+        return Mounts(version=2, trees={"": _MOUNT})
+    trees: dict[str, Path] = {}
+    stray = None
+    for point, (kind, options) in found.items():
+        if kind == "cgroup":
+            for option in options.split(","):
+                trees.setdefault(option, point)
+        elif kind != "cgroup2" and point == _MOUNT / "unified":
+            stray = point
+    if not {"memory", "pids", "cpu"} <= trees.keys():
+        raise Unavailable(
+            f"control groups are not mounted below {_MOUNT} with memory, pids and cpu (mount cgroup2 there, or each "
+            "controller of version 1 in a directory of its own)"
+        )
+    return Mounts(version=1, trees=trees, stray=stray)
+
+
+class Cgroups:
+    """The control groups of one node.
+
+    Every method but `emptied` and `kill` is synchronous and brief; all are idempotent.
+
+    Args:
+        parent: absolute path within every tree, such as "/shoal".
+        mounts: left out: as this process sees them.
+    """
+
+    def __init__(self, parent: str, mounts: Mounts | None = None) -> None:
+        path = PurePosixPath(parent)
+        if not path.is_absolute() or ".." in path.parts or path == PurePosixPath("/"):
+            raise InvalidSpec(f'cgroup parent "{parent}" is not a path such as "/shoal"')
+        self._mounts = mounts or read_mounts(Path("/proc/self/mountinfo").read_text())
+        self._parent = path.relative_to("/")
+        every = dict.fromkeys(self._mounts.trees.values())
+        own = dict.fromkeys(self._mounts.trees[name] for name in _OWN_TREES if name in self._mounts.trees)
+        self._every = tuple(every)
+        self._own = tuple(own) or self._every
+
+    @property
+    def version(self) -> int:
+        """1 or 2."""
+        return self._mounts.version
+
+    @property
+    def limits_swap(self) -> bool:
+        """Whether the kernel can limit swap apart from memory."""
+        if self.version == 1:
+            return (self._mounts.trees["memory"] / "memory.memsw.limit_in_bytes").exists()
+        return (self._every[0] / self._parent / "containers" / "memory.swap.max").exists()
+
+    def container_path(self, name: str) -> str:
+        """Return what an OCI configuration names the container's group ("/shoal/containers/<name>")."""
+        return f"/{self._parent}/containers/{name}"
+
+    def enter(self) -> None:
+        """Move this process into the leaf of the agent, and let the containers' group have its controllers.
+
+        Raises:
+            Unavailable: the kernel refuses; the message says what.
+        """
+        try:
+            for tree in self._own:
+                leaf = tree / self._parent / "agent"
+                leaf.mkdir(parents=True, exist_ok=True)
+                (leaf / "cgroup.procs").write_text("0")
+            if self.version == 2:
+                self._delegate(self._every[0])
+        except OSError as error:
+            raise Unavailable(
+                f"control group {error.filename or f'/{self._parent}'} can't be used: {error.strerror} (choose another "
+                "with --cgroup-parent)"
+            ) from error
+
+    def _delegate(self, tree: Path) -> None:
+        containers = tree / self._parent / "containers"
+        containers.mkdir(exist_ok=True)
+        for group in (*reversed(containers.relative_to(tree).parents), PurePosixPath(self._parent) / "containers"):
+            available = (tree / group / "cgroup.controllers").read_text().split()
+            enabled = (tree / group / "cgroup.subtree_control").read_text().split()
+            missing = [name for name in _CONTROLLERS if name in available and name not in enabled]
+            if missing:
+                (tree / group / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in missing))
+        lacking = set(_CONTROLLERS) - set((containers / "cgroup.subtree_control").read_text().split())
+        if lacking:
+            raise OSError(95, f"no controllers {', '.join(sorted(lacking))}", str(containers))
+
+    def make_supervisor(self, name: str) -> list[Path]:
+        """Make the supervisor group of an attempt; return its `cgroup.procs`, one per tree."""
+        files = []
+        for tree in self._own:
+            group = tree / self._parent / "supervisors" / name
+            # A parent that was empty may be removed between its making and the child's: make both again.
+            while True:
+                try:
+                    group.mkdir(parents=True, exist_ok=True)
+                    break
+                except FileNotFoundError:
+                    continue
+            files.append(group / "cgroup.procs")
+        return files
+
+    def names(self) -> set[str]:
+        """Return the attempts that have a group."""
+        found: set[str] = set()
+        for tree in self._every:
+            for kind in ("supervisors", "containers"):
+                with contextlib.suppress(FileNotFoundError):
+                    found |= {entry.name for entry in (tree / self._parent / kind).iterdir() if entry.is_dir()}
+        return found
+
+    def processes(self, kind: str, name: str) -> list[int]:
+        """Return the ids of processes in a group of the kind "supervisors" or "containers", and below it."""
+        found: set[int] = set()
+        for tree in self._own[:1] if kind == "supervisors" else self._every[:1]:
+            for directory, _, files in os.walk(tree / self._parent / kind / name):
+                if "cgroup.procs" in files:
+                    with contextlib.suppress(FileNotFoundError, OSError):
+                        found |= {int(line) for line in (Path(directory) / "cgroup.procs").read_text().split()}
+        return sorted(found)
+
+    def oom_kills(self, name: str) -> int:
+        """Return how many processes of a container were killed for want of memory."""
+        group = self._mounts.trees["memory" if self.version == 1 else ""] / self._parent / "containers" / name
+        try:
+            text = (group / ("memory.oom_control" if self.version == 1 else "memory.events")).read_text()
+        except OSError:
+            return 0
+        values = dict(line.split() for line in text.splitlines() if len(line.split()) == 2)
+        return int(values.get("oom_kill", 0))
+
+    async def emptied(self, kind: str, name: str) -> None:
+        """Wait until no process is in a group."""
+        while pids := self.processes(kind, name):
+            await ended(pids[0])
+            if self.processes(kind, name)[:1] == pids[:1]:
+                # It has ended, and is about to leave.
+                await asyncio.sleep(0.001)
+
+    async def kill(self, kind: str, name: str) -> None:
+        """Kill every process in a group and wait until it is empty."""
+        while pids := self.processes(kind, name):
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            for pid in pids:
+                await ended(pid)
+            if self.processes(kind, name) == pids:
+                await asyncio.sleep(0.001)
+
+    def remove(self, name: str) -> None:
+        """Remove the groups of an attempt, which must be empty, and parents that are empty then.
+
+        Raises:
+            OSError: a process is in one.
+        """
+        for tree in self._every:
+            for kind in ("supervisors", "containers"):
+                _remove_tree(tree / self._parent / kind / name)
+        if self._mounts.stray is not None:
+            shutil.rmtree(self._mounts.stray / self._parent / "containers" / name, ignore_errors=True)
+        self.remove_emptied()
+
+    def remove_emptied(self) -> None:
+        """Remove the groups above attempts where nothing is left; the delegated one of version 2 stays."""
+        for tree in (*self._every, *([self._mounts.stray] if self._mounts.stray is not None else [])):
+            kinds = ("supervisors",) if self.version == 2 else ("supervisors", "containers")
+            for path in (*(self._parent / kind for kind in kinds), self._parent):
+                with contextlib.suppress(OSError):
+                    (tree / path).rmdir()
+
+
+def _remove_tree(group: Path) -> None:
+    for directory, _, _ in os.walk(group, topdown=False):
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(directory)

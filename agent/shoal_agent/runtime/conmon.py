@@ -1,0 +1,182 @@
+"""conmon: the small process that outlives the agent, holds a container's output and records how it ended.
+
+conmon 2.1.6 and later. What it is given holds nothing of the agent: its standard streams are /dev/null, it has a
+session of its own, and what it answers ("sync pipe") goes to a file, so that an agent that dies breaks nothing and the
+next one can still read the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
+from shoal_agent.runtime.inotify import Bell, Event
+from shoal_agent.runtime.processes import ended
+
+CONMON: Final = Path("/usr/bin/conmon")
+
+#: Enters control groups, then becomes what is to be run: there is no moment at which the program is outside of them,
+#: nor one at which somebody else would have to move it.
+_ENTER: Final = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo 0 >"$1" || exit 125; shift; n=$((n-1)); done; exec "$@"'
+
+#: conmon and the runtimes need nothing else.
+_ENVIRONMENT: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFiles:
+    """The files of one attempt, below its own directory."""
+
+    directory: Path
+
+    @property
+    def config(self) -> Path:
+        """The OCI configuration; it holds the environment: mode 0600."""
+        return self.directory / "config.json"
+
+    @property
+    def facts(self) -> Path:
+        """What a later agent must know (runtime, environment, range of ids)."""
+        return self.directory / "task.json"
+
+    @property
+    def started(self) -> Path:
+        """Made before the runtime is asked to start what it has created."""
+        return self.directory / "started"
+
+    @property
+    def answer(self) -> Path:
+        """What conmon said of the creation."""
+        return self.directory / "answer"
+
+    @property
+    def conmon_pid(self) -> Path:
+        """conmon's process id."""
+        return self.directory / "conmon.pid"
+
+    @property
+    def container_pid(self) -> Path:
+        """The process id of the container's first process."""
+        return self.directory / "container.pid"
+
+    @property
+    def runtime_log(self) -> Path:
+        """The runtime's own log, JSON lines."""
+        return self.directory / "runtime.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """An OCI runtime: its name, its program, and the directory where it remembers containers."""
+
+    name: str
+    program: Path
+    root: Path
+
+    def arguments(self, log: Path) -> list[str]:
+        """Return its global options."""
+        return ["--root", str(self.root), "--log", str(log), "--log-format", "json"]
+
+
+def within(groups: Sequence[Path], command: Sequence[str]) -> list[str]:
+    """Return a command that enters control groups (their `cgroup.procs`) and then is `command`."""
+    return ["/bin/sh", "-c", _ENTER, "shoal", str(len(groups)), *map(str, groups), *command]
+
+
+async def spawn(groups: Sequence[Path], command: Sequence[str]) -> int:
+    """Run a command in control groups, apart from the agent's streams and session; return its exit code."""
+    process = await asyncio.create_subprocess_exec(
+        *within(groups, command),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=_ENVIRONMENT,
+        start_new_session=True,
+    )
+    return await process.wait()
+
+
+async def create(
+    files: TaskFiles, *, name: str, runtime: Runtime, groups: Sequence[Path], log: Path, exits: Path
+) -> None:
+    """Start conmon, which has the runtime create the container; return when conmon runs.
+
+    The answer comes later: see `answered`.
+
+    Raises:
+        StartFailed: conmon itself could not be started.
+    """
+    command = [
+        *(str(CONMON), "--api-version", "1", "--cid", name, "--cuuid", name, "--name", name),
+        *("--runtime", str(runtime.program), "--bundle", str(files.directory)),
+        *("--container-pidfile", str(files.container_pid), "--conmon-pidfile", str(files.conmon_pid)),
+        *("--exit-dir", str(exits), "--log-path", f"k8s-file:{log}"),
+        # The log is flushed by the kernel in its own time: waiting for the disk would delay every exit.
+        *("--no-sync-log", "--no-new-keyring", "--full-attach", "--log-level", "error"),
+        *(part for option in runtime.arguments(files.runtime_log) for part in ("--runtime-arg", option)),
+    ]
+    answer = os.open(files.answer, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *within(groups, command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**_ENVIRONMENT, "_OCI_SYNCPIPE": str(answer)},
+            start_new_session=True,
+            pass_fds=(answer,),
+        )
+    finally:
+        os.close(answer)
+    code = await process.wait()
+    if code != 0:
+        raise StartFailed(RUNTIME_FAILED, f"{CONMON} could not be started (exit code {code}; is conmon installed?)")
+
+
+async def answered(files: TaskFiles) -> int | None:
+    """Wait for conmon's answer and return the id of the container's first process; None if creation failed."""
+    conmon = read_pid(files.conmon_pid)
+    async with Bell(files.answer, Event.MODIFY) as bell:
+        if (answer := read_answer(files)) is not None:
+            return answer if answer > 0 else None
+        watcher = asyncio.create_task(ended(conmon), name=f"watch-conmon-{conmon}")
+        watcher.add_done_callback(lambda _: bell.ring())
+        try:
+            while (answer := read_answer(files)) is None and not watcher.done():
+                await bell.wait()
+        finally:
+            watcher.cancel()
+            await asyncio.wait([watcher])
+    # It may have answered in its last moment.
+    answer = read_answer(files) if answer is None else answer
+    return answer if answer is not None and answer > 0 else None
+
+
+def read_answer(files: TaskFiles) -> int | None:
+    """Return the process id that conmon answered, -1 for a failure, None if it hasn't answered yet."""
+    try:
+        lines = files.answer.read_bytes().splitlines(keepends=True)
+    except FileNotFoundError:
+        return None
+    if not lines or not lines[0].endswith(b"\n"):
+        return None
+    try:
+        return int(json.loads(lines[0])["data"])
+    except (ValueError, KeyError, TypeError):
+        # What the runtime said may not be valid in conmon's hand-made JSON; only a failure has such text.
+        return -1
+
+
+def read_pid(file: Path) -> int:
+    """Return the process id in a file; 0 if there is none."""
+    try:
+        return int(file.read_text().strip() or 0)
+    except (FileNotFoundError, ValueError):
+        return 0

@@ -1,0 +1,176 @@
+"""Commands executed beside a container's first process, without a terminal: the runtime's `exec`, with pipes.
+
+The command dies with its streams: when the agent ends, they close. Its exit code is the runtime's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shoal_agent.runtime import processes
+from shoal_agent.runtime.conmon import Runtime, read_pid, within
+from shoal_agent.runtime.failures import explain
+from shoal_agent.runtime.inotify import Bell, Event
+from shoal_common.errors import Conflict, InvalidSpec
+
+#: Bytes of output that wait in memory before the command is held up.
+_BUFFER: Final = 256 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class ExecSpec:
+    """A command to execute.
+
+    Attributes:
+        args: program and arguments.
+        env: "NAME=VALUE" each, over the container's own.
+        cwd: absolute; "" for the container's own.
+        user: "user", "uid", "user:group" or "uid:gid", looked up inside the container; "" for root.
+        stdin: whether there will be input.
+    """
+
+    args: Sequence[str]
+    env: Sequence[str] = ()
+    cwd: str = ""
+    user: str = ""
+    stdin: bool = False
+
+
+class ExecProcess:
+    """A command under way. Read both streams, or it is held up; then `wait`.
+
+    Attributes:
+        pid: its process id on the host.
+        stdout, stderr: its output.
+        stdin: its input; close it to say that it has ended. None if there is none.
+    """
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, *, pid: int, program: str, runtime: Runtime, directory: Path
+    ) -> None:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self.pid = pid
+        self.stdout: asyncio.StreamReader = process.stdout
+        self.stderr: asyncio.StreamReader = process.stderr
+        self.stdin: asyncio.StreamWriter | None = process.stdin
+        self._process = process
+        self._pid_start = processes.start_time(pid)
+        self._program = program
+        self._runtime = runtime
+        self._directory = directory
+
+    async def wait(self) -> int:
+        """Wait until it has ended and return its exit code; 128 + N for signal N; 126 or 127 if it never ran."""
+        code = await self._process.wait()
+        await _close(self.stdin)
+        said = _read(self._directory / "log")
+        shutil.rmtree(self._directory, ignore_errors=True)
+        if code < 0:
+            # The runtime itself was killed: with the container, or by somebody.
+            return 128 - code
+        return explain(self._runtime.name, said, self._program).code if code and said else code
+
+    def signal(self, number: int) -> None:
+        """Send it a signal.
+
+        Raises:
+            Conflict: it has ended.
+        """
+        if not processes.send(self.pid, self._pid_start, number):
+            raise Conflict("the command has ended")
+
+
+async def execute(
+    spec: ExecSpec,
+    section: Mapping[str, object],
+    *,
+    name: str,
+    runtime: Runtime,
+    groups: Sequence[Path],
+    directory: Path,
+) -> ExecProcess:
+    """Run a command in a container and return when it has begun.
+
+    Args:
+        spec: the command.
+        section: the OCI section `process` made from it.
+        name: the runtime's name for the container.
+        runtime: the runtime that runs it.
+        groups: control groups for the runtime's helper (`cgroup.procs` files).
+        directory: of the task; a directory below it is used while the command runs.
+
+    Raises:
+        InvalidSpec: there is no program.
+        StartFailed: it could not be begun.
+    """
+    if not spec.args or not spec.args[0]:
+        raise InvalidSpec("no command was given (append one: shoal exec CONTAINER COMMAND)")
+    own = Path(tempfile.mkdtemp(prefix="exec-", dir=directory))
+    try:
+        (own / "process.json").write_text(json.dumps(section))
+        command = [
+            *(str(runtime.program), *runtime.arguments(own / "log"), "exec"),
+            *("--process", str(own / "process.json"), "--pid-file", str(own / "pid"), name),
+        ]
+        async with Bell(own, Event.CLOSE_WRITE | Event.MOVED_TO) as bell:
+            process = await asyncio.create_subprocess_exec(
+                *within(groups, command),
+                stdin=subprocess.PIPE if spec.stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                limit=_BUFFER,
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                start_new_session=True,
+            )
+            pid = await _begun(process, own, bell)
+        if pid is None:
+            assert process.stderr is not None
+            await _close(process.stdin)
+            said = _read(own / "log") or (await process.stderr.read()).decode(errors="replace")
+            raise explain(runtime.name, said, spec.args[0])
+    except BaseException:
+        shutil.rmtree(own, ignore_errors=True)
+        raise
+    return ExecProcess(process, pid=pid, program=spec.args[0], runtime=runtime, directory=own)
+
+
+async def _begun(process: asyncio.subprocess.Process, own: Path, bell: Bell) -> int | None:
+    """Return the command's process id once the runtime has written it; None if the runtime failed before."""
+    end = asyncio.create_task(process.wait(), name="exec-end")
+    end.add_done_callback(lambda _: bell.ring())
+    try:
+        while not (pid := read_pid(own / "pid")) and not end.done():
+            await bell.wait()
+    except BaseException:
+        if process.returncode is None:
+            process.kill()
+        raise
+    finally:
+        end.cancel()
+        await asyncio.wait([end])
+    return pid or read_pid(own / "pid") or None
+
+
+async def _close(stdin: asyncio.StreamWriter | None) -> None:
+    """Close the input of a command that has ended; that it read none of it is no error."""
+    if stdin is not None:
+        stdin.close()
+        with contextlib.suppress(ConnectionError):
+            await stdin.wait_closed()
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""

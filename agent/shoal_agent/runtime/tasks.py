@@ -1,0 +1,589 @@
+"""The attempts of this node: created, started, watched, adopted after a restart of the agent, and cleared away.
+
+An attempt's directory below `paths.tasks` and its two control groups are all there is of it besides its processes and
+the runtime's own state. Each step leaves them so that an agent that is killed at any point finds out what was going on:
+
+1. directory with `task.json` and `config.json` (before that: nothing to undo but a directory);
+2. supervisor group with conmon, which creates the container (until `answer` is written: under way);
+3. `started` (the runtime was asked to start it), then running;
+4. a file in `paths.exits` (it has ended).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import shutil
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from shoal_agent.kernel_work import finished
+from shoal_agent.paths import NodePaths
+from shoal_agent.runtime import capabilities, conmon, host_files, own_sys, processes
+from shoal_agent.runtime.bundle import Confinement, configuration, process_section
+from shoal_agent.runtime.cgroups import Cgroups
+from shoal_agent.runtime.conmon import Runtime, TaskFiles
+from shoal_agent.runtime.exec import ExecProcess, ExecSpec, execute
+from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
+from shoal_agent.runtime.inotify import Change, Event, Inotify
+from shoal_agent.runtime.process import Process, override
+from shoal_agent.runtime.sandbox import Sandbox
+from shoal_agent.runtime.seccomp import compile_profile
+from shoal_agent.runtime.users import find_user
+from shoal_common.errors import Conflict, InvalidSpec, ShoalError, Unavailable
+from shoal_common.ids import is_container_id
+from shoal_proto.v1.resources_pb2 import Resources
+
+T = TypeVar("T")
+
+#: Seconds that a runtime may take to create or start a container, and an adopted start to come to its end.
+_START_TIMEOUT: Final = 60.0
+#: Seconds that conmon may take to end by itself after its container has.
+_CONMON_TIMEOUT: Final = 5.0
+#: What Docker's daemon allows its containers.
+_OPEN_FILES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKey:
+    """Names one attempt of one placement of a container."""
+
+    container: str
+    generation: int
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.container}-{self.generation}-{self.attempt}"
+
+    @classmethod
+    def parse(cls, text: str) -> TaskKey | None:
+        """Return the key that `text` is the form of, or None."""
+        container, _, numbers = text.partition("-")
+        generation, _, attempt = numbers.partition("-")
+        if not (is_container_id(container) and generation.isdecimal() and attempt.isdecimal()):
+            return None
+        key = cls(container, int(generation), int(attempt))
+        return key if str(key) == text else None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """What is to be started.
+
+    Attributes:
+        key: names the attempt; it must not have been started before, or been deleted since.
+        process: the first process.
+        rootfs: the merged root file system, mounted.
+        sandbox: the namespaces to join.
+        resources: limits.
+        runtime: name of the OCI runtime; "" for the node's default.
+        log: the first file of its output; its directory is made.
+    """
+
+    key: TaskKey
+    process: Process
+    rootfs: Path
+    sandbox: Sandbox
+    resources: Resources
+    runtime: str
+    log: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Processes of a task, each with its start time in clock ticks since boot (0 if it has ended since)."""
+
+    pid: int
+    pid_start: int
+    conmon_pid: int
+    conmon_start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """How a task ended.
+
+    Attributes:
+        code: the process's own, or 128 + N for signal N.
+        oom_killed: a process of it was killed for want of memory.
+        finished_at: Unix time in seconds.
+        reason: one line where the code does not say it all; else empty.
+    """
+
+    code: int
+    oom_killed: bool
+    finished_at: float
+    reason: str = ""
+
+
+class Tasks:
+    """The attempts of this node.
+
+    Args:
+        paths: where bundles, exit codes and the runtimes' state are (all on a tmpfs).
+        cgroup_parent: path below which all control groups are made, such as "/shoal".
+        runtimes: programs of the OCI runtimes, by name.
+        default_runtime: the one that is used where none is asked for.
+    """
+
+    def __init__(
+        self, paths: NodePaths, *, cgroup_parent: str, runtimes: Mapping[str, Path], default_runtime: str
+    ) -> None:
+        self._paths = paths
+        self._cgroup_parent = cgroup_parent
+        self._runtimes = {
+            name: Runtime(name=name, program=program, root=paths.runtimes / name) for name, program in runtimes.items()
+        }
+        self._default_runtime = default_runtime
+        self._executor = ThreadPoolExecutor(4, thread_name_prefix="shoal-tasks")
+        self._cgroups: Cgroups | None = None
+        self._inotify: Inotify | None = None
+        self._exits: asyncio.Queue[tuple[TaskKey, Exited]] = asyncio.Queue()
+        self._watched: dict[TaskKey, Running] = {}
+        self._monitors: dict[TaskKey, int] = {}
+        self._losing: set[asyncio.Task[None]] = set()
+
+    @property
+    def groups(self) -> Cgroups:
+        """The node's control groups. Raises Unavailable before `open`."""
+        if self._cgroups is None:
+            raise Unavailable("tasks of this node are not open yet")
+        return self._cgroups
+
+    async def open(self) -> None:
+        """Move the agent into its control group and begin to watch for exits.
+
+        Raises:
+            Unavailable: control groups can't be used, or conmon or a runtime is not installed.
+        """
+        for program in (conmon.CONMON, *(runtime.program for runtime in self._runtimes.values())):
+            if not os.access(program, os.X_OK):
+                raise Unavailable(f"{program} is not installed (apt-get install conmon crun)")
+        await self._run(self._prepare)
+        self._inotify = Inotify(self._on_exits)
+        self._inotify.watch(self._paths.exits, Event.MOVED_TO | Event.ONLYDIR)
+
+    async def close(self) -> None:
+        """Stop watching; containers run on. Calling it again changes nothing."""
+        if self._inotify is not None:
+            self._inotify.close()
+            self._inotify = None
+        for key in list(self._monitors):
+            self._forget_monitor(key)
+        self._watched.clear()
+        for task in self._losing:
+            task.cancel()
+        if self._losing:
+            await asyncio.wait(self._losing)
+        if self._cgroups is not None:
+            await self._run(self._cgroups.remove_emptied)
+        self._executor.shutdown(wait=False)
+
+    async def start(self, spec: TaskSpec) -> Running:
+        """Create and start a task; return when its program has been let go.
+
+        Nothing is left behind on failure or cancellation.
+
+        Raises:
+            StartFailed: with Docker's exit code (125, 126, 127) and one line that says why.
+        """
+        try:
+            return await self._start(spec)
+        except StartFailed:
+            await self._undo(spec.key)
+            raise
+        except (ShoalError, OSError, TimeoutError) as error:
+            await self._undo(spec.key)
+            said = str(error) or "the runtime did not answer in time"
+            raise StartFailed(RUNTIME_FAILED, said) from error
+        except asyncio.CancelledError:
+            await self._undo(spec.key)
+            raise
+
+    async def _start(self, spec: TaskSpec) -> Running:
+        runtime = self._runtimes.get(spec.runtime or self._default_runtime)
+        if runtime is None:
+            known = ", ".join(self._runtimes)
+            raise StartFailed(RUNTIME_FAILED, f'runtime "{spec.runtime}" is not on this node (it has: {known})')
+        name, files = str(spec.key), self._files(spec.key)
+        groups = await self._run(lambda: self._stage(spec, runtime))
+        program = spec.process.args[0]
+        async with asyncio.timeout(_START_TIMEOUT):
+            await conmon.create(files, name=name, runtime=runtime, groups=groups, log=spec.log, exits=self._paths.exits)
+            pid = await conmon.answered(files)
+            if pid is None:
+                raise explain(runtime.name, await self._run(lambda: _text(files.runtime_log)), program)
+            if wrong := own_sys.check_mounted(pid):
+                raise StartFailed(RUNTIME_FAILED, wrong)
+            running = _running(pid, conmon.read_pid(files.conmon_pid))
+            files.started.touch()
+            command = [str(runtime.program), *runtime.arguments(files.runtime_log), "start", name]
+            if await conmon.spawn(groups, command) != 0:
+                raise explain(runtime.name, await self._run(lambda: _text(files.runtime_log)), program)
+        self._watch(spec.key, running)
+        return running
+
+    async def signal(self, key: TaskKey, signal: int) -> None:
+        """Send a signal to a task's first process; SIGKILL ends all of it.
+
+        Raises:
+            Conflict: it isn't running.
+        """
+        running = self._watched.get(key)
+        if running is None or not processes.send(running.pid, running.pid_start, signal):
+            raise Conflict(f"container {key.container} is not running")
+
+    async def exits(self) -> AsyncIterator[tuple[TaskKey, Exited]]:
+        """Give every exit of a started or adopted task, once. For one consumer."""
+        while True:
+            yield await self._exits.get()
+
+    async def adopt(self, key: TaskKey) -> Running | Exited | None:
+        """Take over what an agent before this one started.
+
+        A start that is still under way is waited for; one that was broken off is cleared away.
+
+        Returns:
+            Running: it runs; its exit will be given by `exits`.
+            Exited: it ended, perhaps meanwhile; `exits` will not say so again.
+            None: nothing is there, or nothing that had begun to run.
+        """
+        files = self._files(key)
+        if not files.facts.exists():
+            await self._undo(key)
+            return None
+        try:
+            async with asyncio.timeout(_START_TIMEOUT):
+                pid = await self._settled(key, files)
+        except TimeoutError:
+            pid = None
+        if pid is None:
+            await self._undo(key)
+            return None
+        running = _running(pid, conmon.read_pid(files.conmon_pid))
+        self._watch(key, running, adopting=True)
+        exited = self._read_exit(key)
+        if exited is not None:
+            self._unwatch(key)
+            return exited
+        if not running.conmon_start:
+            # conmon is gone and left no exit code: nobody can say how it ended, nor hold its output.
+            self._unwatch(key)
+            return await self._lost(key, running)
+        return running
+
+    async def delete(self, key: TaskKey) -> None:
+        """Clear a task away, killing what is left of it. Deleting it again changes nothing."""
+        self._unwatch(key)
+        runtime = await self._run(lambda: self._runtime_of(key))
+        files, name = self._files(key), str(key)
+        if runtime is not None:
+            command = [str(runtime.program), *runtime.arguments(files.runtime_log), "delete", "--force", name]
+            async with asyncio.timeout(_START_TIMEOUT):
+                await conmon.spawn(self.groups.make_supervisor(name), command)
+        await self.groups.kill("containers", name)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CONMON_TIMEOUT):
+                await self.groups.emptied("supervisors", name)
+        await self.groups.kill("supervisors", name)
+        await self._run(lambda: self._remove_files(key))
+
+    async def exec(self, key: TaskKey, spec: ExecSpec) -> ExecProcess:
+        """Run a command beside a task's first process, in the same confinement.
+
+        Raises:
+            Conflict: the task isn't running.
+            StartFailed: 126 or 127 for a program that can't be executed or isn't there, 125 for anything else.
+        """
+        running = self._watched.get(key)
+        runtime = self._runtime_of(key)
+        if running is None or runtime is None or not running.pid_start:
+            raise Conflict(f"container {key.container} is not running")
+        section = await self._run(lambda: self._exec_section(key, running, spec))
+        return await execute(
+            spec,
+            section,
+            name=str(key),
+            runtime=runtime,
+            groups=self.groups.make_supervisor(str(key)),
+            directory=self._files(key).directory,
+        )
+
+    def known(self) -> set[TaskKey]:
+        """Return every task of which something is left on this node, by directories, groups and the runtimes' state."""
+        names = self.groups.names()
+        for directory in (self._paths.tasks, *(runtime.root for runtime in self._runtimes.values())):
+            with contextlib.suppress(FileNotFoundError):
+                names |= {entry.name for entry in directory.iterdir()}
+        return {key for name in names if (key := TaskKey.parse(name)) is not None}
+
+    # Blocking parts, in the executor.
+
+    def _prepare(self) -> None:
+        # Passable, not readable: the runtime walks here as the container's own root.
+        for directory in (self._paths.run, self._paths.tasks):
+            _make_passable(directory)
+        self._paths.exits.mkdir(mode=0o700, exist_ok=True)
+        for runtime in self._runtimes.values():
+            runtime.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._cgroups = Cgroups(self._cgroup_parent)
+        self._cgroups.enter()
+
+    def _stage(self, spec: TaskSpec, runtime: Runtime) -> list[Path]:
+        """Write the bundle and make the supervisor group; return its files."""
+        name, files = str(spec.key), self._files(spec.key)
+        if wrong := own_sys.check_owned(spec.sandbox.net_ns, spec.sandbox.user_ns):
+            raise StartFailed(RUNTIME_FAILED, f"{wrong}: /sys would be the host's")
+        user = find_user(spec.rootfs, spec.process.user)
+        confinement = _confinement()
+        try:
+            files.directory.mkdir(mode=0o700)
+        except FileExistsError:
+            raise StartFailed(RUNTIME_FAILED, f"attempt {name} exists already (delete it first)") from None
+        _make_passable(spec.rootfs.parent)
+        base = spec.sandbox.uid_base
+        # Others of the host have no way in; the container's root group has.
+        os.chown(files.directory, 0, base)
+        os.chmod(files.directory, 0o710)
+        facts = {"runtime": runtime.name, "env": list(spec.process.env), "cwd": spec.process.cwd}
+        _write(files.facts, json.dumps(facts))
+        for file, text in host_files.contents(spec.process.hostname, _text(Path("/etc/resolv.conf"))).items():
+            _write(files.directory / file, text, mode=0o644, owner=base)
+        config = configuration(
+            process=spec.process,
+            user=user,
+            confinement=confinement,
+            seccomp=compile_profile(confinement.capabilities),
+            rootfs=spec.rootfs,
+            sandbox=spec.sandbox,
+            files=files.directory,
+            resources=spec.resources,
+            cgroup=self.groups.container_path(name),
+            limits_swap=self.groups.limits_swap,
+        )
+        _write(files.config, json.dumps(config))
+        spec.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self.groups.make_supervisor(name)
+
+    def _exec_section(self, key: TaskKey, running: Running, spec: ExecSpec) -> dict[str, object]:
+        facts = json.loads(self._files(key).facts.read_text())
+        variables: dict[str, str] = {}
+        override(variables, facts["env"])
+        override(variables, spec.env)
+        cwd = spec.cwd or facts["cwd"]
+        if not cwd.startswith("/"):
+            raise InvalidSpec(f'working directory "{cwd[:200]}" is not absolute (start it with "/")')
+        # Looked up in what the container sees now, by way of its first process.
+        user = find_user(Path(f"/proc/{running.pid}/root"), spec.user)
+        if processes.start_time(running.pid) != running.pid_start:
+            raise Conflict(f"container {key.container} is not running")
+        env = [f"{name}={value}" for name, value in variables.items()]
+        return process_section(args=spec.args, env=env, cwd=cwd, user=user, confinement=_confinement())
+
+    def _remove_files(self, key: TaskKey) -> None:
+        name = str(key)
+        self.groups.remove(name)
+        for runtime in self._runtimes.values():
+            shutil.rmtree(runtime.root / name, ignore_errors=True)
+        (self._paths.exits / name).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._files(key).directory)
+
+    # Watching.
+
+    def _watch(self, key: TaskKey, running: Running, *, adopting: bool = False) -> None:
+        """Have the exit delivered; it may have come already."""
+        self._watched[key] = running
+        with contextlib.suppress(ProcessLookupError):
+            fd = os.pidfd_open(running.conmon_pid)
+            self._monitors[key] = fd
+            asyncio.get_running_loop().add_reader(fd, self._on_monitor_gone, key)
+        if not adopting:
+            self._deliver(key)
+            if key in self._watched and key not in self._monitors:
+                self._on_monitor_gone(key)
+
+    def _unwatch(self, key: TaskKey) -> None:
+        self._watched.pop(key, None)
+        self._forget_monitor(key)
+
+    def _forget_monitor(self, key: TaskKey) -> None:
+        fd = self._monitors.pop(key, -1)
+        if fd >= 0:
+            asyncio.get_running_loop().remove_reader(fd)
+            os.close(fd)
+
+    def _on_exits(self, changes: list[Change]) -> None:
+        if any(change.event & Event.OVERFLOW for change in changes):
+            keys = list(self._watched)
+        else:
+            keys = [key for change in changes if (key := TaskKey.parse(change.name)) is not None]
+        for key in keys:
+            self._deliver(key)
+
+    def _deliver(self, key: TaskKey) -> None:
+        if key in self._watched and (exited := self._read_exit(key)) is not None:
+            self._unwatch(key)
+            self._exits.put_nowait((key, exited))
+
+    def _on_monitor_gone(self, key: TaskKey) -> None:
+        self._forget_monitor(key)
+        self._deliver(key)
+        running = self._watched.get(key)
+        if running is None:
+            return
+        task = asyncio.create_task(self._lose(key, running), name=f"lose-{key}")
+        self._losing.add(task)
+        task.add_done_callback(self._losing.discard)
+
+    async def _lose(self, key: TaskKey, running: Running) -> None:
+        exited = await self._lost(key, running)
+        if key in self._watched:
+            self._unwatch(key)
+            self._exits.put_nowait((key, exited))
+
+    async def _lost(self, key: TaskKey, running: Running) -> Exited:
+        """End a task whose conmon is gone, and say so; the same answer if it is asked again."""
+        processes.send(running.pid, running.pid_start, signal.SIGKILL)
+        await self.groups.kill("containers", str(key))
+        file = self._paths.exits / str(key)
+        await self._run(lambda: _write_once(file, f"{128 + signal.SIGKILL} its monitor (conmon) was killed"))
+        exited = self._read_exit(key)
+        assert exited is not None
+        return exited
+
+    def _read_exit(self, key: TaskKey) -> Exited | None:
+        """Return how a task ended, from the file that conmon (or `_lost`) wrote."""
+        file = self._paths.exits / str(key)
+        try:
+            text, finished_at = file.read_text(), file.stat().st_mtime
+        except FileNotFoundError:
+            return None
+        number, _, reason = text.strip().partition(" ")
+        return Exited(
+            code=int(number) & 0xFF,
+            oom_killed=self.groups.oom_kills(str(key)) > 0,
+            finished_at=finished_at,
+            reason=reason,
+        )
+
+    # Adoption and clearing.
+
+    async def _settled(self, key: TaskKey, files: TaskFiles) -> int | None:
+        """Wait until nothing of a start is under way; return the process id if it got as far as running."""
+        if not files.conmon_pid.exists():
+            # Either conmon was never begun or it is about to write the file: its group knows.
+            while not files.conmon_pid.exists():
+                pids = self.groups.processes("supervisors", str(key))
+                if not pids:
+                    return None
+                await processes.ended(pids[0])
+        pid = await conmon.answered(files)
+        if pid is None or not files.started.exists():
+            return None
+        # The runtime's "start" may still be at work; conmon alone stays.
+        monitor = conmon.read_pid(files.conmon_pid)
+        while others := [one for one in self.groups.processes("supervisors", str(key)) if one != monitor]:
+            await processes.ended(others[0])
+            await asyncio.sleep(0)
+        runtime = self._runtime_of(key)
+        if runtime is None:
+            return None
+        if self._read_exit(key) is None and await _status(runtime, str(key)) == "created":
+            return None
+        return pid
+
+    async def _undo(self, key: TaskKey) -> None:
+        """Delete, whatever happens to the caller meanwhile."""
+        task = asyncio.create_task(self.delete(key), name=f"undo-{key}")
+        cancelled: asyncio.CancelledError | None = None
+        while not task.done():
+            try:
+                await asyncio.wait([task])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        task.result()
+
+    def _files(self, key: TaskKey) -> TaskFiles:
+        return TaskFiles(self._paths.tasks / str(key))
+
+    def _runtime_of(self, key: TaskKey) -> Runtime | None:
+        try:
+            return self._runtimes.get(json.loads(self._files(key).facts.read_text())["runtime"])
+        except (FileNotFoundError, ValueError, KeyError):
+            # Without the file nothing was ever begun with a runtime, except for strays of another configuration.
+            return next((one for one in self._runtimes.values() if (one.root / str(key)).exists()), None)
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        return await finished(self._executor, function)
+
+
+def _running(pid: int, conmon_pid: int) -> Running:
+    return Running(
+        pid=pid,
+        pid_start=processes.start_time(pid),
+        conmon_pid=conmon_pid,
+        conmon_start=processes.start_time(conmon_pid),
+    )
+
+
+def _confinement() -> Confinement:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    files = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    return Confinement(
+        capabilities=capabilities.DEFAULT, no_new_privileges=True, rlimits={"RLIMIT_NOFILE": (files, files)}
+    )
+
+
+async def _status(runtime: Runtime, name: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        str(runtime.program),
+        *("--root", str(runtime.root), "state", name),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    output, _ = await process.communicate()
+    try:
+        return str(json.loads(output)["status"])
+    except (ValueError, KeyError):
+        return ""
+
+
+def _make_passable(directory: Path) -> None:
+    directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+    mode = directory.stat().st_mode
+    if mode & 0o011 != 0o011:
+        directory.chmod(mode & 0o7777 | 0o011)
+
+
+def _write(file: Path, text: str, *, mode: int = 0o600, owner: int = 0) -> None:
+    """Write a whole file, or none: a later agent must not read half of it."""
+    draft = file.with_name(f".{file.name}")
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(fd, "w", errors="surrogateescape") as stream:
+        os.fchmod(fd, mode)
+        os.fchown(fd, owner, owner)
+        stream.write(text)
+    os.rename(draft, file)
+
+
+def _write_once(file: Path, text: str) -> None:
+    if not file.exists():
+        _write(file, text)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(errors="replace")
+    except FileNotFoundError:
+        return ""
