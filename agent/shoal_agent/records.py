@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import shutil
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from shoal_agent.durable import make_directory, remove_file, replace_file, sync_directory
+from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
 from shoal_agent.sealing import NodeSealer
 from shoal_common.errors import ShoalError
@@ -20,7 +18,6 @@ from shoal_proto.v1.agent_pb2 import ContainerRecord
 
 log = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
 #: fsync waits for the disk, not for a core: some in parallel, so that the disk can merge them.
 _THREADS: Final = 4
 #: Version of the stored form.
@@ -44,7 +41,7 @@ class Records:
 
     async def load(self) -> tuple[dict[str, ContainerRecord], set[str]]:
         """Return all records by id, and the ids of containers with files but no record that can be read."""
-        return await self._run(self._load)
+        return await finished(self._executor, self._load)
 
     async def save(self, record: ContainerRecord) -> None:
         """Make `record` durable.
@@ -57,24 +54,11 @@ class Records:
         stored.CopyFrom(record)
         stored.sealed_env = self._sealer.seal(record.assignment.config.env, container=container)
         stored.assignment.config.ClearField("env")
-        await self._run(lambda: self._write(container, stored.SerializeToString()))
-
-    async def remove_data(self, container: str) -> None:
-        """Remove everything of a container but its record. Idempotent."""
-        await self._run(lambda: self._remove_data(container))
+        await finished(self._executor, lambda: self._write(container, stored.SerializeToString()))
 
     async def drop(self, container: str) -> None:
         """Remove a container's record and its directory. Idempotent."""
-        await self._run(lambda: self._drop(container))
-
-    async def _run(self, work: Callable[[], _T]) -> _T:
-        # A write that was begun is awaited even when the caller is cancelled: the next must not overtake it.
-        future = asyncio.get_running_loop().run_in_executor(self._executor, work)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait([future])
-            raise
+        await finished(self._executor, lambda: self._drop(container))
 
     def _load(self) -> tuple[dict[str, ContainerRecord], set[str]]:
         records: dict[str, ContainerRecord] = {}
@@ -112,14 +96,6 @@ class Records:
         path = self._paths.record(container)
         make_directory(path.parent)
         replace_file(path, data)
-
-    def _remove_data(self, container: str) -> None:
-        directory = self._paths.record(container).parent
-        if not directory.exists():
-            return
-        for entry in directory.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
 
     def _drop(self, container: str) -> None:
         path = self._paths.record(container)

@@ -1,0 +1,46 @@
+"""The agent's two clocks: one that only counts, also over suspensions, and one for display."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+def _boot_ms() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What time it is.
+
+    Attributes:
+        boot_ms: milliseconds since the host booted, the same for every process; what deadlines are kept in.
+        wall: seconds of Unix time, only ever shown.
+    """
+
+    boot_ms: Callable[[], int] = _boot_ms
+    wall: Callable[[], float] = time.time
+
+    def timestamp(self) -> Timestamp:
+        """Return the present wall clock time."""
+        return timestamp(self.wall())
+
+
+def timestamp(unix: float) -> Timestamp:
+    """Return seconds of Unix time as a Timestamp."""
+    stamp = Timestamp()
+    stamp.FromNanoseconds(int(unix * 1e9))
+    return stamp
+
+
+def read_boot_id() -> str:
+    """Return the id of this boot."""
+    return BOOT_ID.read_text().strip()

@@ -1,0 +1,214 @@
+"""The host as it is: images, sandboxes, root file systems, tasks and files, for one worker at a time each."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from signal import SIGKILL
+from typing import Final
+
+from shoal_agent.durable import sync_directory
+from shoal_agent.host import Prepared, task_key
+from shoal_agent.images.store import Images, LocalImage
+from shoal_agent.kernel_work import finished
+from shoal_agent.paths import NodePaths
+from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
+from shoal_agent.runtime.process import Process, resolve
+from shoal_agent.runtime.rootfs import RootFilesystems
+from shoal_agent.runtime.sandbox import Sandboxes
+from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks, TaskSpec
+from shoal_common.errors import Conflict, ShoalError
+from shoal_proto.v1.agent_pb2 import ContainerRecord
+from shoal_proto.v1.container_pb2 import NetworkMode
+
+log = logging.getLogger(__name__)
+
+#: Trees are removed in as many threads: more would only keep the disk from everybody else.
+_THREADS: Final = 2
+
+
+def placement_key(container: str, generation: int) -> str:
+    """Return the key by which sandbox and root file system of a placement are known."""
+    return f"{container}-{generation}"
+
+
+class RuntimeHost:
+    """Implements `ContainerHost`.
+
+    Args:
+        starts: bounds how many containers are set up or started at a time.
+    """
+
+    def __init__(
+        self,
+        paths: NodePaths,
+        *,
+        boot_id: str,
+        images: Images,
+        sandboxes: Sandboxes,
+        rootfs: RootFilesystems,
+        tasks: Tasks,
+        starts: asyncio.Semaphore,
+    ) -> None:
+        self._paths = paths
+        self._boot_id = boot_id
+        self._images = images
+        self._sandboxes = sandboxes
+        self._rootfs = rootfs
+        self._tasks = tasks
+        self._starts = starts
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="shoal-removal")
+        self._left: dict[str, set[TaskKey]] = {}
+        self._left_mounted: set[str] = set()
+
+    async def open(self) -> None:
+        """Look at what an agent before this one left; the parts are open already."""
+        known, mounted = await finished(self._executor, lambda: (self._tasks.known(), self._rootfs.mounted()))
+        for key in known:
+            self._left.setdefault(key.container, set()).add(key)
+        self._left_mounted = mounted
+
+    def close(self) -> None:
+        """Wait for removals under way."""
+        self._executor.shutdown()
+
+    @property
+    def boot_id(self) -> str:
+        """Changes with every boot."""
+        return self._boot_id
+
+    def left_behind(self) -> set[str]:
+        """Return the ids of containers of which the host had something when this agent began."""
+        placements = self._left_mounted | self._sandboxes.known()
+        return set(self._left) | {key.partition("-")[0] for key in placements}
+
+    async def prepare(self, record: ContainerRecord) -> Prepared:
+        """Fetch the image, set up sandbox and root file system."""
+        assignment, generation = record.assignment, record.status.generation
+        key = placement_key(assignment.id, generation)
+        placement = self._paths.placement(assignment.id, generation)
+        if record.status.ever_ready and not placement.exists():
+            raise Conflict(f"data lost: {placement} is not there any more")
+        image = self._images.find(assignment.image_digest)
+        if image is None:
+            image = await self._images.ensure(assignment.image_repository, assignment.image_digest)
+        process = self._process(record, image)
+        addresses = () if assignment.config.network == NetworkMode.NETWORK_MODE_NONE else assignment.addresses
+        async with self._starts:
+            # The record that says READY is in the directory above, whose names are made durable with it.
+            placement.mkdir(mode=0o700, exist_ok=True)
+            sandbox = await self._sandboxes.acquire(key, addresses)
+            await self._rootfs.mount(
+                key,
+                layers=image.layers,
+                writable=self._paths.writable(assignment.id, generation),
+                sandbox=sandbox,
+            )
+        return Prepared(
+            image=image.config, layers=image.diff_ids, uid_base=sandbox.uid_base, command=tuple(process.args)
+        )
+
+    async def start(self, record: ContainerRecord) -> Running:
+        """Start the attempt."""
+        assignment, status = record.assignment, record.status
+        key = placement_key(assignment.id, status.generation)
+        sandbox = self._sandboxes.find(key)
+        if sandbox is None:
+            raise StartFailed(RUNTIME_FAILED, "its sandbox is gone")
+        config = assignment.config
+        return await self._tasks.start(
+            TaskSpec(
+                key=task_key(record),
+                process=resolve(config, config.env, record.image_config, assignment.id),
+                rootfs=self._paths.rootfs / key,
+                sandbox=sandbox,
+                resources=config.resources,
+                runtime=config.runtime,
+                log=self._paths.logs(assignment.id, status.generation) / f"{status.attempt}.0.log",
+            )
+        )
+
+    async def adopt(self, record: ContainerRecord) -> Running | Exited | None:
+        """Find the attempt of an agent process before this one."""
+        return await self._tasks.adopt(task_key(record))
+
+    async def stop_signal(self, record: ContainerRecord) -> None:
+        """Send the signal that asks the process to end."""
+        config = record.assignment.config
+        process = resolve(config, (), record.image_config, record.assignment.id)
+        with contextlib.suppress(Conflict):
+            await self._tasks.signal(task_key(record), process.stop_signal)
+
+    async def kill(self, record: ContainerRecord) -> None:
+        """Send SIGKILL to all of it."""
+        with contextlib.suppress(Conflict):
+            await self._tasks.signal(task_key(record), SIGKILL)
+
+    async def tidy(self, record: ContainerRecord) -> None:
+        """Delete what the runtime has of the placement's attempts."""
+        await self._delete_tasks(record, lambda key: key.generation == record.status.generation)
+
+    async def release(self, record: ContainerRecord) -> None:
+        """Take the placement down; its data stays."""
+        await self.tidy(record)
+        await self._take_down(placement_key(record.assignment.id, record.status.generation))
+
+    async def remove(self, record: ContainerRecord) -> None:
+        """Remove everything of the container but its record."""
+        container = record.assignment.id
+        await self._delete_tasks(record, lambda key: True)
+        own = {placement_key(container, record.status.generation)}
+        for key in own | {k for k in self._left_mounted | self._sandboxes.known() if k.startswith(f"{container}-")}:
+            await self._take_down(key)
+        directory = self._paths.record(container).parent
+        await finished(self._executor, lambda: _remove_data(directory))
+
+    def litter(self, record: ContainerRecord) -> bool:
+        """Say whether the runtime has anything of the placement."""
+        return any(key.generation == record.status.generation for key in self._left.get(record.assignment.id, ()))
+
+    def mounted(self, record: ContainerRecord) -> bool:
+        """Say whether there is a sandbox or a root file system of the placement."""
+        key = placement_key(record.assignment.id, record.status.generation)
+        return key in self._left_mounted or key in self._sandboxes.known()
+
+    def exits(self) -> AsyncIterator[tuple[TaskKey, Exited]]:
+        """Yield the end of every attempt that was started or adopted, once."""
+        return self._tasks.exits()
+
+    async def _delete_tasks(self, record: ContainerRecord, which: Callable[[TaskKey], bool]) -> None:
+        container = record.assignment.id
+        left = self._left.get(container, set())
+        own = {task_key(record)} if record.status.attempt else set()
+        for key in sorted((left & {k for k in left if which(k)}) | own, key=str):
+            await self._tasks.delete(key)
+            left.discard(key)
+        if not left:
+            self._left.pop(container, None)
+
+    async def _take_down(self, key: str) -> None:
+        await self._rootfs.unmount(key)
+        await self._sandboxes.release(key)
+        self._left_mounted.discard(key)
+
+    def _process(self, record: ContainerRecord, image: LocalImage) -> Process:
+        config = record.assignment.config
+        try:
+            return resolve(config, config.env, image.config, record.assignment.id)
+        except ShoalError as error:
+            raise type(error)(f"container can't be prepared: {error.message}") from error
+
+
+def _remove_data(directory: Path) -> None:
+    """Remove all that is in a container's directory but the record."""
+    if not directory.exists():
+        return
+    for entry in directory.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+    sync_directory(directory)
