@@ -1,0 +1,47 @@
+"""One lab for all tests that use the whole cluster, made when the first of them needs it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shoal_lab.image import SERVE, root_filesystem
+from tests.parts.lab import LabUnderTest
+
+IMAGE = "test/web:1"
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
+    """Three nodes of 4 GiB and 8 cores, node1 labelled ssd=true; the image serves a page on port 80."""
+    assert os.geteuid() == 0, "these tests need root (make test runs them so)"
+    folder: Path = tmp_path_factory.mktemp("lab")
+    env = {"SHOAL_CONFIG": str(folder / "config.json")}
+    lab = LabUnderTest("test", env, IMAGE, ("node1", "node2", "node3"))
+    up = ("lab", "up", "--name", "test", "--subnet", "10.78.0.0/24", "--node-memory", "4g", "--node-cpus", "8")
+    lab.run(*up, "--label", "node1:ssd=true")
+    try:
+        archive = folder / "web.tar"
+        archive.write_bytes(root_filesystem())
+        words = "".join(f'"{word}", ' for word in ("sh", "-c")) + '"' + SERVE.replace('"', '\\"') + '"'
+        lab.run("image", "import", str(archive), IMAGE, "--cmd", f"[{words}]")
+        yield lab
+    finally:
+        lab.run("lab", "down", "--name", "test")
+
+
+@pytest.fixture
+def clean_lab(lab: LabUnderTest) -> Iterator[LabUnderTest]:
+    """The lab, with no container in it before and after."""
+    _clear(lab)
+    yield lab
+    _clear(lab)
+
+
+def _clear(lab: LabUnderTest) -> None:
+    names = list(lab.containers())
+    if names:
+        lab.run("rm", "-f", *names)
