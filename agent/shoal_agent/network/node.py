@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 from pyroute2 import IPRoute, NetlinkError
 
@@ -14,8 +13,6 @@ from shoal_agent.network import bridge, plumbing, rules
 from shoal_agent.network.links import BRIDGE, Port
 from shoal_agent.network.nftables import Nftables
 from shoal_common.errors import Internal
-
-T = TypeVar("T")
 
 #: The port that the agent listens on by default.
 AGENT_PORT = 7410
@@ -34,6 +31,9 @@ class NodeNetwork:
         self._guarded_ports = frozenset(guarded_ports)
         # One thread: changes of links wait for each other in the kernel anyway.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="shoal-network")
+        # Removing a link takes tens of milliseconds, in which the kernel waits more than it works: containers that
+        # start don't queue behind those that go.
+        self._removals = ThreadPoolExecutor(2, thread_name_prefix="shoal-network-removal")
         self._nftables: Nftables | None = None
 
     async def configure(self, subnet: str, gateway: str) -> None:
@@ -72,12 +72,12 @@ class NodeNetwork:
     async def detach(self, ports: Sequence[Port]) -> None:
         """Disconnect a sandbox; its links' not being there is success."""
 
-        def work(route: IPRoute) -> None:
-            plumbing.disconnect(route, [port.link for port in ports])
+        def expel(route: IPRoute) -> None:
             if route.link_lookup(ifname=BRIDGE):
                 self._nft().apply(rules.expulsion(ports))
 
-        await self._with_route(work)
+        await self._with_route(expel)
+        await _with_route(self._removals, lambda route: plumbing.disconnect(route, [port.link for port in ports]))
 
     async def retain(self, ports: Sequence[Port]) -> None:
         """Remove every container's link but these: what a crash left behind."""
@@ -104,19 +104,24 @@ class NodeNetwork:
         if self._nftables is not None:
             await finished(self._executor, self._nftables.close)
             self._nftables = None
-        self._executor.shutdown(wait=False)
+        for executor in (self._executor, self._removals):
+            executor.shutdown(wait=False)
 
     def _nft(self) -> Nftables:
         if self._nftables is None:
             self._nftables = Nftables()
         return self._nftables
 
-    async def _with_route(self, work: Callable[[IPRoute], T]) -> T:
-        def body() -> T:
-            try:
-                with IPRoute() as route:
-                    return work(route)
-            except (NetlinkError, OSError) as error:
-                raise Internal(f"can't change the node's network: {error}") from None
+    async def _with_route(self, work: Callable[[IPRoute], None]) -> None:
+        await _with_route(self._executor, work)
 
-        return await finished(self._executor, body)
+
+async def _with_route(executor: ThreadPoolExecutor, work: Callable[[IPRoute], None]) -> None:
+    def body() -> None:
+        try:
+            with IPRoute() as route:
+                work(route)
+        except (NetlinkError, OSError) as error:
+            raise Internal(f"can't change the node's network: {error}") from None
+
+    await finished(executor, body)

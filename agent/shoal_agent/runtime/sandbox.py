@@ -16,6 +16,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -193,13 +194,26 @@ class Sandboxes:
 
     async def close(self) -> None:
         """Stop filling the pool; sandboxes and the pool stay for the next agent."""
-        if self._refiller is not None:
-            self._refiller.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._refiller
-            self._refiller = None
+        await self._stop_refilling()
         await self._helper.close()
         self._executor.shutdown(wait=False)
+
+    async def _stop_refilling(self) -> None:
+        if self._refiller is not None:
+            self._refiller.cancel()
+            await asyncio.wait([self._refiller])
+            self._refiller = None
+
+    async def teardown(self) -> None:
+        """Release every sandbox and the pool, then close: for a node that leaves the cluster."""
+        await self._stop_refilling()
+        for key in sorted(self._claims):
+            await self.release(key)
+        for base in self._pool:
+            await self._run(partial(_unpin, self._pool_directory / str(base)))
+            self._ranges.retire(base)
+        self._pool.clear()
+        await self.close()
 
     def _sandbox(self, claim: Claim) -> Sandbox:
         directory = self._directory / claim.key
