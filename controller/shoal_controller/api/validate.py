@@ -16,6 +16,7 @@ from shoal_common.references import parse_reference
 from shoal_common.signals import signal_number
 from shoal_common.units import MIN_MEMORY, format_bytes
 from shoal_proto.v1.container_pb2 import ContainerConfig, CreateContainerRequest, ExecStart, NetworkMode
+from shoal_proto.v1.image_pb2 import ImageConfig
 from shoal_proto.v1.resources_pb2 import Resources
 
 #: Largest stored form of a container's configuration. etcd takes 1.5 MiB in one request.
@@ -35,6 +36,7 @@ DEFAULT_PAGE: Final = 500
 
 _HOSTNAME: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 _USER: Final = re.compile(r"[^:\s\x00-\x1f]{1,64}(?::[^:\s\x00-\x1f]{1,64})?")
+_PORT: Final = re.compile(r"[0-9]{1,5}(?:/(?:tcp|udp|sctp))?")
 _RUNTIME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _LABEL: Final = re.compile(r"[^\s=\x00-\x1f\x7f]{1,255}")
 _CONSTRAINT: Final = re.compile(
@@ -122,6 +124,26 @@ def exec_start(start: ExecStart) -> None:
     _environment(start.env)
     _directory(start.working_dir)
     _match(_USER, "user", start.user, "write USER, UID, USER:GROUP or UID:GID")
+
+
+def image_config(config: ImageConfig) -> None:
+    """Check what is to be recorded in an image.
+
+    Raises:
+        InvalidSpec: no container could be made of it.
+    """
+    _words("entrypoint", config.entrypoint)
+    _words("command", config.cmd)
+    _environment(config.env)
+    _directory(config.working_dir)
+    _match(_USER, "user", config.user, "write USER, UID, USER:GROUP or UID:GID")
+    _labels(config.labels)
+    for port in config.exposed_ports:
+        _match(_PORT, "exposed port", port, "write a number, with /tcp or /udp if you like")
+    if config.stop_signal:
+        signal_number(config.stop_signal)
+    if config.ByteSize() > MAX_CONFIG:
+        raise InvalidSpec(f"its configuration is larger than {format_bytes(MAX_CONFIG)}")
 
 
 def stop_timeout(seconds: int) -> int:

@@ -1,0 +1,130 @@
+"""`ClusterService`: the cluster as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import secrets
+import time
+from typing import Final, Protocol
+
+import grpc.aio
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from shoal_common.errors import InvalidSpec, PermissionDenied, Unavailable
+from shoal_common.identity import Role
+from shoal_common.rpc_server import caller
+from shoal_common.version import API, shoal_version
+from shoal_controller.api.phases import phase_of
+from shoal_controller.api.views import is_ready
+from shoal_controller.state import keys
+from shoal_controller.state.cache import ClusterCache
+from shoal_controller.state.kv import KV, Txn
+from shoal_controller.state.store import SCHEMA, encode
+from shoal_proto.v1 import cluster_pb2, cluster_pb2_grpc
+from shoal_proto.v1.container_pb2 import ContainerPhase
+
+#: Seconds.
+DEFAULT_TOKEN_LIFE: Final = 24 * 3600
+MIN_TOKEN_LIFE: Final = 10
+MAX_TOKEN_LIFE: Final = 365 * 24 * 3600
+
+_Context = grpc.aio.ServicerContext[object, object]
+
+
+class Store(KV, Protocol):
+    """A store that can say what it is."""
+
+    async def version(self) -> str:
+        """Return its version.
+
+        Raises:
+            Unavailable: it does not answer.
+        """
+        ...
+
+
+class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
+    """Answers for the whole cluster, and lets hosts in.
+
+    Args:
+        ca_digest: SHA-256 of the CA's certificate (DER), in hexadecimal: what a join token pins.
+        controller: address of this controller's API.
+        registry: host and port of the cluster's registry.
+    """
+
+    def __init__(self, kv: Store, cache: ClusterCache, ca_digest: str, controller: str, registry: str) -> None:
+        self._kv = kv
+        self._cache = cache
+        self._ca_digest = ca_digest
+        self._controller = controller
+        self._registry = registry
+
+    async def GetInfo(self, request: cluster_pb2.GetInfoRequest, context: _Context) -> cluster_pb2.ClusterInfo:
+        """See cluster.proto. Amounts are those of the nodes that are ready."""
+        cache = self._cache
+        info = cluster_pb2.ClusterInfo(
+            version=shoal_version(),
+            leader="" if cache.leader is None else cache.leader.value.address,
+            registry=self._registry,
+            controller=self._controller,
+            revision=cache.revision,
+            containers=len(cache.containers),
+            containers_running=sum(
+                phase_of(entry) == ContainerPhase.CONTAINER_PHASE_RUNNING for entry in cache.containers.values()
+            ),
+        )
+        if cache.cluster is not None:
+            cluster = cache.cluster.value
+            info.cluster_id, info.epoch, info.subnet = cluster.id, cluster.epoch, cluster.subnet
+        joined = [entry for entry in cache.nodes.values() if entry.spec is not None]
+        ready = [entry for entry in joined if is_ready(entry)]
+        info.nodes, info.nodes_ready = len(joined), len(ready)
+        for entry in ready:
+            if entry.ledger is None:
+                continue
+            ledger = entry.ledger.value
+            info.capacity.memory_bytes += ledger.capacity.memory_bytes
+            info.capacity.cpu_millis += ledger.capacity.cpu_millis
+            info.reserved.memory_bytes += ledger.reserved.memory_bytes
+            info.reserved.cpu_millis += ledger.reserved.cpu_millis
+        return info
+
+    async def GetVersion(
+        self, request: cluster_pb2.GetVersionRequest, context: _Context
+    ) -> cluster_pb2.GetVersionResponse:
+        """See cluster.proto. Without an answer from etcd its version is left out: ours can still be told."""
+        try:
+            etcd = await self._kv.version()
+        except Unavailable:
+            etcd = ""
+        return cluster_pb2.GetVersionResponse(
+            version=shoal_version(), api=API, python=platform.python_version(), etcd=etcd
+        )
+
+    async def CreateJoinToken(
+        self, request: cluster_pb2.CreateJoinTokenRequest, context: _Context
+    ) -> cluster_pb2.CreateJoinTokenResponse:
+        """See cluster.proto. The token goes by itself when it expires: it is stored with a lease."""
+        if caller().role is not Role.ADMIN:
+            raise PermissionDenied(f"{caller()} may not make join tokens (an administrator may)")
+        seconds = request.valid_seconds or DEFAULT_TOKEN_LIFE
+        if not MIN_TOKEN_LIFE <= seconds <= MAX_TOKEN_LIFE:
+            raise InvalidSpec(
+                f"join token valid for {seconds} s is not possible (use {MIN_TOKEN_LIFE} to {MAX_TOKEN_LIFE} s)"
+            )
+        token_id, secret = secrets.token_hex(8), secrets.token_hex(24)
+        expires = Timestamp(seconds=int(time.time()) + seconds)
+        token = cluster_pb2.JoinToken(
+            schema=SCHEMA,
+            id=token_id,
+            secret_sha256=hashlib.sha256(secret.encode()).digest(),
+            role=Role.NODE.value,
+            expires_at=expires,
+        )
+        txn = Txn()
+        txn.put(keys.token(token_id), encode(token), expect=0, lease=await self._kv.grant(seconds))
+        await self._cache.reached(await self._kv.commit(txn))
+        return cluster_pb2.CreateJoinTokenResponse(
+            token=f"SHOAL-1-{self._ca_digest}-{token_id}-{secret}", expires_at=expires
+        )

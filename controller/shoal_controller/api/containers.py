@@ -1,0 +1,273 @@
+"""`ContainerService`: what users ask of containers becomes one transaction on a spec; all else follows from that."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Final
+
+import grpc.aio
+
+from shoal_common.errors import Conflict, Unavailable
+from shoal_common.ids import new_request_id
+from shoal_common.registry import Registry
+from shoal_common.signals import signal_number
+from shoal_controller.api import validate
+from shoal_controller.api.creation import Creation
+from shoal_controller.api.execution import ExecRelay, name_of, require_process
+from shoal_controller.api.listing import Lister
+from shoal_controller.api.logs import LogRelay
+from shoal_controller.api.phases import is_live, is_wanted, phase_name, phase_of
+from shoal_controller.api.reading import Finder
+from shoal_controller.api.relay import CALL_TIMEOUT, Agents, node_of
+from shoal_controller.api.views import Views
+from shoal_controller.api.waiting import Waiter
+from shoal_controller.state import keys
+from shoal_controller.state.cache import ClusterCache
+from shoal_controller.state.kv import KV, CompareFailed, OutcomeUnknown, Txn
+from shoal_controller.state.sealing import Sealer
+from shoal_controller.state.store import ContainerEntry, Stored, encode, read
+from shoal_proto.v1 import container_pb2, container_pb2_grpc
+from shoal_proto.v1.agent_pb2 import AgentSignalRequest
+from shoal_proto.v1.container_pb2 import ContainerPhase, ContainerRef, ContainerSpec, DesiredState
+
+_Context = grpc.aio.ServicerContext[object, object]
+
+#: Times that an update is tried against a spec that others change at the same time.
+_ATTEMPTS: Final = 10
+
+
+class ContainerService(container_pb2_grpc.ContainerServiceServicer):
+    """Writes specs, reads the cache, and joins clients to agents.
+
+    Args:
+        default_registry: host and port of the registry that image names without one mean.
+    """
+
+    def __init__(
+        self,
+        kv: KV,
+        cache: ClusterCache,
+        sealer: Sealer,
+        registry: Registry,
+        agents: Agents,
+        default_registry: str,
+    ) -> None:
+        self._kv = kv
+        self._cache = cache
+        self._agents = agents
+        self._views = Views(cache, sealer)
+        self._finder = Finder(kv, cache)
+        self._creation = Creation(kv, cache, sealer, registry, default_registry, self._views)
+        self._lister = Lister(kv, cache, self._views)
+        self._waiter = Waiter(cache, self._finder, self._views)
+        self._logs = LogRelay(cache, self._finder, agents)
+        self._exec = ExecRelay(cache, self._finder, agents)
+
+    async def CreateContainer(
+        self, request: container_pb2.CreateContainerRequest, context: _Context
+    ) -> container_pb2.CreateContainerResponse:
+        """See container.proto."""
+        return await self._creation.create(request)
+
+    async def GetContainer(
+        self, request: container_pb2.GetContainerRequest, context: _Context
+    ) -> container_pb2.Container:
+        """See container.proto."""
+        return self._views.container(await self._finder.container(request.container))
+
+    async def ListContainers(
+        self, request: container_pb2.ListContainersRequest, context: _Context
+    ) -> container_pb2.ListContainersResponse:
+        """See container.proto."""
+        return self._lister.page(request)
+
+    def WatchContainers(
+        self, request: container_pb2.WatchContainersRequest, context: _Context
+    ) -> AsyncGenerator[container_pb2.WatchContainersResponse, None]:
+        """See container.proto."""
+        return self._lister.watch(request)
+
+    async def StartContainer(
+        self, request: container_pb2.StartContainerRequest, context: _Context
+    ) -> container_pb2.Container:
+        """See container.proto."""
+
+        def start(spec: ContainerSpec, entry: ContainerEntry) -> None:
+            _refuse_removed(entry, "started")
+            going = spec.desired == DesiredState.DESIRED_STATE_RUNNING and (is_live(entry) or is_wanted(entry))
+            if not going:
+                spec.desired = DesiredState.DESIRED_STATE_RUNNING
+                spec.run += 1
+
+        return self._views.container(await self._update(request.container, request.request_id, start))
+
+    async def StopContainer(
+        self, request: container_pb2.StopContainerRequest, context: _Context
+    ) -> container_pb2.Container:
+        """See container.proto."""
+        grace = _grace(request)
+
+        def stop(spec: ContainerSpec, entry: ContainerEntry) -> None:
+            _refuse_removed(entry, "stopped")
+            # One that was created and never started stays as it is; so does one that has ended.
+            if is_live(entry) or is_wanted(entry):
+                spec.desired = DesiredState.DESIRED_STATE_STOPPED
+                spec.stop_grace_ms = grace(spec)
+
+        return self._views.container(await self._update(request.container, request.request_id, stop))
+
+    async def RestartContainer(
+        self, request: container_pb2.RestartContainerRequest, context: _Context
+    ) -> container_pb2.Container:
+        """See container.proto."""
+        grace = _grace(request)
+
+        def restart(spec: ContainerSpec, entry: ContainerEntry) -> None:
+            _refuse_removed(entry, "restarted")
+            spec.desired = DesiredState.DESIRED_STATE_RUNNING
+            spec.run += 1
+            spec.stop_grace_ms = grace(spec)
+
+        return self._views.container(await self._update(request.container, request.request_id, restart))
+
+    async def RemoveContainer(
+        self, request: container_pb2.RemoveContainerRequest, context: _Context
+    ) -> container_pb2.RemoveContainerResponse:
+        """See container.proto. A container whose removal is under way can be removed again, by force if need be."""
+
+        def remove(spec: ContainerSpec, entry: ContainerEntry) -> None:
+            if not request.force:
+                _refuse_running(entry)
+            spec.desired = DesiredState.DESIRED_STATE_REMOVED
+            if request.force:
+                spec.stop_grace_ms = 0
+
+        def free_name(txn: Txn, entry: ContainerEntry) -> None:
+            named = self._cache.names.get((entry.namespace, "container", name_of(entry)))
+            if request.force and named is not None and named.value == entry.id:
+                txn.delete(keys.name(entry.namespace, "container", name_of(entry)), expect=named.revision)
+
+        entry = await self._update(request.container, request.request_id, remove, also=free_name)
+        return container_pb2.RemoveContainerResponse(id=entry.id)
+
+    async def KillContainer(
+        self, request: container_pb2.KillContainerRequest, context: _Context
+    ) -> container_pb2.KillContainerResponse:
+        """See container.proto."""
+        number = signal_number(request.signal or "SIGKILL")
+        entry = await self._finder.container(request.container)
+        action = f'container "{name_of(entry)}" can\'t be sent signal {number}'
+        require_process(entry, action)
+        agent = self._agents.agent(node_of(self._cache, entry, action), action)
+        generation = 0 if entry.placement is None else entry.placement.value.generation
+        signal = AgentSignalRequest(id=entry.id, generation=generation, signal=number)
+        try:
+            await agent.stub.Signal(signal, timeout=CALL_TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            raise agent.translated(error, action) from error
+        return container_pb2.KillContainerResponse()
+
+    def WaitContainer(
+        self, request: container_pb2.WaitContainerRequest, context: _Context
+    ) -> AsyncGenerator[container_pb2.WaitContainerResponse, None]:
+        """See container.proto."""
+        return self._waiter.wait(request)
+
+    def ContainerLogs(
+        self, request: container_pb2.LogsRequest, context: _Context
+    ) -> AsyncGenerator[container_pb2.LogsResponse, None]:
+        """See container.proto."""
+        return self._logs.logs(request)
+
+    def ExecContainer(
+        self, request_iterator: AsyncIterator[container_pb2.ExecRequest], context: _Context
+    ) -> AsyncGenerator[container_pb2.ExecResponse, None]:
+        """See container.proto."""
+        return self._exec.exec(request_iterator)
+
+    async def _update(
+        self,
+        ref: ContainerRef,
+        request_id: str,
+        change: Callable[[ContainerSpec, ContainerEntry], None],
+        *,
+        also: Callable[[Txn, ContainerEntry], None] = lambda txn, entry: None,
+    ) -> ContainerEntry:
+        """Change a spec by compare-and-swap, and return the container as this controller sees it afterwards.
+
+        The request's id is stored even where nothing else changes: a repeat must not do what the first did not.
+
+        Args:
+            request_id: of the client; a repeat of the last update of a container answers it as it is.
+            change: sets fields of a copy; raises if the container's state does not allow it.
+            also: adds what must happen in the same transaction.
+
+        Raises:
+            NotFound: there is no such container.
+            Unavailable: the store does not answer, or others change the container all the time.
+        """
+        own_id = request_id or new_request_id()
+        for _ in range(_ATTEMPTS):
+            entry = await self._finder.container(ref)
+            if entry.spec is None:
+                raise Conflict(f"container {entry.id[:12]} is being removed")
+            if entry.spec.value.last_request_id == own_id:
+                return entry
+            spec = ContainerSpec()
+            spec.CopyFrom(entry.spec.value)
+            change(spec, entry)
+            spec.last_request_id = own_id
+            key = keys.container_spec(entry.namespace, entry.id)
+            txn = Txn()
+            txn.put(key, encode(spec), expect=entry.spec.revision)
+            also(txn, entry)
+            try:
+                revision = await self._kv.commit(txn)
+            except CompareFailed as failure:
+                await self._cache.reached(failure.revision)
+                continue
+            except OutcomeUnknown:
+                revision, stored = await read(self._kv, ContainerSpec, key)
+                if stored is None or stored.value.last_request_id != own_id:
+                    raise
+            await self._cache.reached(revision)
+            # It may be gone by now: then what was written last is what there is to tell.
+            gone = ContainerEntry(entry.namespace, entry.id, Stored(spec, revision, entry.spec.create_revision))
+            return self._cache.containers.get(entry.id, gone)
+        raise Unavailable(f'container "{ref.ref}" is changed by others all the time (try again)')
+
+
+def _grace(
+    request: container_pb2.StopContainerRequest | container_pb2.RestartContainerRequest,
+) -> Callable[[ContainerSpec], int]:
+    """Return what gives the milliseconds between stop signal and SIGKILL for a spec.
+
+    Raises:
+        InvalidSpec: the request asks for too many.
+    """
+    asked = validate.stop_timeout(request.timeout_seconds) if request.HasField("timeout_seconds") else None
+
+    def milliseconds(spec: ContainerSpec) -> int:
+        own = spec.config.stop_timeout_seconds if spec.config.HasField("stop_timeout_seconds") else None
+        return 1000 * next(each for each in (asked, own, validate.DEFAULT_STOP_TIMEOUT) if each is not None)
+
+    return milliseconds
+
+
+def _refuse_removed(entry: ContainerEntry, action: str) -> None:
+    if entry.spec is not None and entry.spec.value.desired == DesiredState.DESIRED_STATE_REMOVED:
+        raise Conflict(f'container "{name_of(entry)}" can\'t be {action}: it is being removed')
+
+
+def _refuse_running(entry: ContainerEntry) -> None:
+    phase = phase_of(entry)
+    # A run that was admitted may have begun before anybody heard of it.
+    about_to = is_wanted(entry) and phase not in (
+        ContainerPhase.CONTAINER_PHASE_PENDING,
+        ContainerPhase.CONTAINER_PHASE_REMOVING,
+    )
+    if phase != ContainerPhase.CONTAINER_PHASE_REMOVING and (is_live(entry) or about_to):
+        raise Conflict(
+            f'container "{name_of(entry)}" is {phase_name(phase)} and can\'t be removed '
+            f"(stop it first: shoal stop {name_of(entry)}, or use: shoal rm -f {name_of(entry)})"
+        )

@@ -1,0 +1,179 @@
+"""Creating a container: checks, the image's digest, and one transaction that happens once however often it is asked."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from shoal_common.errors import AlreadyExists, Unavailable
+from shoal_common.ids import SHORT_ID
+from shoal_common.references import parse_reference
+from shoal_common.registry import Registry
+from shoal_controller.api import validate
+from shoal_controller.api.views import Views
+from shoal_controller.state import keys
+from shoal_controller.state.cache import ClusterCache
+from shoal_controller.state.environment import seal_env
+from shoal_controller.state.kv import KV, CompareFailed, OutcomeUnknown, Txn
+from shoal_controller.state.sealing import Sealer
+from shoal_controller.state.store import SCHEMA, ContainerEntry, Stored, encode, read
+from shoal_proto.v1.container_pb2 import (
+    ContainerSpec,
+    CreateContainerRequest,
+    CreateContainerResponse,
+    DesiredState,
+    Tombstone,
+)
+
+#: Times that a transaction is tried against names that others free and take at the same time.
+_ATTEMPTS: Final = 5
+
+
+class Creation:
+    """Serves `CreateContainer`."""
+
+    def __init__(
+        self,
+        kv: KV,
+        cache: ClusterCache,
+        sealer: Sealer,
+        registry: Registry,
+        default_registry: str,
+        views: Views,
+    ) -> None:
+        self._kv = kv
+        self._cache = cache
+        self._sealer = sealer
+        self._registry = registry
+        self._default_registry = default_registry
+        self._views = views
+
+    async def create(self, request: CreateContainerRequest) -> CreateContainerResponse:
+        """Create the container, or answer the one that the same request has created.
+
+        Raises:
+            InvalidSpec: the request can never be carried out.
+            AlreadyExists: the name is taken, or the id by another request.
+            NotFound: there is no such image.
+            Unavailable: the registry or the store does not answer; the same request may be sent again.
+        """
+        config = validate.create_request(request)
+        namespace = validate.namespace(request.namespace)
+        mac = self._sealer.mac(request.SerializeToString(deterministic=True))
+        answer = self._known(namespace, request.id, mac)
+        if answer is not None:
+            return answer
+        if self._cache.cluster is None:
+            raise Unavailable("the cluster has no identity in etcd yet (run: shoal controller init)")
+        repository, digest = await self._resolve(config.image)
+        spec = ContainerSpec(
+            schema=SCHEMA,
+            id=request.id,
+            namespace=namespace,
+            name=request.name,
+            config=config,
+            sealed_env=seal_env(self._sealer, request.id, config.env),
+            image_digest=digest,
+            image_repository=repository,
+            desired=DesiredState.DESIRED_STATE_RUNNING if request.start else DesiredState.DESIRED_STATE_CREATED,
+            run=1 if request.start else 0,
+            request_mac=mac,
+            created_at=_timestamp(),
+        )
+        del spec.config.env[:]
+        return await self._commit(spec)
+
+    def _known(self, namespace: str, container: str, mac: bytes) -> CreateContainerResponse | None:
+        """Return what an earlier request with this id has come to, as far as the cache knows.
+
+        Raises:
+            AlreadyExists: it was another request.
+        """
+        entry = self._cache.containers.get(container)
+        if entry is not None and entry.spec is not None:
+            _check_same(container, entry.spec.value.request_mac, mac)
+            return CreateContainerResponse(container=self._views.container(entry))
+        tombstone = self._cache.tombstones.get((namespace, container))
+        if tombstone is not None:
+            _check_same(container, tombstone.value.request_mac, mac)
+            return CreateContainerResponse(tombstone=_shown(tombstone.value))
+        return None
+
+    async def _resolve(self, image: str) -> tuple[str, str]:
+        """Return repository (with its registry) and digest of an image."""
+        reference = parse_reference(image)
+        host = reference.registry or self._default_registry
+        repository = f"{host}/{reference.repository}"
+        try:
+            manifest = await self._registry.resolve(host, reference.repository, reference.target)
+        except Unavailable:
+            # What the cluster runs already may run once more without its registry: nodes may have it.
+            if reference.digest and self._runs(repository, reference.digest):
+                return repository, reference.digest
+            raise
+        return repository, manifest.digest
+
+    def _runs(self, repository: str, digest: str) -> bool:
+        specs = (entry.spec.value for entry in self._cache.containers.values() if entry.spec is not None)
+        return any(spec.image_digest == digest and spec.image_repository == repository for spec in specs)
+
+    async def _commit(self, spec: ContainerSpec) -> CreateContainerResponse:
+        key = keys.container_spec(spec.namespace, spec.id)
+        name_key = keys.name(spec.namespace, "container", spec.name)
+        for _ in range(_ATTEMPTS):
+            txn = Txn()
+            txn.put(key, encode(spec), expect=0)
+            txn.put(name_key, encode(spec.id), expect=0)
+            txn.require(keys.tombstone(spec.namespace, spec.id), revision=0)
+            try:
+                revision = await self._kv.commit(txn)
+            except CompareFailed as failure:
+                await self._cache.reached(failure.revision)
+                answer = self._known(spec.namespace, spec.id, spec.request_mac)
+                if answer is not None:
+                    return answer
+                self._refuse_taken(spec)
+                continue  # Whoever had the name has given it up meanwhile.
+            except OutcomeUnknown:
+                revision, stored = await read(self._kv, ContainerSpec, key)
+                if stored is None or stored.value.request_mac != spec.request_mac:
+                    raise
+            await self._cache.reached(revision)
+            answer = self._known(spec.namespace, spec.id, spec.request_mac)
+            if answer is None:
+                # Removed and buried while we waited, its tombstone gone as well: a clock has leapt, or a store was set
+                # back. It was created all the same.
+                created = ContainerEntry(spec.namespace, spec.id, Stored(spec, revision, revision))
+                answer = CreateContainerResponse(container=self._views.container(created))
+            return answer
+        raise Unavailable(f'container name "{spec.name}" is taken and freed by others all the time (try again)')
+
+    def _refuse_taken(self, spec: ContainerSpec) -> None:
+        taken = self._cache.names.get((spec.namespace, "container", spec.name))
+        if taken is not None:
+            raise AlreadyExists(
+                f'container name "{spec.name}" is taken by container {taken.value[:SHORT_ID]} '
+                f"(choose another, or remove that one: shoal rm {spec.name})"
+            )
+
+
+def _check_same(container: str, stored: bytes, mac: bytes) -> None:
+    if stored != mac:
+        raise AlreadyExists(
+            f"container id {container[:SHORT_ID]} was used for another request (propose a new id, or repeat the same)"
+        )
+
+
+def _shown(tombstone: Tombstone) -> Tombstone:
+    shown = Tombstone()
+    shown.CopyFrom(tombstone)
+    shown.request_mac = b""
+    return shown
+
+
+def _timestamp() -> Timestamp:
+    now = Timestamp()
+    now.FromNanoseconds(time.time_ns())
+    return now

@@ -1,0 +1,166 @@
+"""`exec`: a client's stream joined to one of the container's node. Never retried, since a command may have acted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
+from typing import Final, TypeAlias
+
+import grpc
+import grpc.aio
+
+from shoal_common.errors import Conflict, DeadlineExceeded, InvalidSpec, Unavailable
+from shoal_common.status import is_terminal
+from shoal_controller.api import validate
+from shoal_controller.api.phases import is_wanted, phase_name, phase_of, present_status
+from shoal_controller.api.pump import pump
+from shoal_controller.api.reading import Finder
+from shoal_controller.api.relay import CALL_TIMEOUT, Agents, is_lost, node_of
+from shoal_controller.state.cache import ClusterCache
+from shoal_controller.state.store import ContainerEntry
+from shoal_proto.v1.agent_pb2 import AgentExecRequest, AgentExecStart
+from shoal_proto.v1.container_pb2 import ContainerState, ExecRequest, ExecResponse, ExecStart
+
+_AgentCall: TypeAlias = "grpc.aio.StreamStreamCall[AgentExecRequest, ExecResponse]"
+#: Seconds for the client to say what to run.
+_FIRST: Final = 10.0
+
+
+class ExecRelay:
+    """Serves `ExecContainer`."""
+
+    def __init__(self, cache: ClusterCache, finder: Finder, agents: Agents) -> None:
+        self._cache = cache
+        self._finder = finder
+        self._agents = agents
+
+    async def exec(self, requests: AsyncIterator[ExecRequest]) -> AsyncGenerator[ExecResponse, None]:
+        """Yield what the command writes, and last its exit code.
+
+        Raises:
+            NotFound: there is no such container.
+            Conflict: it does not run.
+            InvalidSpec: the request is malformed.
+            Unavailable: its node does not answer, or went away meanwhile.
+        """
+        start = await _first(requests)
+        entry = await self._finder.container(start.container)
+        name = name_of(entry)
+        require_process(entry, f'exec in container "{name}" is not possible')
+        assert entry.placement is not None
+        refused = f'nothing can be run in container "{name}"'
+        agent = self._agents.agent(node_of(self._cache, entry, refused), refused)
+        cut = f'exec in container "{name}" was cut off (the command may run on), its exit code can\'t be read'
+        with self._agents.stream():
+            call = agent.stub.Exec()
+            opening = AgentExecStart(id=entry.id, generation=entry.placement.value.generation, start=start)
+            sender = asyncio.create_task(_send(call, opening, requests), name=f"exec-input-{entry.id[:12]}")
+            sender.add_done_callback(lambda task: _stop_on_error(task, call))
+            answered = False
+
+            def silent() -> bool:
+                if not answered:
+                    raise DeadlineExceeded(f"node {agent.name} did not start the command within {CALL_TIMEOUT:g} s")
+                return False
+
+            responses = pump(call, merge_output, name=f"exec-{entry.id[:12]}", idle=CALL_TIMEOUT, on_idle=silent)
+            try:
+                async with aclosing(responses):
+                    async for response in responses:
+                        answered = True
+                        yield response
+                        if response.HasField("exit_code"):
+                            return
+                raise Unavailable(f"node {agent.name} ended the stream, {cut} now")
+            except grpc.aio.AioRpcError as error:
+                _raise_sender(sender)
+                action = cut if answered and is_lost(error) else refused
+                raise agent.translated(error, action) from error
+            except asyncio.CancelledError:
+                _raise_sender(sender)
+                raise
+            finally:
+                sender.cancel()
+                call.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await sender
+
+
+def require_process(entry: ContainerEntry, action: str) -> None:
+    """Check that a process of the container may be there, by what is known here; its node knows best.
+
+    Raises:
+        Conflict: there is none.
+    """
+    status = present_status(entry)
+    nothing = entry.placement is None or (not is_wanted(entry) and status is None)
+    if status is not None and not is_wanted(entry):
+        nothing = is_terminal(status) or status.state <= ContainerState.CONTAINER_STATE_READY
+    if nothing:
+        raise Conflict(
+            f"{action}: it is {phase_name(phase_of(entry))}, not running (start it: shoal start {name_of(entry)})"
+        )
+
+
+def name_of(entry: ContainerEntry) -> str:
+    """Return how messages call a container."""
+    return entry.spec.value.name if entry.spec is not None else entry.id[:12]
+
+
+def merge_output(first: ExecResponse, second: ExecResponse) -> bool:
+    """Add what `second` carries to `first` if both are of one stream."""
+    kind = first.WhichOneof("message")
+    if kind != second.WhichOneof("message"):
+        return False
+    if kind == "stdout":
+        first.stdout += second.stdout
+    elif kind == "stderr":
+        first.stderr += second.stderr
+    else:
+        return False
+    return True
+
+
+def merge_input(first: ExecRequest, second: ExecRequest) -> bool:
+    """Add the input that `second` carries to that of `first`."""
+    if first.WhichOneof("message") != "stdin" or second.WhichOneof("message") != "stdin":
+        return False
+    first.stdin += second.stdin
+    return True
+
+
+async def _first(requests: AsyncIterator[ExecRequest]) -> ExecStart:
+    try:
+        async with asyncio.timeout(_FIRST):
+            async for request in requests:
+                if request.WhichOneof("message") != "start":
+                    break
+                validate.exec_start(request.start)
+                return request.start
+    except TimeoutError:
+        raise DeadlineExceeded(f"exec was not told what to run within {_FIRST:g} s") from None
+    raise InvalidSpec("the first message of exec does not say what to run (send start first)")
+
+
+async def _send(call: _AgentCall, start: AgentExecStart, requests: AsyncIterator[ExecRequest]) -> None:
+    await call.write(AgentExecRequest(start=start))
+    async with aclosing(pump(requests, merge_input, name="exec-client-input")) as messages:
+        async for request in messages:
+            if request.WhichOneof("message") == "start":
+                raise InvalidSpec("exec was told twice what to run (open another stream for another command)")
+            await call.write(AgentExecRequest(request=request))
+    await call.done_writing()
+
+
+def _stop_on_error(sender: asyncio.Task[None], call: _AgentCall) -> None:
+    if not sender.cancelled() and sender.exception() is not None:
+        call.cancel()
+
+
+def _raise_sender(sender: asyncio.Task[None]) -> None:
+    """Raise what ended the client's side, if it was the client that broke the rules."""
+    if sender.done() and not sender.cancelled():
+        error = sender.exception()
+        if isinstance(error, InvalidSpec):
+            raise error

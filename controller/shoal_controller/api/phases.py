@@ -1,0 +1,204 @@
+"""What a container is doing, joined from what was asked (spec), decided (placement) and seen (status). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from shoal_common.status import is_terminal
+from shoal_controller.state.store import ContainerEntry
+from shoal_proto.v1.container_pb2 import (
+    Attempt,
+    ContainerPhase,
+    ContainerState,
+    ContainerStatus,
+    DesiredState,
+    Tombstone,
+    WaitCondition,
+)
+
+#: Exit codes of a run that Shoal could not start, and of one whose process was killed with its container.
+NEVER_RAN: Final = 125
+KILLED: Final = 137
+
+_OF_STATE: Final[Mapping[int, ContainerPhase]] = {
+    ContainerState.CONTAINER_STATE_UNSPECIFIED: ContainerPhase.CONTAINER_PHASE_PREPARING,
+    ContainerState.CONTAINER_STATE_PREPARING: ContainerPhase.CONTAINER_PHASE_PREPARING,
+    ContainerState.CONTAINER_STATE_READY: ContainerPhase.CONTAINER_PHASE_CREATED,
+    ContainerState.CONTAINER_STATE_STARTING: ContainerPhase.CONTAINER_PHASE_STARTING,
+    ContainerState.CONTAINER_STATE_RUNNING: ContainerPhase.CONTAINER_PHASE_RUNNING,
+    ContainerState.CONTAINER_STATE_STOPPING: ContainerPhase.CONTAINER_PHASE_STOPPING,
+    ContainerState.CONTAINER_STATE_EXITED: ContainerPhase.CONTAINER_PHASE_EXITED,
+    ContainerState.CONTAINER_STATE_FAILED: ContainerPhase.CONTAINER_PHASE_FAILED,
+}
+_LIVE: Final = frozenset(
+    {
+        ContainerState.CONTAINER_STATE_STARTING,
+        ContainerState.CONTAINER_STATE_RUNNING,
+        ContainerState.CONTAINER_STATE_STOPPING,
+    }
+)
+#: Phases that `ps` shows without -a: it runs, or is on its way to.
+ACTIVE: Final = frozenset(
+    {
+        ContainerPhase.CONTAINER_PHASE_PENDING,
+        ContainerPhase.CONTAINER_PHASE_PREPARING,
+        ContainerPhase.CONTAINER_PHASE_STARTING,
+        ContainerPhase.CONTAINER_PHASE_RUNNING,
+        ContainerPhase.CONTAINER_PHASE_STOPPING,
+    }
+)
+_NAMES: Final[Mapping[int, str]] = {
+    number: name.removeprefix("CONTAINER_PHASE_").lower() for name, number in ContainerPhase.items()
+}
+
+
+def phase_name(phase: int) -> str:
+    """Return a phase as messages write it, such as "running"."""
+    return _NAMES.get(phase, "unknown")
+
+
+def present_status(entry: ContainerEntry) -> ContainerStatus | None:
+    """Return what was seen of the container where it is placed now; None if nothing was yet."""
+    if entry.status is None or entry.placement is None:
+        return None
+    status = entry.status.value
+    return status if status.generation == entry.placement.value.generation else None
+
+
+def run_served(entry: ContainerEntry) -> int:
+    """Return the highest run that was started, or that failed before it could be."""
+    return entry.status.value.run_served if entry.status is not None else 0
+
+
+def is_live(entry: ContainerEntry) -> bool:
+    """Say whether the node was last seen with a process of it."""
+    status = present_status(entry)
+    return status is not None and status.state in _LIVE
+
+
+def is_wanted(entry: ContainerEntry) -> bool:
+    """Say whether a run is asked for that was not served yet."""
+    if entry.spec is None:
+        return False
+    spec = entry.spec.value
+    return spec.desired == DesiredState.DESIRED_STATE_RUNNING and spec.run > run_served(entry)
+
+
+def is_admitted(entry: ContainerEntry) -> bool:
+    """Say whether there is a place, and room for the newest run."""
+    return (
+        entry.spec is not None
+        and entry.placement is not None
+        and entry.placement.value.run_admitted >= entry.spec.value.run
+    )
+
+
+def phase_of(entry: ContainerEntry) -> ContainerPhase:
+    """Return what the container is doing."""
+    if entry.spec is None or entry.spec.value.desired == DesiredState.DESIRED_STATE_REMOVED:
+        return ContainerPhase.CONTAINER_PHASE_REMOVING
+    wanted = is_wanted(entry)
+    if entry.placement is None:
+        if entry.spec.value.desired == DesiredState.DESIRED_STATE_STOPPED:
+            return ContainerPhase.CONTAINER_PHASE_CREATED
+        return ContainerPhase.CONTAINER_PHASE_PENDING
+    status = present_status(entry)
+    if status is None:
+        return ContainerPhase.CONTAINER_PHASE_PREPARING
+    phase = _OF_STATE.get(status.state, ContainerPhase.CONTAINER_PHASE_PREPARING)
+    if status.state in _LIVE:
+        leaving = entry.spec.value.desired == DesiredState.DESIRED_STATE_STOPPED
+        return ContainerPhase.CONTAINER_PHASE_STOPPING if leaving else phase
+    if wanted and not is_admitted(entry):
+        return ContainerPhase.CONTAINER_PHASE_PENDING
+    if wanted and (status.state == ContainerState.CONTAINER_STATE_READY or is_terminal(status)):
+        return ContainerPhase.CONTAINER_PHASE_STARTING
+    return phase
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a run ended.
+
+    Attributes:
+        reason: one line, or nothing.
+    """
+
+    exit_code: int
+    reason: str = ""
+    oom_killed: bool = False
+
+
+def run_end(status: ContainerStatus | None, run: int) -> RunEnd | None:
+    """Return how a run ended, as far as a status tells; None if it does not tell of an end."""
+    if status is None:
+        return None
+    attempt = next((attempt for attempt in reversed(status.attempts) if attempt.run == run), None)
+    if status.run_served == run or run == 0:
+        return RunEnd(status.exit_code, status.reason, status.oom_killed) if is_terminal(status) else None
+    if status.run_served < run:
+        return None
+    if attempt is None:
+        return RunEnd(NEVER_RAN, f"run {run} was followed by run {status.run_served} before it started")
+    return _end_of(attempt)
+
+
+def _end_of(attempt: Attempt) -> RunEnd:
+    return RunEnd(attempt.exit_code, attempt.reason, attempt.oom_killed)
+
+
+def tombstone_end(tombstone: Tombstone, run: int) -> RunEnd:
+    """Return how a run of a removed container ended."""
+    status = tombstone.status if tombstone.HasField("status") else None
+    end = run_end(status, run)
+    if end is not None:
+        return end
+    if status is not None and status.state in _LIVE:
+        return RunEnd(KILLED, "it was killed and removed")
+    return RunEnd(NEVER_RAN, "it was removed before it ran")
+
+
+def cancelled_end(entry: ContainerEntry, run: int) -> RunEnd | None:
+    """Return the end of a run that was taken back before anything was started for it; None if that can't be said.
+
+    A run that was admitted may have been started on its node without the news having arrived: such a one is not
+    answered here (see `may_be_cancelled`).
+    """
+    if entry.spec is None or entry.spec.value.desired != DesiredState.DESIRED_STATE_STOPPED:
+        return None
+    if run == 0 or run_served(entry) >= run:
+        return None
+    if entry.placement is not None and entry.placement.value.run_admitted >= run:
+        return None
+    return RunEnd(NEVER_RAN, "it was stopped before it could start")
+
+
+def may_be_cancelled(entry: ContainerEntry, run: int) -> bool:
+    """Say whether a run was admitted and taken back, and nothing has been seen of it: so far, it did not start."""
+    return (
+        entry.spec is not None
+        and entry.spec.value.desired == DesiredState.DESIRED_STATE_STOPPED
+        and run > 0
+        and run_served(entry) < run
+        and not is_live(entry)
+    )
+
+
+def condition_met(entry: ContainerEntry, condition: int, run: int) -> bool:
+    """Say whether what a wait is for, other than the end of a run, holds of a container that exists."""
+    if condition == WaitCondition.WAIT_CONDITION_READY:
+        # A container that can't be prepared will not get any readier.
+        return present_status(entry) is not None and phase_of(entry) not in (
+            ContainerPhase.CONTAINER_PHASE_PREPARING,
+            ContainerPhase.CONTAINER_PHASE_PENDING,
+        )
+    if condition == WaitCondition.WAIT_CONDITION_RUNNING:
+        status = present_status(entry)
+        return (
+            status is not None
+            and status.run_served >= run
+            and status.state in (ContainerState.CONTAINER_STATE_RUNNING, ContainerState.CONTAINER_STATE_STOPPING)
+        )
+    return False

@@ -1,0 +1,76 @@
+"""Finding containers in the cache, which may be a few milliseconds behind what another controller has written."""
+
+from __future__ import annotations
+
+from shoal_common.errors import InvalidSpec, NotFound
+from shoal_common.ids import is_container_id
+from shoal_controller.api import validate
+from shoal_controller.state import keys
+from shoal_controller.state.cache import ClusterCache
+from shoal_controller.state.kv import KV
+from shoal_controller.state.store import ContainerEntry
+from shoal_proto.v1.container_pb2 import ContainerRef, Tombstone
+
+
+class Finder:
+    """Answers whether an object exists with the certainty of the store, at the price of the cache."""
+
+    def __init__(self, kv: KV, cache: ClusterCache) -> None:
+        self._kv = kv
+        self._cache = cache
+
+    async def fresh(self) -> None:
+        """Wait until the cache has everything that was committed before this call.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        revision, _ = await self._kv.get(keys.cluster())
+        await self._cache.reached(revision)
+
+    async def container(self, ref: ContainerRef) -> ContainerEntry:
+        """Return the container that is meant.
+
+        Raises:
+            NotFound: there is none, at any controller.
+            InvalidSpec: `ref` fits several, or is empty.
+        """
+        namespace = validate.namespace(ref.namespace)
+        if not ref.ref:
+            raise InvalidSpec("no container was named (give a name or an id)")
+        try:
+            return self._cache.resolve(namespace, ref.ref)
+        except NotFound:
+            await self.fresh()
+        return self._cache.resolve(namespace, ref.ref)
+
+    async def container_or_tombstone(self, ref: ContainerRef) -> ContainerEntry | Tombstone:
+        """Return the container that is meant, or what is left of it for an hour after it was removed.
+
+        Raises:
+            NotFound: there is neither.
+            InvalidSpec: `ref` fits several, or is empty.
+        """
+        try:
+            return await self.container(ref)
+        except NotFound:
+            found = self.tombstone(validate.namespace(ref.namespace), ref.ref)
+            if found is None:
+                raise
+            return found
+
+    def tombstone(self, namespace: str, ref: str) -> Tombstone | None:
+        """Return the tombstone that an id, the beginning of one, or a name means; of one name the newest."""
+        if is_container_id(ref):
+            exact = self._cache.tombstones.get((namespace, ref))
+            return None if exact is None else exact.value
+        fitting = [
+            stored
+            for (of, container), stored in self._cache.tombstones.items()
+            if of == namespace and (stored.value.name == ref or container.startswith(ref))
+        ]
+        named = [stored for stored in fitting if stored.value.name == ref]
+        if not named and len(fitting) > 1:
+            return None
+        newest = max(named or fitting, key=lambda stored: stored.revision, default=None)
+        return None if newest is None else newest.value
