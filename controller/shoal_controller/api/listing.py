@@ -161,7 +161,7 @@ class Lister:
         listing = await self._kv.list(keys.PREFIX + "containers/", revision=revision)
         found = (keys.parse(entry.key) for entry in listing.entries)
         return {
-            X
+            key.id
             for key in found
             if isinstance(key, ContainerKey) and key.part is ContainerPart.SPEC and key.namespace == namespace
         }

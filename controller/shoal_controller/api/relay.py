@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import grpc
 import grpc.aio
@@ -18,7 +18,10 @@ from shoal_common.rpc_client import TlsFiles, secure_channel
 from shoal_controller.api.views import age, is_down, node_name
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry, NodeEntry
-from shoal_proto.v1.agent_pb2_grpc import AgentServiceAsyncStub, AgentServiceStub
+from shoal_proto.v1.agent_pb2_grpc import AgentServiceStub
+
+if TYPE_CHECKING:
+    from shoal_proto.v1.agent_pb2_grpc import AgentServiceAsyncStub
 
 #: Streams that one controller relays at a time: a reader that stalls holds about 5 MB.
 MAX_STREAMS: Final = 512
