@@ -1,7 +1,7 @@
 """Reads what containers wrote, from conmon's log files, by cursor.
 
-An attempt writes to `<attempt>.<segment>.log`, segments from 0. A cursor is a place in one of these files, always at the
-start of a record; files are never reused, so it means the same place for ever, also to the next agent.
+An attempt writes to `<attempt>.<segment>.log`, segments from 0. A cursor is a place in one of these files, always at
+the start of a record; files are never reused, so it means the same place for ever, also to the next agent.
 """
 
 from __future__ import annotations

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+from shoal_agent.runtime import capabilities
+from shoal_agent.runtime.bundle import DEFAULT_PIDS, Confinement, Json, configuration, process_section
+from shoal_agent.runtime.process import Process
+from shoal_agent.runtime.sandbox import Sandbox
+from shoal_agent.runtime.seccomp import compile_profile
+from shoal_agent.runtime.users import User
+from shoal_proto.v1.resources_pb2 import Resources
+
+CONFINEMENT = Confinement(capabilities.DEFAULT, no_new_privileges=True, rlimits={"RLIMIT_NOFILE": (10, 20)})
+ROOT = User(0, 0, (), "/root")
+
+
+def build(resources: Resources, user: User = ROOT, *, limits_swap: bool = True) -> Json:
+    return configuration(
+        process=Process(("sh",), ("PATH=/bin",), "/", "", "box", 15),
+        user=user,
+        confinement=CONFINEMENT,
+        seccomp=compile_profile(capabilities.DEFAULT, "x86_64"),
+        rootfs=Path("/run/shoal/rootfs/k"),
+        sandbox=Sandbox("k", Path("/s/user"), Path("/s/net"), 524288),
+        files=Path("/t"),
+        resources=resources,
+        cgroup="/shoal/containers/k",
+        limits_swap=limits_swap,
+    )
+
+
+def test_namespaces_are_made_or_joined() -> None:
+    linux = build(Resources())["linux"]
+    made = {entry["type"]: entry.get("path", "") for entry in linux["namespaces"]}
+    assert made == {"pid": "", "ipc": "", "uts": "", "mount": "", "cgroup": "", "user": "/s/user", "network": "/s/net"}
+    assert linux["uidMappings"] == linux["gidMappings"] == [{"containerID": 0, "hostID": 524288, "size": 65536}]
+
+
+def test_limits() -> None:
+    limits = build(Resources(memory_bytes=64 << 20, cpu_millis=1500, pids=7))["linux"]["resources"]
+    assert limits["memory"] == {"limit": 64 << 20, "swap": 64 << 20}
+    assert limits["cpu"] == {"quota": 150_000, "period": 100_000}
+    assert limits["pids"] == {"limit": 7}
+    unlimited = build(Resources())["linux"]["resources"]
+    assert unlimited["pids"] == {"limit": DEFAULT_PIDS}
+    assert unlimited.keys().isdisjoint({"memory", "cpu"})
+    assert unlimited["devices"] == [{"allow": False, "access": "rwm"}]
+    assert build(Resources(memory_bytes=8 << 20), limits_swap=False)["linux"]["resources"]["memory"] == {
+        "limit": 8 << 20
+    }
+    assert build(Resources(cpu_millis=1))["linux"]["resources"]["cpu"]["quota"] == 1000
+
+
+def test_root_has_the_fourteen_capabilities_and_others_have_none_at_once() -> None:
+    assert capabilities.mask(capabilities.DEFAULT) == 0xA80425FB
+    root = build(Resources())["process"]["capabilities"]
+    assert root["bounding"] == root["effective"] == root["permitted"]
+    assert capabilities.mask(root["bounding"]) == 0xA80425FB
+    other = build(Resources(), User(33, 33, (50,), "/srv"))["process"]
+    assert capabilities.mask(other["capabilities"]["bounding"]) == 0xA80425FB
+    assert not any(other["capabilities"][kind] for kind in ("effective", "permitted", "inheritable", "ambient"))
+    assert other["user"] == {"uid": 33, "gid": 33, "additionalGids": [50]}
+
+
+def test_home_is_the_users_unless_it_is_said() -> None:
+    def home(*env: str) -> list[str]:
+        section = process_section(args=["x"], env=env, cwd="/", user=ROOT, confinement=CONFINEMENT)
+        return [entry for entry in section["env"] if entry.startswith("HOME=")]
+
+    assert home() == ["HOME=/root"]
+    assert home("HOME=/x") == ["HOME=/x"]
+
+
+def test_sys_and_cgroups_are_read_only_and_nothing_of_the_hosts_is_bound_but_own_files() -> None:
+    mounts = {entry["destination"]: entry for entry in build(Resources())["mounts"]}
+    for path in ("/sys", "/sys/fs/cgroup"):
+        assert "ro" in mounts[path]["options"]
+    assert {path: entry["source"] for path, entry in mounts.items() if entry["type"] == "bind"} == {
+        "/etc/hosts": "/t/hosts",
+        "/etc/hostname": "/t/hostname",
+        "/etc/resolv.conf": "/t/resolv.conf",
+    }

@@ -1,0 +1,149 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoal_agent.runtime.log_format import parse_line
+from shoal_agent.runtime.logs import read_attempt, segment_path, tail
+from shoal_proto.v1.container_pb2 import LogCursor, LogEntry, LogStream
+
+OUT, ERR = LogStream.LOG_STREAM_STDOUT, LogStream.LOG_STREAM_STDERR
+TIME = b"2026-11-24T17:10:15.204216123+00:00"
+
+
+def record(content: bytes, stream: bytes = b"stdout", tag: bytes = b"F") -> bytes:
+    return b" ".join((TIME, stream, tag, content)) + b"\n"
+
+
+def written(pieces: list[tuple[bool, bytes]]) -> bytes:
+    """What conmon makes of pieces that it read, each from stderr or stdout."""
+    lines = []
+    for is_error, piece in pieces:
+        stream = b"stderr" if is_error else b"stdout"
+        *whole, rest = piece.split(b"\n")
+        lines += [record(line, stream) for line in whole]
+        if rest:
+            lines.append(record(rest, stream, b"P"))
+    return b"".join(lines)
+
+
+async def read_all(directory: Path, cursor: LogCursor | None = None) -> tuple[list[LogEntry], list[LogCursor]]:
+    entries, cursors = [], []
+    ended = asyncio.Event()
+    async for batch in read_attempt(directory, generation=1, attempt=1, cursor=cursor, follow=False, ended=ended):
+        entries += batch.entries
+        cursors.append(batch.cursor)
+    return entries, cursors
+
+
+def joined(entries: list[LogEntry], stream: "LogStream.ValueType") -> bytes:
+    return b"".join(entry.data for entry in entries if entry.stream == stream)
+
+
+def test_a_line_is_taken_apart() -> None:
+    entry = parse_line(record(b"a  b \xff\x00")[:-1])
+    assert entry is not None
+    assert (entry.stream, entry.data, entry.time.seconds, entry.time.nanos) == (
+        OUT,
+        b"a  b \xff\x00\n",
+        1795540215,
+        204216123,
+    )
+    partial = parse_line(record(b"", b"stderr", b"P")[:-1])
+    assert partial is not None
+    assert (partial.stream, partial.data) == (ERR, b"")
+    for damaged in (b"", b"x", TIME + b" stdout F", b"x stdout F y", TIME + b" stdin F y", TIME + b" stdout X y"):
+        assert parse_line(damaged) is None
+
+
+pieces = st.lists(st.tuples(st.booleans(), st.binary(max_size=40) | st.just(b"\n") | st.just(b"line\n")), max_size=30)
+
+
+@given(pieces=pieces)
+async def test_every_byte_is_read_once_and_apart(
+    pieces: list[tuple[bool, bytes]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    directory = tmp_path_factory.mktemp("logs")
+    segment_path(directory, 1, 0).write_bytes(written(pieces))
+    entries, _ = await read_all(directory)
+    assert joined(entries, OUT) == b"".join(piece for is_error, piece in pieces if not is_error)
+    assert joined(entries, ERR) == b"".join(piece for is_error, piece in pieces if is_error)
+
+
+@given(count=st.integers(0, 60), wanted=st.integers(0, 70), width=st.integers(0, 5000), cut=st.integers(0, 60))
+async def test_tail_is_the_end_of_what_is_read_from_the_beginning(
+    count: int, wanted: int, width: int, cut: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    directory = tmp_path_factory.mktemp("logs")
+    lines = [record(b"%d " % number + b"x" * width) for number in range(count)]
+    segment_path(directory, 1, 0).write_bytes(b"".join(lines[:cut]))
+    if cut < count:
+        segment_path(directory, 1, 1).write_bytes(b"".join(lines[cut:]))
+    whole, _ = await read_all(directory)
+    assert len(whole) == count
+    some, _ = await read_all(directory, tail(directory, generation=1, attempt=1, lines=wanted))
+    assert some == whole[max(0, count - wanted) :]
+
+
+async def test_tail_counts_a_line_in_pieces_once(tmp_path: Path) -> None:
+    data = record(b"one") + record(b"two-a", tag=b"P") + record(b"two-b", tag=b"P") + record(b"two-c")
+    segment_path(tmp_path, 1, 0).write_bytes(data + record(b"open", tag=b"P") + TIME)
+    for wanted, expected in ((0, b""), (1, b"open"), (2, b"two-atwo-btwo-c\nopen"), (9, b"one\ntwo-atwo-btwo-c\nopen")):
+        entries, _ = await read_all(tmp_path, tail(tmp_path, generation=1, attempt=1, lines=wanted))
+        assert joined(entries, OUT) == expected
+
+
+async def test_batches_are_bounded_and_any_cursor_resumes(tmp_path: Path) -> None:
+    data = b"".join(record(b"%d" % number) for number in range(5000))
+    middle = data.index(b"\n", 100_000) + 1
+    segment_path(tmp_path, 1, 0).write_bytes(data[:middle])
+    segment_path(tmp_path, 1, 1).write_bytes(data[middle:])
+    entries, cursors = await read_all(tmp_path)
+    assert [entry.data for entry in entries] == [b"%d\n" % number for number in range(5000)]
+    assert len(cursors) > 3
+    for cursor in cursors:
+        rest, _ = await read_all(tmp_path, cursor)
+        assert rest == entries[len(entries) - len(rest) :]
+    assert (await read_all(tmp_path, cursors[-1])) == ([], [])
+
+
+async def test_a_line_longer_than_a_batch_is_whole(tmp_path: Path) -> None:
+    segment_path(tmp_path, 1, 0).write_bytes(record(b"x" * 200_000) + record(b"y"))
+    entries, _ = await read_all(tmp_path)
+    assert [len(entry.data) for entry in entries] == [200_001, 2]
+
+
+async def test_following_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    ended, got = asyncio.Event(), asyncio.Queue[bytes]()
+
+    async def follow() -> None:
+        stream = read_attempt(tmp_path / "l", generation=1, attempt=1, cursor=None, follow=True, ended=ended)
+        async for batch in stream:
+            for entry in batch.entries:
+                got.put_nowait(entry.data)
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(follow())
+        await asyncio.sleep(0)
+        (tmp_path / "l").mkdir(exist_ok=True)
+        with segment_path(tmp_path / "l", 1, 0).open("ab", buffering=0) as file:
+            file.write(record(b"a")[:10])
+            file.write(record(b"a")[10:])
+            assert await got.get() == b"a\n"
+            file.write(record(b"b") + record(b"c"))
+            assert [await got.get(), await got.get()] == [b"b\n", b"c\n"]
+        with segment_path(tmp_path / "l", 1, 1).open("ab", buffering=0) as file:
+            file.write(record(b"d"))
+            assert await got.get() == b"d\n"
+            file.write(record(b"e"))
+            ended.set()
+    assert got.get_nowait() == b"e\n"
+    assert got.empty()
+
+
+async def test_a_cursor_of_another_attempt_means_the_beginning(tmp_path: Path) -> None:
+    segment_path(tmp_path, 1, 0).write_bytes(record(b"a"))
+    entries, _ = await read_all(tmp_path, LogCursor(generation=1, attempt=2, offset=7))
+    assert joined(entries, OUT) == b"a\n"

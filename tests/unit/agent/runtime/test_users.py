@@ -1,0 +1,67 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from shoal_agent.runtime.users import User, find_user
+from shoal_common.errors import InvalidSpec
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root with two users; beside it a file that no lookup may reach."""
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/passwd").write_text(
+        "# x\nroot:x:0:0:root:/root:/bin/sh\nweb:x:33:34::/home/web:/bin/sh\nbad line\n7:x:8:9:::\n"
+    )
+    (root / "etc/group").write_text("root:x:0:\nwww:x:34:\nextra:x:50:root,web\nfar:x:70000:\n")
+    (tmp_path / "passwd").write_text("outside:x:1:1::/:\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", User(0, 0, (50,), "/root")),
+        ("root", User(0, 0, (50,), "/root")),
+        ("web", User(33, 34, (50,), "/home/web")),
+        ("33", User(33, 34, (50,), "/home/web")),
+        ("web:extra", User(33, 50, (), "/home/web")),
+        ("web:77", User(33, 77, (), "/home/web")),
+        ("1000", User(1000, 0, (), "/")),
+        ("1000:1000", User(1000, 1000, (), "/")),
+        (":34", User(0, 34, (), "/root")),
+    ],
+)
+def test_users_are_found_as_docker_finds_them(root: Path, text: str, expected: User) -> None:
+    assert find_user(root, text) == expected
+
+
+@pytest.mark.parametrize("text", ["nobody", "web:nogroup", "70000", "0:70000", "web:far", "99999999999", "outside"])
+def test_what_the_image_does_not_know_is_refused(root: Path, text: str) -> None:
+    with pytest.raises(InvalidSpec):
+        find_user(root, text)
+
+
+@pytest.mark.parametrize("target", ["../../passwd", "../../../../../../../../etc/passwd", "/proc/self/root/etc/passwd"])
+def test_links_do_not_lead_out_of_the_root(root: Path, target: str) -> None:
+    (root / "etc/passwd").unlink()
+    (root / "etc/passwd").symlink_to(target)
+    with pytest.raises(InvalidSpec, match="not in the image"):
+        find_user(root, "outside")
+    assert find_user(root, "0") == User(0, 0, (), "/")
+
+
+def test_absolute_links_are_taken_within_the_root(root: Path) -> None:
+    (root / "etc/passwd").rename(root / "users")
+    (root / "etc/passwd").symlink_to("/users")
+    assert find_user(root, "web").uid == 33
+
+
+def test_a_directory_or_pipe_in_place_of_the_file_does_not_hold_the_agent_up(root: Path) -> None:
+    (root / "etc/passwd").unlink()
+    os.mkfifo(root / "etc/passwd")
+    (root / "etc/group").unlink()
+    (root / "etc/group").mkdir()
+    assert find_user(root, "5") == User(5, 0, (), "/")
