@@ -75,14 +75,13 @@ class EtcdKV:
 
     Args:
         endpoints: of all members.
-        timeout: seconds that a call may take, over all members; above etcd's own request timeout of 5 s and a
-            little, an election inside etcd does not show.
+        timeout: seconds that a call may take, over all members: room for an election inside etcd (1 to 2 s).
 
     Raises:
         Unauthenticated: the TLS files are not usable.
     """
 
-    def __init__(self, endpoints: Endpoints, *, timeout: float = 8.0) -> None:
+    def __init__(self, endpoints: Endpoints, *, timeout: float = 5.0) -> None:
         self._members = [_Member(address, endpoints.channel(address)) for address in endpoints.addresses]
         self._current = 0
         self._timeout = timeout

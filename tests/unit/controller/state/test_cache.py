@@ -125,10 +125,13 @@ async def test_entries_given_out_do_not_change(kv: FakeKV, cache: ClusterCache) 
 async def test_after_a_compaction_everything_may_have_changed(kv: FakeKV, cache: ClusterCache) -> None:
     with cache.subscribe() as changes:
         kv.interrupt()
-        kv.available = True  # For the writes; the watch still waits to be told.
-        await write(kv, {**spec(A, "web")})
-        last = await write(kv, {keys.container_spec("default", A): ContainerSpec(schema=1, run=2)})
+        last = 0
+        for run in (1, 2):
+            txn = Txn()
+            txn.put(keys.container_spec("default", A), encode(ContainerSpec(schema=1, run=run)), expect=last)
+            last = kv.apply(txn)
         kv.compact(last)
+        kv.restore()
         await cache.reached(last)
         assert (await anext(changes)).everything
         stored = cache.containers[A].spec
