@@ -48,6 +48,10 @@ class Terms:
         """Note that a node was heard of, and was told when to beat next."""
         self._ends[node] = now + term(interval_seconds)
 
+    def watches(self, node: str) -> bool:
+        """Say whether a node is thought to be ready."""
+        return node in self._ends
+
     def forget(self, node: str) -> None:
         """Stop watching a node (it is down, or not part of the cluster)."""
         self._ends.pop(node, None)

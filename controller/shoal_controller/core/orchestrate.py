@@ -94,7 +94,7 @@ def plan(snapshot: Snapshot, *, limit: int, aside: frozenset[str] = frozenset())
     Args:
         snapshot: of the cluster.
         limit: the most decisions to make; more follow with the next snapshot.
-        aside: ids of containers for which nothing is decided.
+        aside: ids of containers and nodes about which nothing is decided.
     """
     if not snapshot.initialised:
         return ()
@@ -103,7 +103,7 @@ def plan(snapshot: Snapshot, *, limit: int, aside: frozenset[str] = frozenset())
 
 def _decisions(snapshot: Snapshot, aside: frozenset[str]) -> Iterator[Decision]:
     room = Room(snapshot.nodes.values())
-    yield from _ledgers(snapshot, room)
+    yield from _ledgers(snapshot, room, aside)
     admissible: list[ContainerView] = []
     placeable: list[ContainerView] = []
     for container in snapshot.containers.values():
@@ -151,8 +151,10 @@ def _age(container: ContainerView) -> tuple[int, str]:
     return container.created, container.id
 
 
-def _ledgers(snapshot: Snapshot, room: Room) -> Iterator[Decision]:
+def _ledgers(snapshot: Snapshot, room: Room, aside: frozenset[str]) -> Iterator[Decision]:
     for node in sorted(snapshot.nodes.values(), key=lambda each: each.id):
+        if node.id in aside:
+            continue
         reserved = NOTHING
         for hold in node.holds.values():
             reserved += hold.reserved

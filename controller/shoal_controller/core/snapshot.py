@@ -136,7 +136,7 @@ class Snapshot:
         subnet: of the flat network, such as "10.88.0.0/16"; empty without a cluster.
         nodes: those that have joined, by id.
         containers: those that have a spec, by id.
-        holders: ids of all nodes that hold a container, by its id; also of containers without a spec.
+        holders: ids of all nodes that hold a container, by its id.
         addresses: in use, of the flat network.
         last_address: the one given out last, after which the search for the next begins; empty if unknown.
     """

@@ -1,0 +1,304 @@
+"""The service that agents speak to: sessions, reports, heartbeats.
+
+It is registered on every controller. On one that doesn't lead, every call answers who does. What an agent says is put
+into the leader's inbox; only the leader's loop writes, and only then is a report acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
+
+import grpc.aio
+
+from shoal_common.errors import (
+    Conflict,
+    DeadlineExceeded,
+    InvalidSpec,
+    NotFound,
+    NotLeader,
+    PermissionDenied,
+    ShoalError,
+    Superseded,
+    Unavailable,
+)
+from shoal_common.identity import Role
+from shoal_common.ids import is_container_id
+from shoal_common.rpc_server import caller
+from shoal_controller.core import allocation, liveness
+from shoal_controller.leader.assignments import Assignments
+from shoal_controller.leader.inbox import Described, Inbox, Opening, StateSeen, StraysFound
+from shoal_controller.leader.sessions import AgentSession, Sessions
+from shoal_controller.state.cache import Change, ClusterCache
+from shoal_controller.state.kv import KV
+from shoal_controller.state.sealing import Sealer
+from shoal_proto.v1.cluster_pb2 import Cluster
+from shoal_proto.v1.dispatcher_pb2 import (
+    AgentToLeader,
+    HeartbeatRequest,
+    HeartbeatResponse,
+    LeaderToAgent,
+    SessionHello,
+    SessionOpened,
+)
+from shoal_proto.v1.dispatcher_pb2_grpc import DispatcherServiceServicer
+from shoal_proto.v1.node_pb2 import NodeState
+
+_log: Final = logging.getLogger(__name__)
+
+#: Seconds within which an agent has to say hello, and the leader's loop to open its session.
+_HELLO: Final = 10.0
+#: Processes of a node that are remembered as superseded.
+_REMEMBERED: Final = 16
+
+
+class Term:
+    """What the dispatcher has while this controller leads.
+
+    Args:
+        cache: synced.
+        inbox: of the leader's loop.
+        now: on the loop's clock; the terms of all nodes begin here.
+        heartbeat_seconds: between heartbeats, at least.
+    """
+
+    def __init__(self, cache: ClusterCache, inbox: Inbox, *, now: float, heartbeat_seconds: float) -> None:
+        self.inbox = inbox
+        self.sessions = Sessions(cache)
+        self._cache = cache
+        self._least = heartbeat_seconds
+        self._superseded: dict[str, deque[str]] = {}
+        ready = [
+            node
+            for node, entry in cache.nodes.items()
+            if entry.status is not None and entry.status.value.state == NodeState.NODE_STATE_READY
+        ]
+        self._terms = liveness.Terms(now, ready, interval_seconds=self.interval())
+
+    def interval(self) -> float:
+        """Return the seconds between two heartbeats of a node."""
+        return liveness.interval(len(self._cache.nodes), least=self._least)
+
+    def beat(self, node: str, now: float) -> None:
+        """Note that a node was heard of; one that was thought down is ready again."""
+        if not self._terms.watches(node):
+            self.inbox.put_news(StateSeen(node, NodeState.NODE_STATE_READY, ""))
+        self._terms.beat(node, now, interval_seconds=self.interval())
+
+    def look(self, now: float) -> None:
+        """Look at the nodes' terms, every `liveness.TICK`."""
+        for node in self._terms.look(now):
+            self._terms.forget(node)
+            reason = f"no heartbeat for {liveness.term(self.interval()):g} s"
+            _log.warning("node %s is down: %s", node, reason)
+            self.inbox.put_news(StateSeen(node, NodeState.NODE_STATE_DOWN, reason))
+
+    def supersede(self, node: str, process_id: str) -> None:
+        """Note that another process speaks for the node from now on."""
+        self._superseded.setdefault(node, deque(maxlen=_REMEMBERED)).append(process_id)
+
+    def is_superseded(self, node: str, process_id: str) -> bool:
+        """Say whether a newer process spoke for the node since."""
+        return process_id in self._superseded.get(node, ())
+
+
+class Dispatcher(DispatcherServiceServicer):
+    """Serves the agents.
+
+    Args:
+        kv: of the cluster.
+        cache: of the cluster.
+        sealer: opens what is stored sealed and sent in clear.
+        controllers: "HOST:PORT" of every controller's API, for agents to find the next leader.
+        heartbeat_ms: between heartbeats of a node, at least.
+    """
+
+    def __init__(
+        self, kv: KV, cache: ClusterCache, sealer: Sealer, *, controllers: Sequence[str], heartbeat_ms: int = 2000
+    ) -> None:
+        self._cache = cache
+        self._assignments = Assignments(cache, sealer)
+        self._controllers = tuple(controllers)
+        self._heartbeat_seconds = heartbeat_ms / 1000
+        self._term: Term | None = None
+
+    # The leader's side
+
+    def begin(self, inbox: Inbox) -> None:
+        """Begin to serve; the cache has everything that leaders before wrote."""
+        now = asyncio.get_running_loop().time()
+        self._term = Term(self._cache, inbox, now=now, heartbeat_seconds=self._heartbeat_seconds)
+
+    def end(self) -> None:
+        """Stop to serve: all streams end, and the agents look for the next leader."""
+        term, self._term = self._term, None
+        if term is not None:
+            term.sessions.end_all(self._not_leader())
+
+    def publish(self, change: Change) -> None:
+        """Tell the agents concerned what changed in the cache."""
+        if self._term is not None:
+            self._term.sessions.publish(change)
+
+    async def watch_terms(self) -> None:
+        """Look at the nodes' terms for as long as this controller leads."""
+        loop = asyncio.get_running_loop()
+        while self._term is not None:
+            await asyncio.sleep(liveness.TICK)
+            if self._term is not None:
+                self._term.look(loop.time())
+
+    # The agents' side
+
+    async def Session(
+        self, request_iterator: Any, context: grpc.aio.ServicerContext[AgentToLeader, LeaderToAgent]
+    ) -> AsyncIterator[LeaderToAgent]:
+        """Serve one agent process until it, its successor or the term ends."""
+        node = _node()
+        term = self._leading()
+        requests: AsyncIterator[AgentToLeader] = aiter(request_iterator)
+        hello = await self._hello(requests)
+        self._check(node, hello, term)
+        session = AgentSession(node, hello.process_id, self._assignments, self._cache)
+        replaced = term.sessions.add(session)
+        if replaced is not None:
+            if replaced.process_id != hello.process_id:
+                term.supersede(node, replaced.process_id)
+            replaced.end(Superseded(f"a newer stream of node {node} took over"))
+        reader: asyncio.Task[None] | None = None
+        try:
+            epoch = await self._open(term, session, hello)
+            term.beat(node, asyncio.get_running_loop().time())
+            matches, whole = session.first(hello.set_digest)
+            yield self._opened(session, epoch, matches=matches)
+            if whole is not None:
+                yield whole
+            reader = asyncio.create_task(_read(requests, session, term.inbox), name=f"session-{node}")
+            while (messages := await session.next()) is not None:
+                for message in messages:
+                    yield message
+        finally:
+            term.sessions.remove(session)
+            if reader is not None:
+                reader.cancel()
+                await asyncio.wait({reader})
+
+    async def Heartbeat(
+        self, request: HeartbeatRequest, context: grpc.aio.ServicerContext[HeartbeatRequest, HeartbeatResponse]
+    ) -> HeartbeatResponse:
+        """Note that an agent lives. Nothing is stored unless its node was thought down."""
+        node = _node()
+        term = self._leading()
+        session = term.sessions.of(node)
+        if session is None or session.process_id != request.process_id:
+            raise NotFound(f"node {node} has no session of this process (open one)")
+        term.beat(node, asyncio.get_running_loop().time())
+        return HeartbeatResponse(next_ms=int(term.interval() * 1000))
+
+    def _leading(self) -> Term:
+        if self._term is None:
+            raise self._not_leader()
+        return self._term
+
+    def _not_leader(self) -> NotLeader:
+        leader = self._cache.leader
+        if leader is None:
+            return NotLeader("this controller does not lead, and nobody does at the moment (try again)")
+        address = leader.value.address
+        return NotLeader(f"this controller does not lead, {address} does", metadata={"leader": address})
+
+    async def _hello(self, requests: AsyncIterator[AgentToLeader]) -> SessionHello:
+        # A time limit on a read cancels the whole call, which is what is wanted here.
+        try:
+            async with asyncio.timeout(_HELLO):
+                first = await anext(requests, None)
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"the agent said nothing for {_HELLO:g} s") from error
+        if first is None or first.WhichOneof("message") != "hello" or not first.hello.process_id:
+            raise InvalidSpec("a session begins with a hello that names the agent process")
+        return first.hello
+
+    def _check(self, node: str, hello: SessionHello, term: Term) -> None:
+        cluster = self._cluster()
+        if hello.cluster_id and hello.cluster_id != cluster.id:
+            raise Conflict(
+                f"node {node} belongs to cluster {hello.cluster_id}, not to {cluster.id} (shoal agent reset)"
+            )
+        if term.is_superseded(node, hello.process_id):
+            raise Superseded(f"a newer agent process speaks for node {node}")
+
+    def _cluster(self) -> Cluster:
+        if self._cache.cluster is None:
+            raise Unavailable("the cluster has no identity in etcd, nothing is dispatched (shoal controller init)")
+        return self._cache.cluster.value
+
+    async def _open(self, term: Term, session: AgentSession, hello: SessionHello) -> int:
+        """Have the leader's loop store the session, and return its epoch."""
+        epoch: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        term.inbox.put_news(Opening(session.node, hello.process_id, hello.description, epoch))
+        try:
+            async with asyncio.timeout(_HELLO):
+                return await epoch
+        except TimeoutError as error:
+            raise Unavailable(f"the session of node {session.node} was not stored within {_HELLO:g} s") from error
+        finally:
+            epoch.cancel()
+
+    def _opened(self, session: AgentSession, epoch: int, *, matches: bool) -> LeaderToAgent:
+        subnet = self._cluster().subnet
+        message = session.message()
+        message.opened.CopyFrom(
+            SessionOpened(
+                session_epoch=epoch,
+                set_matches=matches,
+                subnet=subnet,
+                gateway=allocation.gateway(subnet),
+                heartbeat_ms=int(self._leading().interval() * 1000),
+                controllers=self._controllers,
+            )
+        )
+        return message
+
+
+def _node() -> str:
+    """Return the node that the caller may speak for: its own."""
+    identity = caller()
+    if identity.role is not Role.NODE:
+        raise PermissionDenied(f"{identity} is not a node")
+    return identity.id
+
+
+async def _read(requests: AsyncIterator[AgentToLeader], session: AgentSession, inbox: Inbox) -> None:
+    """Put everything that an agent says into the inbox, until it ends its side."""
+    try:
+        async for request in requests:
+            _take(request, session, inbox)
+    except ShoalError as error:
+        session.end(error)
+    except Exception as error:
+        # gRPC has several for a peer that went away; the stream is over either way.
+        _log.info("stream of node %s ended: %r", session.node, error)
+        session.end(Unavailable(f"the stream of node {session.node} broke"))
+    else:
+        session.end()
+
+
+def _take(request: AgentToLeader, session: AgentSession, inbox: Inbox) -> None:
+    match request.WhichOneof("message"):
+        case "reports":
+            for report in request.reports.reports:
+                if not is_container_id(report.id):
+                    raise InvalidSpec(f'node {session.node} reports on "{report.id[:80]}", which is no container id')
+                inbox.put_report(session, report)
+        case "description":
+            inbox.put_news(Described(session.node, request.description))
+        case "strays":
+            inbox.put_news(StraysFound(session.node, tuple(request.strays.ids)))
+        case "hello":
+            raise InvalidSpec(f"node {session.node} said hello twice in one session")
+        case None:
+            # A newer agent's message, while the cluster is being upgraded.
+            pass

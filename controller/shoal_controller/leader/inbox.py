@@ -1,0 +1,97 @@
+"""What waits for the leader's loop: news of nodes, and reports of containers, each until it is committed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shoal_common.status import order
+from shoal_proto.v1.dispatcher_pb2 import StatusReport
+from shoal_proto.v1.node_pb2 import NodeDescription, NodeState
+
+if TYPE_CHECKING:
+    from shoal_controller.leader.sessions import AgentSession
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Opening:
+    """An agent process wants to speak for a node; `epoch` gets its session's epoch, or what went wrong."""
+
+    node: str
+    process_id: str
+    description: NodeDescription
+    epoch: asyncio.Future[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A node's resources, labels or addresses changed."""
+
+    node: str
+    description: NodeDescription
+
+
+@dataclass(frozen=True, slots=True)
+class StraysFound:
+    """A node has containers that no hold names."""
+
+    node: str
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StateSeen:
+    """A node is heard of again, or no longer."""
+
+    node: str
+    state: NodeState
+    reason: str
+
+
+News = Opening | Described | StraysFound | StateSeen
+#: Node, container, generation, and whether it is the news that nothing is left.
+ReportKey = tuple[str, str, int, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A report, and the session that it came by, to which it is acknowledged."""
+
+    session: AgentSession
+    report: StatusReport
+
+
+class Inbox:
+    """Coalesces reports: of one container only the newest waits, and acknowledging it acknowledges those before."""
+
+    def __init__(self) -> None:
+        #: Set when there is something new, here or in the cache.
+        self.wake = asyncio.Event()
+        self.news: deque[News] = deque()
+        self._reports: dict[ReportKey, Reported] = {}
+
+    def put_news(self, news: News) -> None:
+        """Add news of a node."""
+        self.news.append(news)
+        self.wake.set()
+
+    def put_report(self, session: AgentSession, report: StatusReport) -> None:
+        """Add a report, in the place of an older one of the same container if it still waits."""
+        key = (session.node, report.id, report.status.generation, report.removed)
+        waiting = self._reports.get(key)
+        if waiting is None or waiting.session is not session or order(report.status) > order(waiting.report.status):
+            self._reports[key] = Reported(session, report)
+        self.wake.set()
+
+    def reports(self) -> list[Reported]:
+        """Return what waits, oldest first. It stays until it is settled."""
+        return list(self._reports.values())
+
+    def settle(self, reported: Reported) -> None:
+        """Take away a report that is committed, unless a newer one came meanwhile."""
+        report = reported.report
+        key = (reported.session.node, report.id, report.status.generation, report.removed)
+        if self._reports.get(key) is reported:
+            del self._reports[key]

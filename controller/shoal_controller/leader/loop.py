@@ -1,0 +1,355 @@
+"""The leader's loop: take what happened, plan, commit by compare-and-swap, again.
+
+One task makes all of the leader's writes, one transaction after the other, so that they can't conflict among each
+other. It never waits in order to collect: idle, it acts at once, and what arrives while a transaction is under way
+goes together into the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from shoal_common.errors import Exhausted, InvalidSpec, NotFound, NotLeader, ShoalError, Unavailable
+from shoal_controller.core.orchestrate import Decision, Finish, Place, SetLedger, plan
+from shoal_controller.core.snapshot import DEFAULT_NETWORK
+from shoal_controller.core.statuses import Verdict
+from shoal_controller.leader.commit import Draft
+from shoal_controller.leader.dispatcher import Dispatcher
+from shoal_controller.leader.inbox import Described, Inbox, News, Opening, Reported, StateSeen, StraysFound
+from shoal_controller.leader.projection import Projector
+from shoal_controller.state import keys
+from shoal_controller.state.cache import ClusterCache
+from shoal_controller.state.kv import KV, CompareFailed, OutcomeUnknown
+from shoal_controller.state.leadership import Leadership
+from shoal_controller.state.sealing import Sealer
+from shoal_controller.state.store import ContainerEntry, NodeEntry
+
+_log: Final = logging.getLogger(__name__)
+
+#: Decisions planned at a time: a few more than fit into one transaction.
+_PLAN: Final = 24
+#: Seconds that a tombstone is kept, and for how long one lease is used for new ones.
+_TOMBSTONE: Final = 3600
+_LEASE_USE: Final = 60
+#: Seconds between attempts while the store does not answer, or is full.
+_RETRY: Final = 0.25
+_RETRY_FULL: Final = 5.0
+#: Refusals in a row after which what stands first is put aside, alone by then, for the rest to go on.
+_PATIENCE: Final = 8
+
+
+class Leader:
+    """Leads, one term at a time.
+
+    Args:
+        kv: of the cluster.
+        cache: of the cluster; somebody runs it.
+        sealer: of the controllers.
+        dispatcher: is woken at the beginning of a term.
+    """
+
+    def __init__(self, kv: KV, cache: ClusterCache, sealer: Sealer, dispatcher: Dispatcher) -> None:
+        self._kv = kv
+        self._cache = cache
+        self._dispatcher = dispatcher
+
+    async def lead(self, leadership: Leadership) -> None:
+        """Lead for one term; returns when it is lost. For `Election.run`."""
+        await self._catch_up(leadership)
+        if not leadership.valid():
+            return
+        inbox = Inbox()
+        writer = Writer(self._kv, self._cache, inbox, leadership)
+        self._dispatcher.begin(inbox)
+        try:
+            async with asyncio.TaskGroup() as group:
+                helpers = (
+                    group.create_task(self._follow(inbox), name="leader-follow"),
+                    group.create_task(self._dispatcher.watch_terms(), name="leader-liveness"),
+                )
+                await writer.run()
+                for helper in helpers:
+                    helper.cancel()
+        finally:
+            self._dispatcher.end()
+
+    async def _catch_up(self, leadership: Leadership) -> None:
+        """Wait until the cache has what the leaders before wrote: agents refuse to go back."""
+        while leadership.valid():
+            try:
+                revision, _ = await self._kv.get(keys.leader())
+                await self._cache.reached(revision)
+                return
+            except Unavailable as error:
+                _log.warning("can't begin to lead: %s", error)
+                await asyncio.sleep(_RETRY)
+
+    async def _follow(self, inbox: Inbox) -> None:
+        """Pass on every change of the cache: to the loop, and to the agents concerned."""
+        with self._cache.subscribe() as changes:
+            inbox.wake.set()
+            async for change in changes:
+                self._dispatcher.publish(change)
+                inbox.wake.set()
+
+
+class _Patience:
+    """How much goes into one transaction of a kind: half as much after each refusal, all of it after a success."""
+
+    def __init__(self) -> None:
+        self.refusals = 0
+
+    def portion(self, most: int) -> int:
+        return max(1, most >> self.refusals)
+
+    @property
+    def exhausted(self) -> bool:
+        return self.refusals >= _PATIENCE
+
+
+class Writer:
+    """Makes all writes of one term.
+
+    Args:
+        kv: of the cluster.
+        cache: of the cluster.
+        inbox: what waits to be written.
+        leadership: the term, which fences every transaction.
+    """
+
+    def __init__(self, kv: KV, cache: ClusterCache, inbox: Inbox, leadership: Leadership) -> None:
+        self._kv = kv
+        self._cache = cache
+        self._inbox = inbox
+        self._leadership = leadership
+        self._projector = Projector(cache)
+        self._last_address = _newest_address(cache)
+        #: Containers and nodes for which nothing is decided until they change, as they were when put aside.
+        self._aside: dict[str, ContainerEntry | NodeEntry | None] = {}
+        self._news, self._reports, self._plans = _Patience(), _Patience(), _Patience()
+        self._lease = 0
+        self._lease_until = float("-inf")
+
+    async def run(self) -> None:
+        """Write until the term is lost."""
+        while not self._leadership.lost.is_set():
+            await self._inbox.wake.wait()
+            self._inbox.wake.clear()
+            try:
+                while await self._round():
+                    pass
+            except NotLeader:
+                # The election ends this; until it does, nothing may be written.
+                await self._leadership.lost.wait()
+
+    async def _round(self) -> bool:
+        """Do one transaction of each kind that has something to write; return whether any had."""
+        busy = False
+        for patience, step in (
+            (self._news, self._write_news),
+            (self._reports, self._write_reports),
+            (self._plans, self._write_plan),
+        ):
+            try:
+                busy |= await step()
+            except CompareFailed as error:
+                if keys.leader() in error.keys:
+                    raise NotLeader("another controller leads") from error
+                patience.refusals += 1
+                _log.info("planning anew: %s", error)
+                await self._refresh(error.revision)
+                busy = True
+            except (NotFound, InvalidSpec) as error:
+                patience.refusals += 1
+                _log.warning("planning anew: %s", error)
+                # A lease may have been what is gone.
+                self._lease_until = float("-inf")
+                busy = True
+            except OutcomeUnknown as error:
+                _log.warning("reading again: %s", error)
+                await self._refresh(0)
+                busy = True
+            except Exhausted as error:
+                _log.error("can't write: %s", error)
+                await asyncio.sleep(_RETRY_FULL)
+                busy = True
+            except Unavailable as error:
+                _log.warning("can't write: %s", error)
+                await asyncio.sleep(_RETRY)
+                busy = True
+        return busy
+
+    async def _refresh(self, revision: int) -> None:
+        """Wait until the cache has `revision`; 0: everything that is committed now."""
+        while not self._leadership.lost.is_set():
+            try:
+                if not revision:
+                    revision, _ = await self._kv.get(keys.leader())
+                await self._cache.reached(revision)
+                return
+            except Unavailable as error:
+                _log.warning("can't refresh: %s", error)
+                await asyncio.sleep(_RETRY)
+
+    async def _commit(self, draft: Draft) -> None:
+        """Commit what a draft has to write, and wait until the cache has it."""
+        if draft.writes:
+            revision = await self._kv.commit(draft.txn(self._leadership))
+            await self._refresh(revision)
+
+    # News of nodes
+
+    async def _write_news(self) -> bool:
+        waiting = self._inbox.news
+        while waiting and isinstance(waiting[0], Opening) and waiting[0].epoch.done():
+            waiting.popleft()  # Whoever asked has gone.
+        if not waiting:
+            return False
+        if self._news.exhausted:
+            self._set_news_aside(waiting.popleft())
+            self._news.refusals = 0
+            return True
+        draft = Draft(self._cache, now=datetime.now(UTC))
+        settled: list[tuple[News, Callable[[], None]]] = []
+        for news in list(waiting)[: self._news.portion(len(waiting))]:
+            if draft.full:
+                break
+            settled.append((news, _add_news(draft, news)))
+        await self._commit(draft)
+        for news, answer in settled:
+            waiting.remove(news)
+            answer()
+        self._news.refusals = 0
+        return True
+
+    def _set_news_aside(self, news: News) -> None:
+        _log.error("giving up on news of node %s, which is refused again and again: %s", news.node, type(news).__name__)
+        if isinstance(news, Opening) and not news.epoch.done():
+            news.epoch.set_exception(Unavailable(f"the session of node {news.node} can't be stored"))
+
+    # Reports of containers
+
+    async def _write_reports(self) -> bool:
+        waiting = self._inbox.reports()
+        if not waiting:
+            return False
+        if self._reports.exhausted:
+            _log.error("giving up on a report on container %s, refused again and again", waiting[0].report.id)
+            self._inbox.settle(waiting[0])
+            self._reports.refusals = 0
+            return True
+        lease = await self._tombstone_lease() if any(each.report.removed for each in waiting) else 0
+        draft = Draft(self._cache, now=datetime.now(UTC), tombstone_lease=lease)
+        settled: list[tuple[Reported, Verdict]] = []
+        for reported in waiting[: self._reports.portion(len(waiting))]:
+            if draft.full:
+                break
+            settled.append((reported, self._add_report(draft, reported)))
+        await self._commit(draft)
+        for reported, verdict in settled:
+            self._inbox.settle(reported)
+            if verdict is not Verdict.REFUSE:
+                reported.session.accept(reported.report)
+        self._reports.refusals = 0
+        return True
+
+    def _add_report(self, draft: Draft, reported: Reported) -> Verdict:
+        node = reported.session.node
+        entry = self._cache.nodes.get(node)
+        session = entry.session if entry is not None else None
+        if session is None or session.value.process_id != reported.session.process_id:
+            # A newer process speaks for the node, and reports the same from the same records.
+            return Verdict.REFUSE
+        verdict = draft.report(node, session, reported.report)
+        if verdict is Verdict.REFUSE:
+            _log.warning(
+                "node %s reports on container %s generation %d what can't be: %s",
+                node,
+                reported.report.id,
+                reported.report.status.generation,
+                "removed without being asked" if reported.report.removed else reported.report.status.state,
+            )
+        return verdict
+
+    # The plan
+
+    async def _write_plan(self) -> bool:
+        self._aside = {name: entry for name, entry in self._aside.items() if self._entry(name) is entry}
+        snapshot = self._projector.snapshot(last_address=self._last_address)
+        decisions = plan(snapshot, limit=self._plans.portion(_PLAN), aside=frozenset(self._aside))
+        if not decisions:
+            self._plans.refusals = 0
+            return False
+        if self._plans.exhausted:
+            self._set_aside(decisions[0])
+            self._plans.refusals = 0
+            return True
+        lease = 0
+        if any(isinstance(decision, Finish) for decision in decisions):
+            before = self._cache.revision
+            lease = await self._tombstone_lease()
+            if self._cache.revision != before:
+                return True  # The plan is of a state that has passed.
+        draft = Draft(self._cache, now=datetime.now(UTC), tombstone_lease=lease)
+        last_address = self._last_address
+        for decision in decisions:
+            if draft.full:
+                break
+            draft.decide(decision)
+            if isinstance(decision, Place) and decision.address is not None:
+                last_address = decision.address.ip
+        await self._commit(draft)
+        # After an unknown outcome the old one stands: what was placed is in use by then, and so skipped.
+        self._last_address = last_address
+        self._plans.refusals = 0
+        return True
+
+    def _set_aside(self, decision: Decision) -> None:
+        what = decision.node if isinstance(decision, SetLedger) else decision.container
+        _log.error("putting %s aside until it changes: %s is refused again and again", what, type(decision).__name__)
+        self._aside[what] = self._entry(what)
+
+    def _entry(self, what: str) -> ContainerEntry | NodeEntry | None:
+        return self._cache.containers.get(what) or self._cache.nodes.get(what)
+
+    async def _tombstone_lease(self) -> int:
+        """Return a lease that lasts as long as a tombstone has to; many share one."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._lease_until:
+            self._lease = await self._kv.grant(_TOMBSTONE + _LEASE_USE)
+            self._lease_until = now + _LEASE_USE
+        return self._lease
+
+
+def _add_news(draft: Draft, news: News) -> Callable[[], None]:
+    """Add news to a draft, and return what to do when it is committed."""
+    match news:
+        case Opening(node, process_id, description, epoch):
+            try:
+                number = draft.open_session(node, process_id=process_id, description=description)
+            except ShoalError as error:
+                refused = error
+                return lambda: None if epoch.done() else epoch.set_exception(refused)
+            return lambda: None if epoch.done() else epoch.set_result(number)
+        case Described(node, description):
+            draft.describe(node, description)
+        case StraysFound(node, ids):
+            draft.set_strays(node, ids)
+        case StateSeen(node, state, reason):
+            draft.set_state(node, state, reason=reason)
+    return lambda: None
+
+
+def _newest_address(cache: ClusterCache) -> str:
+    """Return the address that was given out last, as far as the store tells."""
+    newest, found = 0, ""
+    for entry in cache.containers.values():
+        if entry.placement is not None and entry.placement.create_revision > newest:
+            for address in entry.placement.value.addresses:
+                if address.network == DEFAULT_NETWORK:
+                    newest, found = entry.placement.create_revision, address.ip
+    return found

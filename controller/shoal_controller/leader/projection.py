@@ -1,0 +1,116 @@
+"""The cache as the core sees it. Used by the leader to plan, and by every controller's API to explain."""
+
+from __future__ import annotations
+
+from shoal_common.status import is_terminal
+from shoal_controller.core.snapshot import (
+    DEFAULT_NETWORK,
+    NOTHING,
+    Amounts,
+    ContainerView,
+    HoldView,
+    NodeView,
+    PlacementView,
+    Snapshot,
+    StatusView,
+)
+from shoal_controller.state.cache import ClusterCache
+from shoal_controller.state.store import ContainerEntry, NodeEntry
+from shoal_proto.v1.container_pb2 import ContainerSpec, NetworkMode
+from shoal_proto.v1.node_pb2 import Hold, NodeState
+from shoal_proto.v1.resources_pb2 import Resources
+
+
+def amounts(resources: Resources) -> Amounts:
+    """Return what of `resources` is reserved."""
+    return Amounts(memory=resources.memory_bytes, cpu=resources.cpu_millis)
+
+
+class Projector:
+    """Projects a cache again and again. What didn't change since the time before isn't projected anew."""
+
+    def __init__(self, cache: ClusterCache) -> None:
+        self._cache = cache
+        self._containers: dict[str, tuple[ContainerEntry, ContainerView]] = {}
+        self._nodes: dict[str, tuple[NodeEntry, NodeView]] = {}
+
+    def snapshot(self, *, last_address: str = "") -> Snapshot:
+        """Return the cluster as the cache has it now.
+
+        Args:
+            last_address: the one that was given out last, if the caller knows.
+        """
+        cache = self._cache
+        # Entries are replaced, never changed: the same entry has the same view. What is gone falls out with the dict.
+        containers = {}
+        for container, entry in cache.containers.items():
+            known = self._containers.get(container)
+            if known is not None and known[0] is entry:
+                containers[container] = known
+            elif entry.spec is not None:
+                containers[container] = (entry, container_view(entry, entry.spec.value))
+        nodes = {}
+        for node, node_entry in cache.nodes.items():
+            known_node = self._nodes.get(node)
+            if known_node is not None and known_node[0] is node_entry:
+                nodes[node] = known_node
+            elif node_entry.spec is not None:
+                nodes[node] = (node_entry, node_view(node_entry))
+        self._containers, self._nodes = containers, nodes
+        cluster = cache.cluster
+        return Snapshot(
+            initialised=cluster is not None,
+            subnet=cluster.value.subnet if cluster is not None else "",
+            nodes={node: view for node, (_, view) in nodes.items()},
+            containers={container: view for container, (_, view) in containers.items()},
+            holders={container: cache.holders(container) for container in containers},
+            addresses=frozenset(ip for network, ip in cache.addresses if network == DEFAULT_NETWORK),
+            last_address=last_address,
+        )
+
+
+def container_view(entry: ContainerEntry, spec: ContainerSpec) -> ContainerView:
+    """Return a container as the core sees it."""
+    placement, status = entry.placement, entry.status
+    return ContainerView(
+        id=entry.id,
+        namespace=entry.namespace,
+        name=spec.name,
+        desired=spec.desired,
+        run=spec.run,
+        need=amounts(spec.config.resources),
+        constraints=tuple(spec.config.constraints),
+        addressed=spec.config.network != NetworkMode.NETWORK_MODE_NONE,
+        auto_remove=spec.config.auto_remove,
+        created=spec.created_at.ToNanoseconds(),
+        placement=None
+        if placement is None
+        else PlacementView(placement.value.node, placement.value.generation, placement.value.run_admitted),
+        status=None
+        if status is None
+        else StatusView(status.value.generation, is_terminal(status.value), status.value.run_served),
+    )
+
+
+def node_view(entry: NodeEntry) -> NodeView:
+    """Return a node as the core sees it."""
+    spec, status, ledger = entry.spec, entry.status, entry.ledger
+    description = status.value.description if status is not None else None
+    labels = dict(description.labels) if description is not None else {}
+    if spec is not None:
+        labels.update(spec.value.labels)
+    return NodeView(
+        id=entry.id,
+        name=spec.value.name if spec is not None else entry.id,
+        labels=labels,
+        ready=status is not None and status.value.state == NodeState.NODE_STATE_READY,
+        capacity=amounts(description.capacity) if description is not None else NOTHING,
+        booked_capacity=amounts(ledger.value.capacity) if ledger is not None else NOTHING,
+        reserved=amounts(ledger.value.reserved) if ledger is not None else NOTHING,
+        has_ledger=ledger is not None,
+        holds={container: _hold_view(entry.id, hold.value) for container, hold in entry.holds.items()},
+    )
+
+
+def _hold_view(node: str, hold: Hold) -> HoldView:
+    return HoldView(node, hold.container, hold.generation, hold.role, amounts(hold.reserved))
