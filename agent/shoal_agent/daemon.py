@@ -1,0 +1,166 @@
+"""One agent process, from its checks to its last goodbye. Its containers live on."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from typing import Final
+
+from shoal_agent.clock import Clock, read_boot_id
+from shoal_agent.describe import describe
+from shoal_agent.images.store import Images
+from shoal_agent.join import Membership, join_persistently, membership, parse_token
+from shoal_agent.network.node import NodeNetwork
+from shoal_agent.node import Node
+from shoal_agent.paths import NodePaths
+from shoal_agent.records import Records
+from shoal_agent.runtime.host_checks import check_data_root, check_kernel
+from shoal_agent.runtime.rootfs import RootFilesystems
+from shoal_agent.runtime.sandbox import Sandboxes
+from shoal_agent.runtime.tasks import Tasks
+from shoal_agent.runtime_host import RuntimeHost
+from shoal_agent.sealing import NodeSealer
+from shoal_agent.server import agent_server
+from shoal_agent.service import AgentService
+from shoal_agent.session import Session
+from shoal_agent.settings import Settings
+from shoal_agent.watermark import Watermark
+from shoal_common.errors import Conflict, InvalidSpec, Unavailable
+from shoal_common.registry import Registry
+from shoal_common.version import shoal_version
+
+log = logging.getLogger(__name__)
+
+#: Containers that are set up or started at a time, by cores: more only make each other slow.
+_STARTS_PER_CORE: Final = 2
+_LEAST_STARTS: Final = 4
+
+
+async def serve(settings: Settings) -> None:
+    """Run an agent until SIGTERM or SIGINT.
+
+    Raises:
+        ShoalError: it can't start, in a line for people.
+    """
+    if sys.version_info < (3, 12):
+        # Its default is a thread per child.
+        asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    paths = settings.paths
+    os.umask(0o077)
+    for root in (paths.data, paths.run):
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    check_data_root(paths)
+    if missing := check_kernel():
+        raise Unavailable("this host can't run containers: " + "; ".join(missing))
+    with _only_agent(paths):
+        member = await _membership(settings)
+        await _serve_node(settings, member, stopping)
+
+
+async def _membership(settings: Settings) -> Membership:
+    """Return the cluster this host belongs to, joining it if need be."""
+    known = membership(settings.paths)
+    if known is not None:
+        return known
+    if not settings.join or settings.token_file is None:
+        raise InvalidSpec("this host belongs to no cluster yet (say which: --join HOST:PORT --token-file FILE)")
+    try:
+        text = settings.token_file.read_text()
+    except OSError as error:
+        raise InvalidSpec(f"token file {settings.token_file} can't be read: {error.strerror}") from error
+    address = settings.listen.rpartition(":")[0].strip("[]")
+    member = await join_persistently(
+        settings.paths, controller=settings.join, token=parse_token(text), name=settings.name, addresses=[address]
+    )
+    log.info("joined cluster %s as node %s (%s)", member.cluster, settings.name, member.node)
+    return member
+
+
+async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.Event) -> None:
+    paths, boot_id = settings.paths, read_boot_id()
+    async with AsyncExitStack() as stack:
+        watermark = Watermark(paths.data / "watermark.json")
+        stack.callback(watermark.close)
+        watermark.open()
+        registry = Registry(insecure=settings.insecure_registries)
+        stack.push_async_callback(registry.close)
+        images = Images(paths, registry)
+        await images.open()
+        stack.push_async_callback(images.close)
+        network = NodeNetwork(guarded_ports=(int(settings.listen.rpartition(":")[2]),))
+        if watermark.position.subnet:
+            await network.configure(watermark.position.subnet, watermark.position.gateway)
+        rootfs = RootFilesystems(paths)
+        await rootfs.open()
+        stack.push_async_callback(rootfs.close)
+        sandboxes = Sandboxes(paths, network)
+        await sandboxes.open()
+        stack.push_async_callback(sandboxes.close)
+        tasks = Tasks(
+            paths,
+            cgroup_parent=settings.cgroup_parent,
+            runtimes=settings.runtimes,
+            default_runtime=next(iter(settings.runtimes)),
+        )
+        await tasks.open()
+        stack.push_async_callback(tasks.close)
+        starts = asyncio.Semaphore(max(_LEAST_STARTS, _STARTS_PER_CORE * len(os.sched_getaffinity(0))))
+        host = RuntimeHost(
+            paths, boot_id=boot_id, images=images, sandboxes=sandboxes, rootfs=rootfs, tasks=tasks, starts=starts
+        )
+        stack.callback(host.close)
+        await host.open()
+        records = Records(paths, NodeSealer.load(paths.identity / "seal.key"))
+        stack.callback(records.close)
+        node = Node(host, records, Clock(), starts)
+        await node.open(left_behind=host.left_behind())
+        session = Session(
+            node=node,
+            network=network,
+            watermark=watermark,
+            cluster_id=member.cluster,
+            controllers=member.controllers,
+            tls=member.tls,
+            process_id=secrets.token_hex(16),
+            description=await describe(settings, boot_id=boot_id),
+        )
+        service = AgentService(paths, node, tasks, images)
+        stack.callback(service.close)
+        closing = asyncio.Event()
+        async with (
+            asyncio.TaskGroup() as group,
+            agent_server(listen=settings.listen, tls=member.tls, service=service),
+        ):
+            group.create_task(node.run(closing), name="node")
+            talking = group.create_task(session.run(), name="session")
+            log.info("agent of Shoal %s serves node %s on %s", shoal_version(), settings.name, settings.listen)
+            await stopping.wait()
+            log.info("stopping; containers live on")
+            talking.cancel()
+            closing.set()
+
+
+@contextmanager
+def _only_agent(paths: NodePaths) -> Iterator[None]:
+    """Hold the node's lock: two agents on one data root would start everything twice."""
+    descriptor = os.open(paths.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise Conflict(f"another agent works in {paths.data} (stop it first)") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,117 @@
+"""Heartbeats: a thread and a connection of their own, so that nothing the agent does keeps them waiting."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import grpc
+
+from shoal_common import rpc_errors
+from shoal_common.errors import NotFound, NotLeader, Superseded
+from shoal_common.identity import CONTROLLER_NAME
+from shoal_common.rpc_client import TlsFiles, secure_sync_channel
+from shoal_proto.v1.dispatcher_pb2 import HeartbeatRequest
+from shoal_proto.v1.dispatcher_pb2_grpc import DispatcherServiceStub
+
+log = logging.getLogger(__name__)
+
+#: Seconds that one beat may take, and between beats that fail.
+_DEADLINE: Final = 1.5
+_RETRY: Final = 0.5
+#: Seconds without an answer after which the session's connection is not trusted either.
+_SILENCE: Final = 3.0
+
+
+class Heartbeat:
+    """Beats to one controller until told another.
+
+    Args:
+        reopen: called, from the thread, when the session has to be opened anew: the controller does not know it (any
+            more), or was out of reach for a while. A connection that was cut may look whole for minutes.
+    """
+
+    def __init__(self, tls: TlsFiles, process_id: str, reopen: Callable[[], None]) -> None:
+        self._tls = tls
+        self._process_id = process_id
+        self._reopen = reopen
+        self._lock = threading.Lock()
+        self._changed = threading.Event()
+        self._target: str | None = None
+        self._interval = 1.0
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        with self._lock:
+            self._ended = True
+        self._changed.set()
+        self._thread.join(2 * _DEADLINE)
+
+    def beat(self, address: str, interval: float) -> None:
+        """Beat to `address` from now on, every `interval` seconds until an answer says otherwise."""
+        with self._lock:
+            self._target, self._interval = address, interval
+        self._changed.set()
+
+    def pause(self) -> None:
+        """Stop beating: there is no session."""
+        with self._lock:
+            self._target = None
+        self._changed.set()
+
+    def _run(self) -> None:
+        while True:
+            self._changed.wait()
+            self._changed.clear()
+            with self._lock:
+                target, interval, ended = self._target, self._interval, self._ended
+            if ended:
+                return
+            if target is not None:
+                try:
+                    self._beat_to(target, interval)
+                except Exception:
+                    log.exception("heartbeats to controller %s failed", target)
+                    self._reopen()
+
+    def _beat_to(self, target: str, interval: float) -> None:
+        """Beat until something changes."""
+        answered = time.monotonic()
+        silent = False
+        while not self._changed.is_set():
+            # After a failure the old connection may be waiting for minutes in the kernel: a new one is tried.
+            with secure_sync_channel(target, self._tls, CONTROLLER_NAME) as channel:
+                stub = DispatcherServiceStub(channel)
+                while not self._changed.is_set():
+                    try:
+                        reply = stub.Heartbeat(HeartbeatRequest(process_id=self._process_id), timeout=_DEADLINE)
+                    except grpc.RpcError as raised:
+                        error = rpc_errors.from_rpc_error(raised, peer=f"controller {target}")
+                        if isinstance(error, NotFound | NotLeader | Superseded):
+                            log.info("controller %s refuses a heartbeat: %s", target, error)
+                            self._reopen()
+                            self._changed.wait()
+                            return
+                        if not silent:
+                            log.warning("heartbeat: %s", error)
+                        silent = True
+                        break
+                    if silent:
+                        log.info("controller %s answers heartbeats again", target)
+                        if time.monotonic() - answered > _SILENCE:
+                            self._reopen()
+                    silent, answered = False, time.monotonic()
+                    if reply.next_ms:
+                        interval = reply.next_ms / 1000
+                    self._changed.wait(interval)
+            if silent:
+                self._changed.wait(_RETRY)

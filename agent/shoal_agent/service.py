@@ -1,0 +1,204 @@
+"""What controllers ask of this node: logs, signals, commands, images."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from signal import SIGKILL
+from typing import Final
+
+import grpc.aio
+
+from shoal_agent.core.lifecycle import RUNNING, STOPPING, state_name
+from shoal_agent.host import task_key
+from shoal_agent.images.store import Images
+from shoal_agent.node import Node
+from shoal_agent.output import Output
+from shoal_agent.paths import NodePaths
+from shoal_agent.runtime.exec import ExecProcess, ExecSpec
+from shoal_agent.runtime.tasks import Tasks
+from shoal_common.errors import Conflict, Exhausted, InvalidSpec
+from shoal_proto.v1.agent_pb2 import (
+    AgentExecRequest,
+    AgentLogsRequest,
+    AgentPullRequest,
+    AgentSignalRequest,
+    AgentSignalResponse,
+    ContainerRecord,
+)
+from shoal_proto.v1.agent_pb2_grpc import AgentServiceServicer
+from shoal_proto.v1.container_pb2 import ExecResponse, LogsResponse
+from shoal_proto.v1.image_pb2 import PullProgress
+
+_Context = grpc.aio.ServicerContext[object, object]
+
+#: Streams served at a time: one that is not read holds some megabytes.
+_STREAMS: Final = 256
+#: Seconds that a container is waited for which a controller knows of already and this node does not yet.
+_APPEARING: Final = 10.0
+#: Bytes of a command's output in one message, and messages that wait to be sent.
+_CHUNK: Final = 64 << 10
+_WAITING: Final = 4
+
+
+class AgentService(AgentServiceServicer):
+    """Serves `shoal.v1.AgentService`."""
+
+    def __init__(self, paths: NodePaths, node: Node, tasks: Tasks, images: Images) -> None:
+        self._node = node
+        self._tasks = tasks
+        self._images = images
+        self._executor = ThreadPoolExecutor(2, thread_name_prefix="shoal-logs")
+        self._output = Output(paths, self._executor)
+        self._streams = 0
+
+    def close(self) -> None:
+        """End its threads; the server has stopped."""
+        self._executor.shutdown()
+
+    async def Logs(self, request: AgentLogsRequest, context: _Context) -> AsyncIterator[LogsResponse]:
+        """Give a container's output by cursor."""
+        with self._stream():
+            worker = await self._node.appeared(request.id, timeout=_APPEARING)
+            async with contextlib.aclosing(self._output.read(worker, request)) as responses:
+                async for response in responses:
+                    yield response
+
+    async def Signal(self, request: AgentSignalRequest, context: _Context) -> AgentSignalResponse:
+        """Send a signal to a container's first process."""
+        record = self._running(request.id, request.generation)
+        await self._tasks.signal(task_key(record), request.signal)
+        return AgentSignalResponse()
+
+    async def Exec(
+        self, request_iterator: AsyncIterator[AgentExecRequest], context: _Context
+    ) -> AsyncIterator[ExecResponse]:
+        """Run a command beside a container's first process; it dies with the stream."""
+        with self._stream():
+            first = await anext(request_iterator, None)
+            if first is None or first.WhichOneof("message") != "start":
+                raise InvalidSpec("the first message of an exec does not say what to run")
+            record = self._running(first.start.id, first.start.generation)
+            start = first.start.start
+            user = start.user or record.assignment.config.user or record.image_config.user
+            spec = ExecSpec(
+                args=tuple(start.args), env=tuple(start.env), cwd=start.working_dir, user=user, stdin=start.stdin
+            )
+            process = await self._tasks.exec(task_key(record), spec)
+            async with contextlib.aclosing(_relay(process, request_iterator)) as responses:
+                async for response in responses:
+                    yield response
+
+    async def Pull(self, request: AgentPullRequest, context: _Context) -> AsyncIterator[PullProgress]:
+        """Fetch an image, telling how far it is."""
+        with self._stream():
+            news: asyncio.Queue[PullProgress] = asyncio.Queue(_WAITING)
+
+            def tell(progress: PullProgress) -> None:
+                # What is slow to be read misses some of it.
+                with contextlib.suppress(asyncio.QueueFull):
+                    news.put_nowait(progress)
+
+            pull = asyncio.create_task(
+                self._images.ensure(request.repository, request.digest, on_progress=tell), name="pull"
+            )
+            try:
+                while not pull.done():
+                    got = asyncio.create_task(news.get(), name="pull-news")
+                    await asyncio.wait({pull, got}, return_when=asyncio.FIRST_COMPLETED)
+                    if got.done():
+                        if not got.result().done:
+                            yield got.result()
+                    else:
+                        got.cancel()
+                image = await pull
+            finally:
+                pull.cancel()
+                await asyncio.wait([pull])
+            layers = len(image.layers)
+            yield PullProgress(digest=request.digest, layers=layers, layers_done=layers, done=True)
+
+    def _running(self, container: str, generation: int) -> ContainerRecord:
+        """Return the record of a container that has a process.
+
+        Raises:
+            NotFound: it isn't here.
+            Conflict: it has none, or belongs to another placement.
+        """
+        record = self._node.worker(container).record
+        status = record.status
+        if generation and status.generation != generation:
+            raise Conflict(f"container {container[:12]} was placed anew meanwhile (try again)")
+        if status.state not in (RUNNING, STOPPING):
+            raise Conflict(f"container {container[:12]} is not running (it is {state_name(status.state).lower()})")
+        return record
+
+    @contextmanager
+    def _stream(self) -> Iterator[None]:
+        if self._streams >= _STREAMS:
+            raise Exhausted(f"this node serves {_STREAMS} streams already (end some, or try again later)")
+        self._streams += 1
+        try:
+            yield
+        finally:
+            self._streams -= 1
+
+
+async def _relay(process: ExecProcess, requests: AsyncIterator[AgentExecRequest]) -> AsyncGenerator[ExecResponse, None]:
+    """Carry a command's streams; kill it if the client goes away first."""
+    waiting: asyncio.Queue[ExecResponse | None] = asyncio.Queue(_WAITING)
+
+    async def pump(reader: asyncio.StreamReader, *, error: bool) -> None:
+        while data := await reader.read(_CHUNK):
+            await waiting.put(ExecResponse(stderr=data) if error else ExecResponse(stdout=data))
+        await waiting.put(None)
+
+    work = [
+        asyncio.create_task(pump(process.stdout, error=False), name=f"exec-stdout-{process.pid}"),
+        asyncio.create_task(pump(process.stderr, error=True), name=f"exec-stderr-{process.pid}"),
+        asyncio.create_task(_feed(process, requests), name=f"exec-input-{process.pid}"),
+    ]
+    ended = False
+    try:
+        yield ExecResponse(started=process.pid)
+        open_streams = 2
+        while open_streams:
+            response = await waiting.get()
+            if response is None:
+                open_streams -= 1
+            else:
+                yield response
+        code = await process.wait()
+        ended = True
+        yield ExecResponse(exit_code=code)
+    finally:
+        for task in work:
+            task.cancel()
+        await asyncio.wait(work)
+        if not ended:
+            with contextlib.suppress(Conflict):
+                process.signal(SIGKILL)
+
+
+async def _feed(process: ExecProcess, requests: AsyncIterator[AgentExecRequest]) -> None:
+    """Give a command what its client sends."""
+    async for request in requests:
+        message = request.request
+        match message.WhichOneof("message"):
+            case "stdin" if process.stdin is not None:
+                # It may have closed its input; what is sent then is lost, as with a pipe.
+                with contextlib.suppress(ConnectionError):
+                    process.stdin.write(message.stdin)
+                    await process.stdin.drain()
+            case "close_stdin" if process.stdin is not None:
+                process.stdin.close()
+            case "signal":
+                with contextlib.suppress(Conflict):
+                    process.signal(message.signal)
+            case _:
+                pass
+    if process.stdin is not None:
+        process.stdin.close()

@@ -1,0 +1,271 @@
+"""The session with the leader: finds it, tells it what this node has and sees, takes what it assigns."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import random
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import grpc
+import grpc.aio
+
+from shoal_agent.heartbeat import Heartbeat
+from shoal_agent.node import Node
+from shoal_agent.watermark import Watermark
+from shoal_common import rpc_errors
+from shoal_common.errors import Conflict, NotLeader, ShoalError, Superseded, Unavailable
+from shoal_common.identity import CONTROLLER_NAME
+from shoal_common.rpc_client import TlsFiles, secure_channel
+from shoal_proto.v1.dispatcher_pb2 import (
+    AgentToLeader,
+    LeaderToAgent,
+    SessionHello,
+    SessionOpened,
+    StatusReports,
+    Strays,
+)
+from shoal_proto.v1.dispatcher_pb2_grpc import DispatcherServiceStub
+from shoal_proto.v1.node_pb2 import NodeDescription
+
+log = logging.getLogger(__name__)
+
+#: Reports in one message.
+_BATCH: Final = 256
+#: Seconds after which what the leader has not accepted is sent again.
+_RESEND: Final = 5.0
+#: Seconds that a controller may take to open the session.
+_OPENING: Final = 10.0
+#: Seconds between tries: drawn between nothing and this, doubled with each failure up to the second.
+_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 4.0
+
+_Call = grpc.aio.StreamStreamCall[AgentToLeader, LeaderToAgent]
+
+
+class Network(Protocol):
+    """Configures the node's part of the flat network; idempotent."""
+
+    async def configure(self, subnet: str, gateway: str) -> None:
+        """Make it so. Raises ShoalError."""
+        ...
+
+
+class Session:
+    """Keeps one session open, whatever happens to controllers.
+
+    Args:
+        controllers: "HOST:PORT" of those that were known when the node joined.
+        process_id: random, this process's.
+    """
+
+    def __init__(
+        self,
+        *,
+        node: Node,
+        network: Network,
+        watermark: Watermark,
+        cluster_id: str,
+        controllers: tuple[str, ...],
+        tls: TlsFiles,
+        process_id: str,
+        description: NodeDescription,
+    ) -> None:
+        self._node = node
+        self._network = network
+        self._watermark = watermark
+        self._cluster_id = cluster_id
+        self._joined_with = controllers
+        self._tls = tls
+        self._process_id = process_id
+        self._description = description
+        self._heartbeat: Heartbeat | None = None
+        self._reopen = asyncio.Event()
+        self._open = False
+
+    async def run(self) -> None:
+        """Keep the session open for ever."""
+        loop = asyncio.get_running_loop()
+
+        def reopen() -> None:
+            with contextlib.suppress(RuntimeError):  # The loop may have ended before the thread.
+                loop.call_soon_threadsafe(self._reopen.set)
+
+        self._heartbeat = Heartbeat(self._tls, self._process_id, reopen)
+        self._heartbeat.start()
+        try:
+            await self._keep_open(self._heartbeat)
+        finally:
+            self._heartbeat.stop()
+
+    async def _keep_open(self, heartbeat: Heartbeat) -> None:
+        leader, failures = "", 0
+        others = itertools.cycle(self._controllers())
+        while True:
+            address = leader or next(others)
+            leader = ""
+            self._open = False
+            try:
+                await self._serve(address, heartbeat)
+                failures = 0
+                continue
+            except NotLeader as error:
+                leader = error.metadata.get("leader", "")
+                log.info("controller %s does not lead%s", address, f", {leader} does" if leader else "")
+            except ShoalError as error:
+                log.warning("session with controller %s: %s", address, error)
+            finally:
+                heartbeat.pause()
+            if self._open:
+                failures = 0
+                others = itertools.cycle(self._controllers())
+            failures += 1
+            if leader and failures <= 2:
+                continue
+            most = min(_LONGEST_PAUSE, _PAUSE * 2 ** min(failures, 8))
+            await asyncio.sleep(random.uniform(0, most))
+
+    def _controllers(self) -> list[str]:
+        known = [*self._watermark.position.controllers, *self._joined_with]
+        unique = list(dict.fromkeys(known))
+        random.shuffle(unique)
+        return unique
+
+    async def _serve(self, address: str, heartbeat: Heartbeat) -> None:
+        """Open a session and serve it until it has to be opened anew.
+
+        Raises:
+            ShoalError: why it ended.
+        """
+        self._reopen.clear()
+        async with secure_channel(address, self._tls, CONTROLLER_NAME) as channel:
+            call: _Call = DispatcherServiceStub(channel).Session()
+            try:
+                opened = await self._open_session(call, address)
+                await self._take_opened(opened, address, heartbeat)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._read(call), name="session-read")
+                    group.create_task(self._write(call), name="session-write")
+                    await self._reopen.wait()
+                    raise _Reopened
+            except grpc.RpcError as error:
+                raise rpc_errors.from_rpc_error(error, peer=f"controller {address}") from error
+            except BaseExceptionGroup as group_error:
+                self._raise_first(group_error, address)
+            finally:
+                call.cancel()
+
+    def _raise_first(self, group: BaseExceptionGroup[BaseException], address: str) -> None:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        if isinstance(first, _Reopened):
+            log.info("opening the session with controller %s anew", address)
+            return
+        if isinstance(first, grpc.RpcError):
+            raise rpc_errors.from_rpc_error(first, peer=f"controller {address}") from group
+        if isinstance(first, ShoalError):
+            raise first
+        raise group
+
+    async def _open_session(self, call: _Call, address: str) -> LeaderToAgent:
+        hello = SessionHello(
+            process_id=self._process_id,
+            description=self._description,
+            set_digest=self._node.digest(),
+            cluster_id=self._cluster_id,
+            inventory=self._node.inventory(),
+        )
+        try:
+            # The one read with a time limit: when it runs out the call is given up anyway.
+            async with asyncio.timeout(_OPENING):
+                await call.write(AgentToLeader(hello=hello))
+                message = await call.read()
+        except TimeoutError:
+            raise Unavailable(f"controller {address} did not open a session in {_OPENING:g} s") from None
+        message = await self._checked(call, message)
+        if message.WhichOneof("message") != "opened":
+            raise Conflict(f"controller {address} did not say that the session is open")
+        return message
+
+    async def _checked(self, call: _Call, message: object) -> LeaderToAgent:
+        """Return a message that is there and of our cluster, or raise why the stream ended."""
+        if not isinstance(message, LeaderToAgent):
+            code, details = await call.code(), await call.details()
+            if code is grpc.StatusCode.OK:
+                raise Superseded("the controller ended the session")
+            raise grpc.aio.AioRpcError(
+                code, await call.initial_metadata(), await call.trailing_metadata(), details=details
+            )
+        if message.cluster_id != self._cluster_id:
+            raise Conflict(
+                f"refused what a controller of cluster {message.cluster_id or '(unnamed)'} sent: this node belongs to "
+                f"{self._cluster_id}"
+            )
+        return message
+
+    async def _take_opened(self, message: LeaderToAgent, address: str, heartbeat: Heartbeat) -> None:
+        opened: SessionOpened = message.opened
+        self._open = True
+        heartbeat.beat(address, (opened.heartbeat_ms or 1000) / 1000)
+        log.info("session %d with controller %s is open", opened.session_epoch, address)
+        if opened.subnet:
+            await self._network.configure(opened.subnet, opened.gateway)
+        self._watermark.learn(subnet=opened.subnet, gateway=opened.gateway, controllers=tuple(opened.controllers))
+        if message.epoch > self._watermark.position.epoch:
+            # A recovered cluster has forgotten what it had accepted.
+            self._node.report_again()
+        if opened.set_matches:
+            self._node.confirm()
+        await self._watermark.save()
+
+    async def _read(self, call: _Call) -> None:
+        while True:
+            message = await self._checked(call, await call.read())
+            match message.WhichOneof("message"):
+                case "set":
+                    self._follow(message, lambda m: self._node.apply_set(m.set.assignments))
+                case "change":
+                    self._follow(message, lambda m: self._node.apply_change(m.change.put, m.change.removed))
+                case "accepted":
+                    self._node.accepted(message.accepted.reports)
+                    continue
+                case _:
+                    continue
+            await self._watermark.save()
+
+    def _follow(self, message: LeaderToAgent, apply: Callable[[LeaderToAgent], None]) -> None:
+        position = self._watermark.position
+        if self._watermark.behind(message.epoch, message.revision):
+            raise Conflict(
+                f"refused a set of epoch {message.epoch}, revision {message.revision}: this node has followed epoch "
+                f"{position.epoch}, revision {position.revision} (was etcd restored? run: shoal cluster recover)"
+            )
+        apply(message)
+        self._watermark.advance(message.epoch, message.revision)
+
+    async def _write(self, call: _Call) -> None:
+        strays: list[str] | None = None
+        everything = True
+        while True:
+            reports = self._node.reports(everything=everything)
+            for start in range(0, len(reports), _BATCH):
+                await call.write(AgentToLeader(reports=StatusReports(reports=reports[start : start + _BATCH])))
+            if self._node.confirmed and (now_strays := self._node.strays()) != strays:
+                strays = now_strays
+                if strays:
+                    log.warning("%d strays: no hold names them, they are left alone", len(strays))
+                await call.write(AgentToLeader(strays=Strays(ids=strays)))
+            everything = False
+            try:
+                async with asyncio.timeout(_RESEND):
+                    await self._node.news.wait()
+            except TimeoutError:
+                everything = True
+
+
+class _Reopened(Exception):
+    """Ends the session's tasks so that it is opened anew."""

@@ -1,0 +1,37 @@
+"""What an agent is told when it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from shoal_agent.paths import NodePaths
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one agent runs.
+
+    Attributes:
+        listen: "IP:PORT" on which controllers reach it; also what it advertises.
+        join: "HOST:PORT" of a controller's join listener; "" for a host that has joined.
+        token_file: holds the join token; read only when joining.
+        labels: of the node, beside what operators give it.
+        memory_bytes, cpu_millis: what containers may use; 0 for all that the host has.
+        cgroup_parent: below which all control groups are made.
+        runtimes: programs of OCI runtimes by name; the first is the default.
+        insecure_registries: "HOST:PORT" of registries that are spoken to in plain HTTP.
+    """
+
+    paths: NodePaths
+    listen: str
+    join: str
+    token_file: Path | None
+    name: str
+    labels: Mapping[str, str]
+    memory_bytes: int
+    cpu_millis: int
+    cgroup_parent: str
+    runtimes: Mapping[str, Path]
+    insecure_registries: tuple[str, ...]

@@ -1,0 +1,80 @@
+"""How far this node has followed its cluster: what it must not be taken back behind, also after a restart."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from shoal_agent.durable import replace_file
+from shoal_agent.kernel_work import finished
+from shoal_common.errors import Internal
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What is kept.
+
+    Attributes:
+        epoch, revision: of the newest set or change that was applied.
+        subnet, gateway: of the cluster's flat network; "" before the first session.
+        controllers: "HOST:PORT" of every controller, as the leader last said.
+    """
+
+    epoch: int = 0
+    revision: int = 0
+    subnet: str = ""
+    gateway: str = ""
+    controllers: tuple[str, ...] = ()
+
+
+class Watermark:
+    """The position, in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="watermark")
+        self._stored = self.position = Position()
+
+    def open(self) -> None:
+        """Read it.
+
+        Raises:
+            Internal: the file is damaged.
+        """
+        try:
+            value = json.loads(self._path.read_text())
+            value["controllers"] = tuple(value["controllers"])
+            self._stored = self.position = Position(**value)
+        except FileNotFoundError:
+            pass
+        except (ValueError, KeyError, TypeError) as error:
+            raise Internal(f"{self._path} is damaged: {error} (remove it to trust the cluster's next word)") from error
+
+    def close(self) -> None:
+        """Wait for a write under way."""
+        self._executor.shutdown()
+
+    def behind(self, epoch: int, revision: int) -> bool:
+        """Say whether a set of (epoch, revision) would take the node back."""
+        return (epoch, revision) < (self.position.epoch, self.position.revision)
+
+    def advance(self, epoch: int, revision: int) -> None:
+        """Note that a set or change was taken. `save` makes it durable."""
+        self.position = replace(self.position, epoch=epoch, revision=revision)
+
+    def learn(self, *, subnet: str, gateway: str, controllers: tuple[str, ...]) -> None:
+        """Note what the leader says of the cluster. `save` makes it durable."""
+        self.position = replace(self.position, subnet=subnet, gateway=gateway, controllers=controllers)
+
+    async def save(self) -> None:
+        """Make the position durable.
+
+        The node may act on a change before: a power cut in between costs no more than being handed it again.
+        """
+        position = self.position
+        if position != self._stored:
+            data = json.dumps(asdict(position)).encode()
+            await finished(self._executor, lambda: replace_file(self._path, data))
+            self._stored = position
