@@ -214,10 +214,11 @@ class Applier:
         if target == path:
             return
         self._count()
-        # The parent's descriptor may be pushed out of the cache by the target's.
+        # The cache may close the parent's descriptor for the target's, and both when the old file goes.
         held = os.dup(parent)
+        source = -1
         try:
-            source = self._parent(directory, make=False)
+            source = os.dup(self._parent(directory, make=False))
             kind = os.lstat(last, dir_fd=source).st_mode
             if stat.S_ISDIR(kind) or self._is_whiteout(source, last):
                 raise MalformedArchive(f"{_shown(path)} is a hard link to {_shown(target)}, which is no file")
@@ -231,6 +232,8 @@ class Applier:
             ) from error
         finally:
             os.close(held)
+            if source >= 0:
+                os.close(source)
 
     def _device(self, parent: int, path: bytes, name: bytes, entry: Entry) -> None:
         major, minor = entry.device
