@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,6 +42,15 @@ def timestamp(unix: float) -> Timestamp:
     return stamp
 
 
-def read_boot_id() -> str:
-    """Return the id of this boot."""
-    return BOOT_ID.read_text().strip()
+def read_boot_id(run_root: Path) -> str:
+    """Return the id of this boot: the kernel's, and a mark in the run root, which doesn't survive a boot.
+
+    The mark tells apart the boots of hosts that share a kernel, such as containers and the hosts of a lab.
+    """
+    mark = run_root / "boot"
+    try:
+        with mark.open("x") as file:
+            file.write(secrets.token_hex(8))
+    except FileExistsError:
+        pass
+    return f"{BOOT_ID.read_text().strip()}-{mark.read_text()}"

@@ -34,7 +34,7 @@ async def boot(layout: Layout, host: Host) -> None:
         process = await asyncio.create_subprocess_exec(
             *("unshare", "--net", "--pid", "--mount", "--uts", "--ipc", "--fork", "--kill-child"),
             *("--propagation", "private", sys.executable, "-I", "-S", str(_INIT)),
-            *(host.name, str(layout.host_data(host.name)), str(layout.socket(host.name))),
+            *(host.name, str(layout.socket(host.name))),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,

@@ -21,10 +21,9 @@ import selectors
 import signal
 import socket
 import sys
-import uuid
 from typing import Any
 
-MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND = 2, 4, 8, 4096
+MS_NOSUID, MS_NODEV, MS_NOEXEC = 2, 4, 8
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -> None:
@@ -35,20 +34,11 @@ def mount(source: str, target: str, kind: str, flags: int = 0, data: str = "") -
         raise OSError(error, os.strerror(error), target)
 
 
-def set_up(name: str, data: str) -> None:
-    """Make the namespaces look like a host that has just booted.
-
-    Args:
-        name: host name.
-        data: directory of the host.
-    """
+def set_up(name: str) -> None:
+    """Make the namespaces look like a host of that name that has just booted."""
     socket.sethostname(name)
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    # Every boot has an id of its own, by which an agent knows that nothing of before runs any more.
-    boot_id = os.path.join(data, "boot_id")
-    with open(boot_id, "w", encoding="ascii") as file:
-        file.write(f"{uuid.uuid4()}\n")
-    mount(boot_id, "/proc/sys/kernel/random/boot_id", "", MS_BIND)
+    # Nothing may be mounted below /proc: the kernel would refuse containers a /proc of their own.
     mount("run", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     # crun refuses a hybrid cgroup set-up; without a cgroup2 mount there it takes version 1.
     unified = "/sys/fs/cgroup/unified"
@@ -180,7 +170,7 @@ class Init:
                         self._answer(connection, {"status": self._ended[name]})
 
 
-def main(name: str, data: str, socket_path: str) -> None:
+def main(name: str, socket_path: str) -> None:
     """Boot the host and serve."""
     # The socket's path is this machine's, so it is bound before the host gets a /run of its own.
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -188,7 +178,7 @@ def main(name: str, data: str, socket_path: str) -> None:
         os.unlink(socket_path)
     listener.bind(socket_path)
     listener.listen(16)
-    set_up(name, data)
+    set_up(name)
     os.write(1, b"ready\n")
     null = os.open("/dev/null", os.O_WRONLY)
     os.dup2(null, 1)
