@@ -1,0 +1,255 @@
+"""Attached `shoal run`: output as it comes, signals passed on, the container's exit code as one's own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from typing import Final
+
+from shoal.cluster import Cluster
+from shoal.options import Until
+from shoal_cli import pipes
+from shoal_cli.codes import CANNOT, INTERRUPTED
+from shoal_cli.session import note
+from shoal_cli.signals import arriving
+from shoal_common.errors import NotFound, ShoalError
+from shoal_proto.v1.container_pb2 import Container, ContainerPhase, LogsResponse, LogStream, WaitContainerResponse
+
+#: Seconds that the rest of the output may take after the end is known.
+REST: Final = 15.0
+#: Seconds that a removal may take before it is left to the cluster.
+REMOVAL: Final = 30.0
+#: Phases in which nothing of the container has run yet.
+UNSTARTED: Final = frozenset(
+    {
+        ContainerPhase.CONTAINER_PHASE_UNSPECIFIED,
+        ContainerPhase.CONTAINER_PHASE_PENDING,
+        ContainerPhase.CONTAINER_PHASE_PREPARING,
+        ContainerPhase.CONTAINER_PHASE_CREATED,
+    }
+)
+
+
+class Reasons:
+    """Tells, once each, why a container does not run yet."""
+
+    def __init__(self, name: str = "") -> None:
+        self._prefix = f"{name}: " if name else ""
+        self._last = ""
+
+    def __call__(self, response: WaitContainerResponse) -> None:
+        """Look at where the container is."""
+        if response.phase != ContainerPhase.CONTAINER_PHASE_PENDING:
+            self._last = ""
+        elif response.detail and response.detail != self._last:
+            self._last = response.detail
+            note(f"{self._prefix}Waiting: {response.detail}")
+
+
+async def remove_now(cluster: Cluster, identifier: str) -> None:
+    """Remove what was made of a container that nobody waits for any more."""
+    try:
+        await cluster.containers.remove(identifier, force=True)
+        await gone(cluster, identifier)
+    except NotFound:
+        pass
+    except ShoalError as error:
+        note(
+            f"container {identifier[:12]} could not be removed: {error} (remove it with: shoal rm -f {identifier[:12]})"
+        )
+
+
+async def gone(cluster: Cluster, identifier: str) -> bool:
+    """Wait until nothing is left of a container that is being removed; False if its node is away."""
+    try:
+        async with (
+            asyncio.timeout(REMOVAL),
+            aclosing(cluster.containers.progress(identifier, until=Until.REMOVED)) as responses,
+        ):
+            async for response in responses:
+                if response.done:
+                    return True
+                container = await cluster.containers.get(identifier)
+                if container.HasField("node_down_since"):
+                    return False
+    except NotFound:
+        return True
+    except TimeoutError:
+        return False
+    return True
+
+
+def outcome(response: WaitContainerResponse) -> int:
+    """Return the exit code of what has ended; tell why if it never ran."""
+    if response.phase == ContainerPhase.CONTAINER_PHASE_FAILED:
+        note(response.detail or "the container could not be started")
+        return response.exit_code or CANNOT
+    return response.exit_code
+
+
+class Attachment:
+    """One container, from the request that makes it to its exit code.
+
+    Args:
+        cluster: where.
+        identifier: the id that it is made with.
+        create: makes it.
+    """
+
+    def __init__(self, cluster: Cluster, identifier: str, create: Callable[[], Awaitable[Container]]) -> None:
+        self._cluster = cluster
+        self._id = identifier
+        self._create = create
+        self._name = identifier[:12]
+        self._started = False
+        self._made: asyncio.Task[Container] | None = None
+
+    async def run(self) -> int:
+        """Return the exit code of `shoal run`."""
+        with arriving() as signals:
+            work = asyncio.create_task(self._work(), name="shoal-run")
+            try:
+                return await self._attend(work, signals)
+            finally:
+                work.cancel()
+                await asyncio.wait([work])
+
+    async def _attend(self, work: asyncio.Task[int], signals: asyncio.Queue[signal.Signals]) -> int:
+        interrupted = False
+        sending: set[asyncio.Task[None]] = set()
+        while True:
+            arrived = asyncio.create_task(signals.get(), name="shoal-signal")
+            try:
+                await asyncio.wait([work, arrived], return_when=asyncio.FIRST_COMPLETED)
+                if work.done():
+                    return work.result()
+                number = arrived.result()
+            finally:
+                arrived.cancel()
+            if not self._started:
+                return await self._abandon(work, number)
+            if number is signal.SIGINT and interrupted:
+                note(f"detached; container {self._name} runs on (shoal logs -f {self._name}; shoal stop {self._name})")
+                return INTERRUPTED
+            interrupted = interrupted or number is signal.SIGINT
+            forward = asyncio.create_task(self._forward(number), name="shoal-forward")
+            sending.add(forward)
+            forward.add_done_callback(sending.discard)
+
+    async def _abandon(self, work: asyncio.Task[int], number: signal.Signals) -> int:
+        # A creation under way is let come to its end: what is removed before it is made would be left behind.
+        made = self._made
+        if made is not None:
+            await asyncio.wait([made], timeout=REST)
+        work.cancel()
+        await asyncio.wait([work])
+        await remove_now(self._cluster, self._id)
+        return 128 + number
+
+    async def _forward(self, number: signal.Signals) -> None:
+        try:
+            await self._cluster.containers.kill(self._id, number.name)
+        except ShoalError as error:
+            note(f"{number.name} did not reach container {self._name}: {error}")
+
+    async def _work(self) -> int:
+        self._made = asyncio.ensure_future(self._create())
+        # Shielded: see `_abandon`.
+        container = await asyncio.shield(self._made)
+        self._name = container.spec.name or self._name
+        output = asyncio.create_task(self._print(), name="shoal-run-output")
+        try:
+            end = await self._end()
+            await self._rest(output, end)
+        finally:
+            output.cancel()
+            await asyncio.wait([output])
+        code = outcome(end)
+        if container.spec.config.auto_remove and not await gone(self._cluster, self._id):
+            note(f"container {self._name} is removed once its node is back")
+        return code
+
+    async def _end(self) -> WaitContainerResponse:
+        reasons = Reasons()
+
+        def look(response: WaitContainerResponse) -> None:
+            reasons(response)
+            self._started = self._started or response.phase not in UNSTARTED
+
+        return await self._cluster.containers.wait(self._id, run=1, on_change=look)
+
+    async def _print(self) -> None:
+        async with aclosing(self._cluster.containers.log_batches(self._id, follow=True, run=1)) as batches:
+            async for batch in batches:
+                await print_batch(batch)
+
+    async def _rest(self, output: asyncio.Task[None], end: WaitContainerResponse) -> None:
+        await asyncio.wait([output], timeout=REST)
+        if not output.done():
+            note(f"the rest of what container {self._name} wrote can't be read now (see: shoal logs {self._name})")
+            return
+        problem = output.exception()
+        if problem is None or end.phase == ContainerPhase.CONTAINER_PHASE_FAILED:
+            return
+        if isinstance(problem, BrokenPipeError):
+            raise problem
+        note(f"what container {self._name} wrote can't be read: {problem}")
+
+
+async def print_batch(batch: LogsResponse) -> None:
+    """Write a batch of output to stdout and stderr, the pieces of each as they came.
+
+    Raises:
+        BrokenPipeError: nobody reads any more.
+    """
+    run: list[bytes] = []
+    current = LogStream.LOG_STREAM_STDOUT
+    for entry in batch.entries:
+        if entry.stream != current and run:
+            await pipes.write(_fd(current), b"".join(run))
+            run.clear()
+        current = entry.stream
+        run.append(entry.data)
+    if run:
+        await pipes.write(_fd(current), b"".join(run))
+
+
+def _fd(stream: LogStream) -> int:
+    return 2 if stream == LogStream.LOG_STREAM_STDERR else 1
+
+
+async def attached(cluster: Cluster, identifier: str, create: Callable[[], Awaitable[Container]]) -> int:
+    """Make a container, stay with it, and return its exit code."""
+    return await Attachment(cluster, identifier, create).run()
+
+
+async def detached(cluster: Cluster, identifier: str, create: Callable[[], Awaitable[Container]]) -> tuple[int, str]:
+    """Make a container and return once it runs or has ended: exit code and id."""
+    with arriving() as signals:
+        work = asyncio.ensure_future(create())
+        arrived = asyncio.create_task(signals.get(), name="shoal-signal")
+        waiting: asyncio.Task[WaitContainerResponse] | None = None
+        try:
+            await asyncio.wait([work, arrived], return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                container = work.result()
+                waiting = asyncio.create_task(
+                    cluster.containers.wait(identifier, until=Until.RUNNING, run=1, on_change=Reasons()),
+                    name="shoal-run-wait",
+                )
+                await asyncio.wait([waiting, arrived], return_when=asyncio.FIRST_COMPLETED)
+                if waiting.done():
+                    end = waiting.result()
+                    failed = end.phase == ContainerPhase.CONTAINER_PHASE_FAILED
+                    return (outcome(end) if failed else 0), container.spec.id
+            with suppress(ShoalError):
+                await work
+            await remove_now(cluster, identifier)
+            return 128 + arrived.result(), ""
+        finally:
+            for task in (work, arrived, waiting):
+                if task is not None:
+                    task.cancel()
+            await asyncio.wait([task for task in (work, arrived, waiting) if task is not None])

@@ -1,0 +1,122 @@
+"""`shoal cluster token`, `shoal info` and `shoal version`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from shoal.cluster import Cluster
+
+
+@click.group(short_help="Manage the cluster itself.")
+def cluster() -> None:
+    """Manage the cluster itself."""
+
+
+@cluster.command("token", short_help="Print a token with which hosts join.")
+@click.option(
+    "--valid", type=click.IntRange(60), default=86400, show_default=True, metavar="SECONDS", help="How long it is good."
+)
+def token(valid: int) -> int:
+    """Print a new token with which hosts join the cluster, as often as wanted until it expires.
+
+    It is shown once; whoever has it can add a node.
+
+    \b
+    Examples:
+      shoal cluster token
+      shoal cluster token --valid 3600 > token
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> None:
+        click.echo((await cluster.join_token(valid_seconds=valid)).token)
+
+    return converse(action)
+
+
+_format = click.option("-f", "--format", "form", metavar="json|TEMPLATE", help="The API's object, or fields of it.")
+
+
+@click.command(short_help="Show how large the cluster is and what is used.")
+@_format
+def info(form: str | None) -> int:
+    """Show how large the cluster is, what is used of it, and who leads.
+
+    \b
+    Examples:
+      shoal info
+      shoal info --format '{{.nodes_ready}}'
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> None:
+        from shoal_cli.formats import as_dict, table
+        from shoal_common.units import format_bytes, format_cpus
+
+        found = await cluster.info()
+        if form is not None:
+            _print(as_dict(found), form)
+            return
+        reserved, capacity = found.reserved, found.capacity
+        cpus = f"{format_cpus(reserved.cpu_millis)} of {format_cpus(capacity.cpu_millis)}"
+        memory = f"{format_bytes(reserved.memory_bytes)} of {format_bytes(capacity.memory_bytes)}"
+        rows = [
+            ["Cluster:", found.cluster_id or "not initialised"],
+            ["Context:", cluster.context.name or cluster.context.address],
+            ["Version:", found.version],
+            ["Controller:", found.controller],
+            ["Leader:", found.leader or "none at the moment"],
+            ["Nodes:", f"{found.nodes} ({found.nodes_ready} ready)"],
+            ["Containers:", f"{found.containers} ({found.containers_running} running)"],
+            ["CPUs reserved:", cpus],
+            ["Memory reserved:", memory],
+            ["Subnet:", found.subnet],
+            ["Registry:", found.registry],
+        ]
+        click.echo(table(rows[0], rows[1:]))
+
+    return converse(action)
+
+
+@click.command(short_help="Show the versions of client and controller.")
+@_format
+def version(form: str | None) -> int:
+    """Show the versions of the client and of the controller that answers.
+
+    The client's is shown even if none does.
+
+    \b
+    Examples:
+      shoal version
+      shoal version --format '{{.server.version}}'
+    """
+    import platform
+
+    from shoal_cli.session import converse
+    from shoal_common.version import API, shoal_version
+
+    client = {"version": shoal_version(), "api": API, "python": platform.python_version()}
+    if form is None:
+        click.echo(f"Client:  shoal {client['version']} (API {API}, Python {client['python']})")
+
+    async def action(cluster: Cluster) -> None:
+        from shoal_cli.formats import as_dict
+
+        server = await cluster.version()
+        if form is not None:
+            _print({"client": client, "server": as_dict(server)}, form)
+            return
+        click.echo(f"Server:  shoal {server.version} (API {server.api}, Python {server.python}, etcd {server.etcd})")
+
+    return converse(action)
+
+
+def _print(whole: dict[str, object], form: str) -> None:
+    import json
+
+    from shoal_cli import formats
+
+    click.echo(json.dumps(whole, ensure_ascii=False) if form == "json" else formats.expand(form, {}, lambda: whole))

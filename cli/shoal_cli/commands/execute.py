@@ -1,0 +1,53 @@
+"""`shoal exec`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from shoal_cli import params
+from shoal_cli.codes import CANNOT
+
+if TYPE_CHECKING:
+    from shoal.cluster import Cluster
+
+
+@click.command(
+    "exec", context_settings={"allow_interspersed_args": False}, short_help="Run a command in a running container."
+)
+@click.option("-e", "--env", multiple=True, type=params.VARIABLE, metavar="NAME[=VALUE]", help="Set a variable.")
+@click.option("-w", "--workdir", default="", metavar="DIR", help="Directory that the command starts in.")
+@click.option("-u", "--user", default="", metavar="USER[:GROUP]", help="Name or number, as the image knows them.")
+@click.option("-i", "--interactive", is_flag=True, help="Pass stdin on to it.")
+@click.argument("container", type=params.CONTAINER, metavar="CONTAINER")
+@click.argument("args", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND [ARGUMENT]...")
+def execute(
+    container: str, args: tuple[str, ...], env: tuple[str, ...], workdir: str, user: str, interactive: bool
+) -> int:
+    """Run a command in a running container, and exit with its exit code.
+
+    That is 125 if Shoal could not run it, 126 if it is not executable, 127 if it was not found.
+
+    \b
+    Examples:
+      shoal exec web cat /etc/hosts
+      shoal exec -u nobody -w /tmp web sh -c 'id; pwd'
+      tar c . | shoal exec -i web tar x -C /srv
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> int:
+        from shoal_cli.commanding import command
+
+        process = cluster.containers.exec(
+            container,
+            args,
+            env=params.pairs(tuple(params.variables(env))),
+            working_dir=workdir,
+            user=user,
+            stdin=interactive,
+        )
+        return await command(process, interactive=interactive)
+
+    return converse(action, failure=CANNOT)

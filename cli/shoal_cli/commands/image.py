@@ -1,0 +1,194 @@
+"""`shoal image import`, `ls`, `inspect` and `pull`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shoal_cli import params
+
+if TYPE_CHECKING:
+    from shoal.cluster import Cluster
+
+
+@click.group(short_help="Bring images in, look at them, fetch them to nodes.")
+def image() -> None:
+    """Bring images into the cluster's registry, look at them, fetch them to nodes."""
+
+
+@image.command("import", short_help="Make an image from the tar of a root file system.")
+@click.option("--cmd", metavar="COMMAND", help="What it runs: words as in a shell, or a JSON list.")
+@click.option("--entrypoint", metavar="COMMAND", help="What goes before the command, written likewise.")
+@click.option("-e", "--env", multiple=True, type=params.VARIABLE, metavar="NAME=VALUE", help="Set a variable.")
+@click.option("-w", "--workdir", default="", metavar="DIR", help="Directory that the process starts in.")
+@click.option("-u", "--user", default="", metavar="USER[:GROUP]", help="Who the process is.")
+@click.option("-l", "--label", multiple=True, type=params.LABEL, metavar="KEY[=VALUE]", help="Set a label.")
+@click.option("--expose", multiple=True, metavar="PORT[/PROTOCOL]", help="Note a port that it serves.")
+@click.option("--stop-signal", default="", metavar="SIGNAL", help="Signal that asks it to end.")
+@click.option("--arch", default="", metavar="ARCH", help="amd64 or arm64; the controller's if left out.")
+@click.argument("file", type=click.Path(allow_dash=True), metavar="FILE|-")
+@click.argument("ref", type=params.IMAGE, metavar="REF")
+def import_(
+    file: str,
+    ref: str,
+    cmd: str | None,
+    entrypoint: str | None,
+    env: tuple[str, ...],
+    workdir: str,
+    user: str,
+    label: tuple[str, ...],
+    expose: tuple[str, ...],
+    stop_signal: str,
+    arch: str,
+) -> int:
+    """Make an image from the tar of a root file system, put it into the cluster's registry, and print its digest.
+
+    FILE is plain or compressed with gzip or zstd; - reads stdin.
+
+    \b
+    Examples:
+      shoal image import root.tar web:3 --cmd 'httpd -f -p 80' -w /www
+      tar c -C root . | shoal image import - tools --entrypoint '["/bin/tool", "--quiet"]'
+    """
+    from shoal_cli.session import converse
+
+    first, then = _words("--entrypoint", entrypoint), _words("--cmd", cmd)
+
+    async def action(cluster: Cluster) -> None:
+        from shoal_cli import pipes
+        from shoal_cli.progress import received
+        from shoal_proto.v1.image_pb2 import ImageConfig
+
+        config = ImageConfig(
+            entrypoint=first,
+            cmd=then,
+            env=params.variables(env),
+            working_dir=workdir,
+            user=user,
+            labels=params.pairs(label),
+            exposed_ports=expose,
+            stop_signal=stop_signal,
+        )
+        total = Path(file).stat().st_size if file != "-" and Path(file).is_file() else None
+        with received(ref, total) as on_progress:
+            made = await cluster.images.import_archive(
+                pipes.chunks(0) if file == "-" else Path(file),
+                ref,
+                config=config,
+                architecture=arch,
+                on_progress=on_progress,
+            )
+        click.echo(made.digest)
+
+    return converse(action)
+
+
+def _words(option: str, text: str | None) -> list[str]:
+    if text is None:
+        return []
+    import json
+    import shlex
+
+    try:
+        words = json.loads(text) if text.lstrip().startswith("[") else shlex.split(text)
+    except ValueError as error:
+        raise click.BadParameter(f'"{text}" is neither words nor a JSON list: {error}', param_hint=option) from error
+    if not all(isinstance(word, str) for word in words):
+        raise click.BadParameter(f'"{text}" is not a list of strings', param_hint=option)
+    return list(words)
+
+
+@image.command("ls", short_help="List the images of the cluster's registry.")
+@click.option("-q", "--quiet", is_flag=True, help="Only ids.")
+@click.option("--no-trunc", is_flag=True, help="Whole ids.")
+@click.option(
+    "--format", "form", default="table", show_default=True, metavar="table|json|TEMPLATE", help="How to show."
+)
+def list_(quiet: bool, no_trunc: bool, form: str) -> int:
+    """List the images of the cluster's registry.
+
+    A template has fields such as {{.Repository}}, {{.Tag}}, {{.ID}}, {{.Digest}}, {{.Size}}, or paths into the API's
+    object.
+
+    \b
+    Examples:
+      shoal image ls
+      shoal image ls --format '{{.Repository}}:{{.Tag}} {{.Digest}}'
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> None:
+        import time
+
+        from shoal_cli.formats import show
+        from shoal_cli.rows import IMAGE_HEADINGS, image_columns
+
+        found = await cluster.images.list()
+        columns = image_columns(time.time(), whole=no_trunc)
+        if quiet and form == "table":
+            for each in found:
+                click.echo(columns["ID"][1](each))
+        else:
+            show(found, form, columns, IMAGE_HEADINGS)
+
+    return converse(action)
+
+
+@image.command("inspect", short_help="Show all there is to know of images, as JSON.")
+@click.option("-f", "--format", "form", metavar="json|TEMPLATE", help="Compact JSON, or fields such as {{.digest}}.")
+@click.argument("images", nargs=-1, required=True, type=params.IMAGE, metavar="IMAGE...")
+def inspect(images: tuple[str, ...], form: str | None) -> int:
+    """Show all there is to know of images: the API's objects as a JSON list.
+
+    \b
+    Examples:
+      shoal image inspect web:3
+      shoal image inspect --format '{{json .config.env}}' web:3
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> int:
+        from shoal_cli.looking import look
+
+        return await look(images, cluster.images.get, form)
+
+    return converse(action)
+
+
+@image.command("pull", short_help="Fetch an image to nodes before it is needed.")
+@click.option("--node", "nodes", multiple=True, type=params.NODE, metavar="NODE", help="Only there. Can be repeated.")
+@click.argument("ref", type=params.IMAGE, metavar="IMAGE")
+def pull(ref: str, nodes: tuple[str, ...]) -> int:
+    """Fetch an image to nodes before it is needed, and print each node that has it.
+
+    \b
+    Examples:
+      shoal image pull web:3
+      shoal image pull --node node-1 --node node-2 web:3
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> int:
+        from contextlib import aclosing
+
+        from shoal_cli.progress import fetched
+        from shoal_cli.session import note
+
+        failed = False
+        done: set[str] = set()
+        with fetched() as on_progress:
+            async with aclosing(cluster.images.pull(ref, nodes=nodes)) as responses:
+                async for response in responses:
+                    if not response.HasField("error"):
+                        on_progress(response.node, response.progress.fetched_bytes, response.progress.total_bytes)
+                    elif response.error:
+                        failed = True
+                        note(f'node "{response.node}": {response.error}')
+                    elif response.node not in done:
+                        done.add(response.node)
+                        click.echo(response.node)
+        return 1 if failed else 0
+
+    return converse(action)

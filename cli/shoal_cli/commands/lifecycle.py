@@ -1,0 +1,195 @@
+"""`shoal start`, `stop`, `restart`, `kill`, `rm` and `wait`: each for several containers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from shoal_cli import params
+
+if TYPE_CHECKING:
+    from shoal.cluster import Cluster
+
+_containers = click.argument("containers", nargs=-1, required=True, type=params.CONTAINER, metavar="CONTAINER...")
+_time = click.option("-t", "--time", type=click.IntRange(0), metavar="SECONDS", help="From stop signal to SIGKILL.")
+
+
+@click.command(short_help="Start stopped containers.")
+@_containers
+def start(containers: tuple[str, ...]) -> int:
+    """Start stopped containers, and print each that runs.
+
+    One that finds no room on its node waits for it; the reason is shown.
+
+    \b
+    Examples:
+      shoal start web
+      shoal start web db
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> int:
+        from shoal_cli.many import each
+
+        async def begin(ref: str) -> str:
+            container = await cluster.containers.start(ref)
+            await _running(cluster, ref, container.spec.id, container.spec.run)
+            return ref
+
+        return await each(containers, begin)
+
+    return converse(action)
+
+
+async def _running(cluster: Cluster, ref: str, identifier: str, run: int) -> None:
+    from shoal.options import Until
+    from shoal_cli.attach import Reasons
+    from shoal_common.errors import Conflict
+    from shoal_proto.v1.container_pb2 import ContainerPhase
+
+    end = await cluster.containers.wait(identifier, until=Until.RUNNING, run=run, on_change=Reasons(ref))
+    if end.phase == ContainerPhase.CONTAINER_PHASE_FAILED:
+        raise Conflict(f'container "{ref}" could not be started: {end.detail or "its node does not say why"}')
+
+
+@click.command(short_help="Stop running containers.")
+@_time
+@_containers
+def stop(containers: tuple[str, ...], time: int | None) -> int:
+    """Stop running containers, and print each that has ended.
+
+    Each is sent its stop signal and, if it has not ended by then, SIGKILL.
+
+    \b
+    Examples:
+      shoal stop web
+      shoal stop -t 0 web db
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> int:
+        from shoal_cli.many import each
+
+        async def end(ref: str) -> str:
+            container = await cluster.containers.stop(ref, timeout=time)
+            await cluster.containers.wait(container.spec.id, run=container.spec.run)
+            return ref
+
+        return await each(containers, end)
+
+    return converse(action)
+
+
+@click.command(short_help="Stop containers and start them again.")
+@_time
+@_containers
+def restart(containers: tuple[str, ...], time: int | None) -> int:
+    """Stop containers, if they run, start them again, and print each that runs.
+
+    \b
+    Examples:
+      shoal restart web
+      shoal restart -t 30 db
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> int:
+        from shoal_cli.many import each
+
+        async def again(ref: str) -> str:
+            container = await cluster.containers.restart(ref, timeout=time)
+            await _running(cluster, ref, container.spec.id, container.spec.run)
+            return ref
+
+        return await each(containers, again)
+
+    return converse(action)
+
+
+@click.command(short_help="Send a signal to running containers.")
+@click.option("-s", "--signal", default="SIGKILL", show_default=True, metavar="SIGNAL", help="Name or number.")
+@_containers
+def kill(containers: tuple[str, ...], signal: str) -> int:
+    """Send a signal to the first process of running containers, and print each that was sent it.
+
+    \b
+    Examples:
+      shoal kill web
+      shoal kill -s HUP web
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> int:
+        from shoal_cli.many import each
+
+        async def send(ref: str) -> str:
+            await cluster.containers.kill(ref, signal)
+            return ref
+
+        return await each(containers, send)
+
+    return converse(action)
+
+
+@click.command(short_help="Remove containers.")
+@click.option("-f", "--force", is_flag=True, help="Also those that run, killing them.")
+@_containers
+def rm(containers: tuple[str, ...], force: bool) -> int:
+    """Remove containers with their files, and print each that is gone.
+
+    With -f the name of one whose node is down is free at once; the rest of it goes when the node is back.
+
+    \b
+    Examples:
+      shoal rm web
+      shoal rm -f web db
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> int:
+        from shoal_cli.attach import gone
+        from shoal_cli.many import each
+        from shoal_cli.session import note
+
+        async def remove(ref: str) -> str:
+            if not await gone(cluster, await cluster.containers.remove(ref, force=force)):
+                note(f'what container "{ref}" has on its node is removed once the node answers')
+            return ref
+
+        return await each(containers, remove)
+
+    return converse(action)
+
+
+@click.command(short_help="Wait until containers end; print their exit codes.")
+@_containers
+def wait(containers: tuple[str, ...]) -> int:
+    """Wait until containers end, and print their exit codes in the order given.
+
+    \b
+    Examples:
+      shoal wait web
+      code=$(shoal wait job)
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> int:
+        import asyncio
+
+        from shoal_cli.session import note
+        from shoal_common.errors import ShoalError
+
+        results = await asyncio.gather(*(cluster.containers.wait(ref) for ref in containers), return_exceptions=True)
+        failed = False
+        for result in results:
+            if isinstance(result, ShoalError):
+                note(result.message)
+                failed = True
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                click.echo(result.exit_code)
+        return 1 if failed else 0
+
+    return converse(action)

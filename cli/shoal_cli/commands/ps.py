@@ -1,0 +1,76 @@
+"""`shoal ps`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from shoal.cluster import Cluster
+
+
+@click.command(short_help="List containers.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also those that do not run.")
+@click.option("-q", "--quiet", is_flag=True, help="Only ids.")
+@click.option("--no-trunc", is_flag=True, help="Whole ids and commands.")
+@click.option(
+    "-f",
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="KIND=VALUE",
+    help="label=KEY, label=KEY=VALUE or node=NAME. Can be repeated; all must hold.",
+)
+@click.option(
+    "--format", "form", default="table", show_default=True, metavar="table|json|TEMPLATE", help="How to show."
+)
+def ps(everything: bool, quiet: bool, no_trunc: bool, filters: tuple[str, ...], form: str) -> int:
+    """List containers, newest first.
+
+    A template has fields such as {{.ID}}, {{.Image}}, {{.Command}}, {{.CreatedAt}}, {{.RunningFor}}, {{.Status}},
+    {{.State}}, {{.Node}}, {{.Names}}, {{.Labels}}, or paths into the API's object, which json shows.
+
+    \b
+    Examples:
+      shoal ps -a
+      shoal ps -q --filter label=tier=front
+      shoal ps --format '{{.Names}} {{.Node}} {{.placement.addresses.0.ip}}'
+    """
+    from shoal_cli.session import converse
+
+    labels, node = _filters(filters)
+
+    async def action(cluster: Cluster) -> None:
+        import time
+
+        from shoal_cli.formats import show
+        from shoal_cli.rows import CONTAINER_HEADINGS, container_columns
+
+        found = await cluster.containers.list(all=everything, labels=labels, node=node)
+        found.reverse()
+        columns = container_columns(time.time(), whole=no_trunc)
+        if quiet and form == "table":
+            for container in found:
+                click.echo(columns["ID"][1](container))
+        else:
+            show(found, form, columns, CONTAINER_HEADINGS)
+
+    return converse(action)
+
+
+def _filters(filters: tuple[str, ...]) -> tuple[list[str], str]:
+    labels: list[str] = []
+    node = ""
+    for each in filters:
+        kind, _, value = each.partition("=")
+        if kind == "label" and value:
+            labels.append(value)
+        elif kind == "node" and value and not node:
+            node = value
+        else:
+            raise click.UsageError(
+                f'filter "{each}" is not valid (write label=KEY, label=KEY=VALUE or, once, node=NAME)',
+                click.get_current_context(),
+            )
+    return labels, node

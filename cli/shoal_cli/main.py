@@ -1,0 +1,49 @@
+"""Where the `shoal` command begins: what it raises becomes one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from shoal_cli.codes import FAILED, INTERRUPTED, USAGE
+from shoal_cli.root import shoal
+from shoal_common.errors import ShoalError
+
+
+def report(message: str) -> None:
+    """Write one line to stderr."""
+    click.echo(f"shoal: {' '.join(message.split())}", err=True)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    try:
+        result = shoal.main(arguments, prog_name="shoal", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.UsageError as error:
+        hint = f" (see: {error.ctx.command_path} --help)" if error.ctx is not None else ""
+        report(error.format_message().rstrip(".") + hint)
+        return USAGE
+    except click.ClickException as error:
+        report(error.format_message())
+        return error.exit_code
+    except ShoalError as error:
+        report(error.message)
+        return FAILED
+    except ModuleNotFoundError as error:
+        report(f"{error.name} is not installed (install all parts of Shoal with: pip install 'shoal[lab]')")
+        return FAILED
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has gone; the interpreter's own flush at exit must not complain about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return FAILED
+
+
+def main() -> None:
+    """Run the command and exit."""
+    sys.exit(run())

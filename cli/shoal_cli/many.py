@@ -1,0 +1,36 @@
+"""The same done to several containers at once: each told when it is done, one line for each that failed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import click
+
+from shoal_cli.codes import FAILED
+from shoal_cli.session import note
+from shoal_common.errors import ShoalError
+
+#: At a time.
+WIDTH: Final = 32
+
+
+async def each(refs: Sequence[str], action: Callable[[str], Awaitable[str]]) -> int:
+    """Await `action` for every one of `refs`, print what it returns, and return the exit code."""
+    room = asyncio.Semaphore(WIDTH)
+    failed = False
+
+    async def do(ref: str) -> None:
+        nonlocal failed
+        async with room:
+            try:
+                click.echo(await action(ref))
+            except ShoalError as error:
+                failed = True
+                note(error.message)
+
+    async with asyncio.TaskGroup() as tasks:
+        for ref in dict.fromkeys(refs):
+            tasks.create_task(do(ref), name=f"shoal-{ref}")
+    return FAILED if failed else 0

@@ -1,0 +1,101 @@
+"""Values on the command line, checked before anything is sent. They are wrong usage: exit code 2."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from shoal_common import ids, references, units
+from shoal_common.errors import InvalidSpec, ShoalError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.shell_completion import CompletionItem
+
+    Text = click.ParamType[str]
+else:
+    # click 8.1's is not generic.
+    Text = click.ParamType
+
+
+class Checked(Text):
+    """Text that a function of `shoal_common` accepts; the text itself is kept."""
+
+    def __init__(self, name: str, check: Callable[[str], object]) -> None:
+        self.name = name
+        self._check = check
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return `value`, or fail with what is wrong with it."""
+        try:
+            self._check(value)
+        except InvalidSpec as error:
+            self.fail(error.message, param, ctx)
+        return value
+
+
+class Context(Text):
+    """Name of a configured cluster."""
+
+    name = "context"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the configured names that begin with `incomplete`."""
+        from click.shell_completion import CompletionItem
+
+        from shoal.configuration import Configuration
+
+        try:
+            contexts = Configuration.load().contexts
+        except ShoalError:
+            return []
+        return [CompletionItem(name) for name in sorted(contexts) if name.startswith(incomplete)]
+
+
+def _memory(text: str) -> None:
+    size = units.parse_bytes(text)
+    if size < units.MIN_MEMORY:
+        raise InvalidSpec(f'"{text}" is too little to start in (give at least {units.MIN_MEMORY >> 20}m)')
+
+
+def _reference_to_container(text: str) -> None:
+    # A whole id is no name, but refers to a container all the same.
+    ids.check_name("container", text[: ids.SHORT_ID] if ids.is_container_id(text) else text)
+
+
+def _label(text: str) -> None:
+    if not text.partition("=")[0].strip():
+        raise InvalidSpec(f'label "{text[:40]}" is not valid (write KEY or KEY=VALUE)')
+
+
+def _variable(text: str) -> None:
+    if not text.partition("=")[0]:
+        raise InvalidSpec(f'environment variable "{text[:40]}" is not valid (write NAME=VALUE, or NAME to pass it on)')
+
+
+NAME: Final = Checked("name", lambda text: ids.check_name("container", text))
+CONTAINER: Final = Checked("container", _reference_to_container)
+NODE: Final = Checked("node", lambda text: ids.check_name("node", text))
+IMAGE: Final = Checked("image", references.parse_reference)
+MEMORY: Final = Checked("memory", _memory)
+CPUS: Final = Checked("cpus", units.parse_cpus)
+LABEL: Final = Checked("label", _label)
+VARIABLE: Final = Checked("variable", _variable)
+CONTEXT: Final = Context()
+
+
+def pairs(labels: tuple[str, ...]) -> dict[str, str]:
+    """Return "KEY=VALUE" and "KEY" (an empty value) as a mapping."""
+    return {key: value for key, _, value in (label.partition("=") for label in labels)}
+
+
+def variables(values: tuple[str, ...]) -> list[str]:
+    """Return "NAME=VALUE" as it is and "NAME" with the client's own value; one that isn't set is left out."""
+    return [
+        value if "=" in value else f"{value}={os.environ[value]}"
+        for value in values
+        if "=" in value or value in os.environ
+    ]

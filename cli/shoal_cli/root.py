@@ -1,0 +1,66 @@
+"""The `shoal` group: every command's name and its line in the help."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from shoal_cli.lazy import LazyGroup, command
+from shoal_cli.params import CONTEXT
+from shoal_cli.plugins import plugins
+
+_COMMANDS: Final = "shoal_cli.commands"
+
+TABLE: Final = {
+    "cluster": command(f"{_COMMANDS}.cluster", "cluster", "Manage the cluster itself."),
+    "completion": command(f"{_COMMANDS}.completion", "completion", "Print a shell's completion script."),
+    "context": command(f"{_COMMANDS}.context", "context", "List clusters, and choose the one in use."),
+    "create": command(f"{_COMMANDS}.run", "create", "Create a container without starting it."),
+    "exec": command(f"{_COMMANDS}.execute", "execute", "Run a command in a running container."),
+    "image": command(f"{_COMMANDS}.image", "image", "Bring images in, look at them, fetch them to nodes."),
+    "info": command(f"{_COMMANDS}.cluster", "info", "Show how large the cluster is and what is used."),
+    "inspect": command(f"{_COMMANDS}.inspect", "inspect", "Show all there is to know of containers, as JSON."),
+    "kill": command(f"{_COMMANDS}.lifecycle", "kill", "Send a signal to running containers."),
+    "logs": command(f"{_COMMANDS}.logs", "logs", "Show what a container wrote."),
+    "node": command(f"{_COMMANDS}.node", "node", "Look at the cluster's nodes."),
+    "ps": command(f"{_COMMANDS}.ps", "ps", "List containers."),
+    "restart": command(f"{_COMMANDS}.lifecycle", "restart", "Stop containers and start them again."),
+    "rm": command(f"{_COMMANDS}.lifecycle", "rm", "Remove containers."),
+    "run": command(f"{_COMMANDS}.run", "run", "Create a container and start it."),
+    "start": command(f"{_COMMANDS}.lifecycle", "start", "Start stopped containers."),
+    "stop": command(f"{_COMMANDS}.lifecycle", "stop", "Stop running containers."),
+    "version": command(f"{_COMMANDS}.cluster", "version", "Show the versions of client and controller."),
+    "wait": command(f"{_COMMANDS}.lifecycle", "wait", "Wait until containers end; print their exit codes."),
+}
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from shoal_common.version import shoal_version
+
+        click.echo(f"shoal {shoal_version()}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    table=TABLE,
+    others=plugins,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Every command has help with examples: shoal COMMAND --help",
+)
+@click.option("-c", "--context", type=CONTEXT, metavar="NAME", help="Cluster to talk to (see: shoal context ls).")
+@click.option(
+    "-v",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version.",
+)
+@click.pass_context
+def shoal(ctx: click.Context, context: str | None) -> None:
+    """Run containers across many hosts as if they were one."""
+    ctx.obj = context

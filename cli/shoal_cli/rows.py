@@ -1,0 +1,122 @@
+"""The columns of tables, by the names that templates call them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final, TypeAlias, TypeVar
+
+from shoal_cli import words
+from shoal_common.ids import SHORT_ID
+from shoal_common.units import format_bytes, format_cpus
+from shoal_proto.v1.container_pb2 import Container, ContainerPhase
+from shoal_proto.v1.image_pb2 import Image
+from shoal_proto.v1.node_pb2 import Node, NodeState
+
+M = TypeVar("M")
+Columns: TypeAlias = Mapping[str, tuple[str, Callable[[M], str]]]
+
+CONTAINER_HEADINGS: Final = ("ID", "Image", "Command", "RunningFor", "Status", "Node", "Names")
+NODE_HEADINGS: Final = ("ID", "Name", "Status", "Address", "CPUs", "Memory", "Containers", "Version")
+IMAGE_HEADINGS: Final = ("Repository", "Tag", "ID", "CreatedSince", "Size")
+
+_COMMAND_WIDTH: Final = 20
+
+
+def _ago(now: float, then: int) -> str:
+    return f"{words.duration(now - then)} ago"
+
+
+def _at(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def container_columns(now: float, *, whole: bool) -> Columns[Container]:
+    """Return the columns of containers, as seen at `now` (Unix time); `whole`: nothing is cut."""
+
+    def command(container: Container) -> str:
+        text = words.command(container)
+        if not text:
+            return ""
+        return f'"{text if whole else words.cut(text, _COMMAND_WIDTH)}"'
+
+    return {
+        "ID": ("CONTAINER ID", lambda c: c.spec.id if whole else c.spec.id[:SHORT_ID]),
+        "Image": ("IMAGE", lambda c: c.spec.config.image),
+        "Command": ("COMMAND", command),
+        "RunningFor": ("CREATED", lambda c: _ago(now, c.spec.created_at.ToSeconds())),
+        "CreatedAt": ("CREATED AT", lambda c: _at(c.spec.created_at.ToSeconds())),
+        "Status": ("STATUS", lambda c: words.status(c, now)),
+        "State": ("STATE", lambda c: ContainerPhase.Name(c.phase).removeprefix("CONTAINER_PHASE_").lower()),
+        "Node": ("NODE", lambda c: c.node_name or "-"),
+        "Names": ("NAMES", lambda c: c.spec.name),
+        "Labels": ("LABELS", lambda c: _labels(c.spec.config.labels)),
+    }
+
+
+def _node_status(node: Node, now: float) -> str:
+    state = node.status.state
+    if state == NodeState.NODE_STATE_READY:
+        return "Ready"
+    if state == NodeState.NODE_STATE_DOWN:
+        return f"Down {words.duration(now - node.status.since.ToSeconds())}"
+    return "Unknown"
+
+
+def _used(reserved: str, capacity: str) -> str:
+    return f"{reserved} / {capacity}"
+
+
+def node_columns(now: float, *, whole: bool) -> Columns[Node]:
+    """Return the columns of nodes, as seen at `now` (Unix time); `whole`: nothing is cut."""
+    return {
+        "ID": ("ID", lambda n: n.spec.id if whole else n.spec.id[:SHORT_ID]),
+        "Name": ("NAME", lambda n: n.spec.name),
+        "Status": ("STATUS", lambda n: _node_status(n, now)),
+        "Address": ("ADDRESS", lambda n: n.status.description.address or "-"),
+        "CPUs": (
+            "CPUS",
+            lambda n: _used(format_cpus(n.ledger.reserved.cpu_millis), format_cpus(n.ledger.capacity.cpu_millis)),
+        ),
+        "Memory": (
+            "MEMORY",
+            lambda n: _used(format_bytes(n.ledger.reserved.memory_bytes), format_bytes(n.ledger.capacity.memory_bytes)),
+        ),
+        "Containers": ("CONTAINERS", lambda n: _used(str(n.running), str(n.containers))),
+        "Version": ("VERSION", lambda n: n.status.description.version or "-"),
+        "Labels": ("LABELS", lambda n: _labels({**n.status.description.labels, **n.spec.labels})),
+    }
+
+
+def _repository(image: Image) -> str:
+    name = image.reference.partition("@")[0]
+    head, _, last = name.rpartition("/")
+    last = last.partition(":")[0]
+    return f"{head}/{last}" if head else last
+
+
+def _tag(image: Image) -> str:
+    return image.reference.partition("@")[0].rpartition("/")[2].partition(":")[2] or "<none>"
+
+
+def _short(digest: str, *, whole: bool) -> str:
+    return digest if whole else digest.removeprefix("sha256:")[:SHORT_ID]
+
+
+def image_columns(now: float, *, whole: bool) -> Columns[Image]:
+    """Return the columns of images, as seen at `now` (Unix time); `whole`: nothing is cut."""
+    return {
+        "Repository": ("REPOSITORY", _repository),
+        "Tag": ("TAG", _tag),
+        "ID": ("IMAGE ID", lambda i: _short(i.config_digest, whole=whole)),
+        "Digest": ("DIGEST", lambda i: i.digest),
+        "CreatedSince": (
+            "CREATED",
+            lambda i: _ago(now, i.created_at.ToSeconds()) if i.HasField("created_at") else "-",
+        ),
+        "Size": ("SIZE", lambda i: format_bytes(i.size_bytes)),
+    }

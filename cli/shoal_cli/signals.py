@@ -1,0 +1,33 @@
+"""Signals that arrive while a container or a command is attached."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+#: What docker passes on too, of those that can be caught and that mean the container.
+FORWARDED: Final = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+
+
+@contextmanager
+def arriving() -> Iterator[asyncio.Queue[signal.Signals]]:
+    """Give a queue of the signals that this process is sent instead of being ended by them."""
+    loop = asyncio.get_running_loop()
+    queue: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    for each in FORWARDED:
+        loop.add_signal_handler(each, queue.put_nowait, each)
+    try:
+        yield queue
+    finally:
+        for each in FORWARDED:
+            loop.remove_signal_handler(each)

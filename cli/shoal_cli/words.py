@@ -1,0 +1,82 @@
+"""What people read of a container: how long ago, in which state and why."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Final
+
+from shoal_proto.v1.container_pb2 import Container, ContainerPhase
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+#: Docker's steps: below so many seconds, in this unit.
+_STEPS: Final = (
+    (_MINUTE, 1, "seconds"),
+    (_HOUR, _MINUTE, "minutes"),
+    (2 * _DAY, _HOUR, "hours"),
+    (14 * _DAY, _DAY, "days"),
+    (60 * _DAY, 7 * _DAY, "weeks"),
+    (730 * _DAY, 30 * _DAY, "months"),
+)
+
+_PLAIN: Final = {
+    ContainerPhase.CONTAINER_PHASE_PENDING: "Pending",
+    ContainerPhase.CONTAINER_PHASE_PREPARING: "Preparing",
+    ContainerPhase.CONTAINER_PHASE_CREATED: "Created",
+    ContainerPhase.CONTAINER_PHASE_STARTING: "Starting",
+    ContainerPhase.CONTAINER_PHASE_STOPPING: "Stopping",
+    ContainerPhase.CONTAINER_PHASE_REMOVING: "Removing",
+}
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as Docker words it, such as "5 minutes"."""
+    whole = max(0, int(seconds))
+    if whole < 1:
+        return "Less than a second"
+    if whole == 1:
+        return "1 second"
+    if _MINUTE <= whole < 2 * _MINUTE:
+        return "About a minute"
+    if _HOUR <= whole < _HOUR + _HOUR // 2:
+        return "About an hour"
+    for below, unit, name in _STEPS:
+        if whole < below:
+            # Hours are rounded, everything else is cut off.
+            amount = (whole + _HOUR // 2) // _HOUR if unit == _HOUR else whole // unit
+            return f"{amount} {name}"
+    return f"{whole // (365 * _DAY)} years"
+
+
+def status(container: Container, now: float) -> str:
+    """Return Docker's STATUS of a container, such as "Up 5 minutes", "Exited (0) 3 seconds ago", "Pending: <reason>".
+
+    Args:
+        container: the API's object.
+        now: Unix time.
+    """
+    phase, detail, seen = container.phase, container.detail, container.status
+    ago = f"{duration(now - seen.finished_at.ToSeconds())} ago" if seen.HasField("finished_at") else ""
+    match phase:
+        case ContainerPhase.CONTAINER_PHASE_RUNNING:
+            text = f"Up {duration(now - seen.started_at.ToSeconds())}"
+            return f"{text} ({detail})" if detail else text
+        case ContainerPhase.CONTAINER_PHASE_EXITED:
+            return " ".join(filter(None, (f"Exited ({seen.exit_code})", ago)))
+        case ContainerPhase.CONTAINER_PHASE_FAILED:
+            text = " ".join(filter(None, (f"Failed ({seen.exit_code})", ago)))
+            return f"{text}: {detail or seen.reason}" if detail or seen.reason else text
+    text = _PLAIN.get(phase, "Unknown")
+    return f"{text}: {detail}" if detail else text
+
+
+def command(container: Container) -> str:
+    """Return what a container runs: as the node resolved it, else as far as it was said."""
+    words = list(container.status.command)
+    if not words:
+        words = [*container.spec.config.entrypoint.values, *container.spec.config.args]
+    return shlex.join(words) if any(" " in word for word in words[1:]) else " ".join(words)
+
+
+def cut(text: str, limit: int) -> str:
+    """Return `text` cut to `limit` characters, the last then an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
