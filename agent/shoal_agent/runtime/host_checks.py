@@ -30,24 +30,36 @@ _CAPABILITIES = {
 
 
 def check_data_root(paths: NodePaths) -> None:
-    """Check that both roots of the node are directories of root's that nobody else may enter.
+    """Check that both roots of the node are closed to other users, and that containers can get to their own.
 
     A program with the setuid bit in a layer or a writable layer belongs to uid 0 on disk: whoever could reach it
-    there would be root of the host. Raises InvalidSpec with the remedy.
+    there would be root of the host. So nobody but root may enter the data root. The run root may be passed through
+    (0711), since the runtime looks up a root file system with the ids of the container's root; what is in it is closed
+    one by one. Raises InvalidSpec with the remedy.
     """
-    for path in (paths.data, paths.run):
-        try:
-            status = path.lstat()
-        except FileNotFoundError:
-            raise InvalidSpec(f"{path} does not exist (make it: install -d -m 0700 -o root {path})") from None
-        if not stat.S_ISDIR(status.st_mode):
-            raise InvalidSpec(f"{path} is no directory (remove it, and: install -d -m 0700 -o root {path})")
-        if status.st_uid != 0 or stat.S_IMODE(status.st_mode) & 0o077:
-            mode = f"{stat.S_IMODE(status.st_mode):04o}"
+    _check_closed(paths.data, allowed=0o700)
+    _check_closed(paths.run, allowed=0o711)
+    for above in paths.run.resolve().parents:
+        if not above.stat().st_mode & 0o001:
             raise InvalidSpec(
-                f"{path} has mode {mode} and belongs to uid {status.st_uid}, so that users of this host could run "
-                f"containers' setuid programs (close it: chown root {path} && chmod 0700 {path})"
+                f"{above} may not be passed through, so that no container would get to its files in {paths.run} "
+                f"(chmod o+x {above}, or choose another --run-root)"
             )
+
+
+def _check_closed(path: Path, *, allowed: int) -> None:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        raise InvalidSpec(f"{path} does not exist (make it: install -d -m 0700 -o root {path})") from None
+    if not stat.S_ISDIR(status.st_mode):
+        raise InvalidSpec(f"{path} is no directory (remove it, and: install -d -m 0700 -o root {path})")
+    mode = stat.S_IMODE(status.st_mode)
+    if status.st_uid != 0 or mode & ~allowed & 0o077:
+        raise InvalidSpec(
+            f"{path} has mode {mode:04o} and belongs to uid {status.st_uid}, so that users of this host could run "
+            f"containers' setuid programs (close it: chown root {path} && chmod {allowed:04o} {path})"
+        )
 
 
 def missing_capabilities(status: str) -> list[str]:

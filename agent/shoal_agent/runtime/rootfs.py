@@ -20,7 +20,11 @@ T = TypeVar("T")
 
 
 class RootFilesystems:
-    """The merged trees of this node, one directory below `paths.rootfs` each.
+    """The merged trees of this node, `paths.rootfs/<key>/root` each.
+
+    The runtime looks the tree up with the ids of the container's root, who must get there; other users of the host
+    must not, or they could run the container's setuid programs and so act as its root. So the roots above may be
+    passed through, not listed, and `<key>` is open to host root and to the group of the container's root alone.
 
     They outlive the agent: a new one finds them by `mounted`, and `mount` of what is mounted changes nothing.
     """
@@ -57,9 +61,8 @@ class RootFilesystems:
             Conflict: mounted for another range of ids.
             Internal: the kernel refused; the message names the path and the reason.
         """
-        target = self._paths.rootfs / checked_key(key)
-        source = f"shoal-{sandbox.uid_base}"
-        if await self._run(lambda: self._stage(key, target, source, layers, writable)):
+        target = self._target(key)
+        if await self._run(lambda: self._stage(key, target, layers, writable, sandbox.uid_base)):
             return target
         try:
             await self._ready_helper().request(
@@ -67,7 +70,7 @@ class RootFilesystems:
                 layers=[str(layer) for layer in layers],
                 writable=str(writable),
                 target=str(target),
-                source=source,
+                source=_source(sandbox.uid_base),
                 uid_base=sandbox.uid_base,
                 user_ns=str(sandbox.user_ns),
             )
@@ -81,25 +84,30 @@ class RootFilesystems:
 
     async def unmount(self, key: str) -> None:
         """Unmount a container's root file system; the writable layer stays. Doing it again changes nothing."""
-        target = self._paths.rootfs / checked_key(key)
+        target = self._target(key)
         await self._run(lambda: _unmount(target))
 
     def mounted(self) -> set[str]:
         """Return the keys of what is mounted now, also by an agent before this one."""
-        root = self._paths.rootfs
-        return {Path(entry.target).name for entry in mounts_below(root) if Path(entry.target).parent == root}
+        targets = (Path(entry.target) for entry in mounts_below(self._paths.rootfs))
+        return {target.parent.name for target in targets if target == self._target(target.parent.name)}
+
+    def _target(self, key: str) -> Path:
+        return self._paths.rootfs / checked_key(key) / "root"
 
     def _prepare(self) -> None:
-        self._paths.rootfs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._paths.rootfs.mkdir(mode=0o711, parents=True, exist_ok=True)
+        for directory in (self._paths.run, self._paths.rootfs):
+            directory.chmod(0o711)
         for directory in self._paths.rootfs.iterdir():
-            if not is_mounted(directory):
-                directory.rmdir()
+            if not is_mounted(directory / "root"):
+                _unmount(directory / "root")
 
-    def _stage(self, key: str, target: Path, source: str, layers: Sequence[Path], writable: Path) -> bool:
+    def _stage(self, key: str, target: Path, layers: Sequence[Path], writable: Path, uid_base: int) -> bool:
         """Make the directories; return whether it is mounted already."""
         if is_mounted(target):
             entries = [entry for entry in mounts_below(target) if entry.target == str(target)]
-            if any(entry.source != source for entry in entries):
+            if any(entry.source != _source(uid_base) for entry in entries):
                 raise Conflict(f"root file system of {key} is mounted for another range of ids (unmount it first)")
             return True
         for layer in layers:
@@ -111,7 +119,12 @@ class RootFilesystems:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(writable / name, mode)
                 os.chmod(writable / name, mode)
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._paths.rootfs.exists():
+            self._prepare()
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        os.chown(target.parent, 0, uid_base)
+        target.parent.chmod(0o710)
+        target.mkdir(mode=0o700, exist_ok=True)
         return False
 
     def _ready_helper(self) -> HelperClient:
@@ -123,7 +136,13 @@ class RootFilesystems:
         return await finished(self._executor, function)
 
 
+def _source(uid_base: int) -> str:
+    """Return how a mount is called in mountinfo: so it tells whose ids it shows."""
+    return f"shoal-{uid_base}"
+
+
 def _unmount(target: Path) -> None:
     unmount_all(target)
-    with contextlib.suppress(FileNotFoundError):
-        target.rmdir()
+    for directory in (target, target.parent):
+        with contextlib.suppress(FileNotFoundError):
+            directory.rmdir()

@@ -1,0 +1,47 @@
+"""Runs a scenario in mount and network namespaces of its own, so that the machine's are never touched."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+_SCENARIOS = Path(__file__).with_name("scenarios.py")
+_DEADLINE_SECONDS = 120
+
+
+def _machine() -> dict[str, set[str]]:
+    """What a scenario must leave as it was."""
+    cgroups = {str(path) for path in Path("/sys/fs/cgroup").glob("*/shl-sandbox*")}
+    links = {path.name for path in Path("/sys/class/net").iterdir()}
+    return {"mounts": set(Path("/proc/self/mountinfo").read_text().splitlines()), "links": links, "cgroups": cgroups}
+
+
+@pytest.fixture
+def private_host(tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """Return what runs the scenario of this name and fails with its output."""
+    before = _machine()
+
+    def run(name: str) -> None:
+        command = ["unshare", "-m", "-n", "--propagation", "private", sys.executable, "-W", "error", str(_SCENARIOS)]
+        result = subprocess.run(
+            [*command, name, str(tmp_path)], capture_output=True, text=True, timeout=_DEADLINE_SECONDS, check=False
+        )
+        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
+        assert "Warning" not in result.stderr, result.stderr
+
+    yield run
+    after = _machine()
+    assert not after["links"] - before["links"]
+    assert not after["cgroups"] - before["cgroups"]
+    assert not [line for line in after["mounts"] if tmp_path.name in line]
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            try:
+                command = (process / "cmdline").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            assert tmp_path.name not in command, f"process {process.name} is left: {command!r}"
