@@ -51,13 +51,14 @@ async def serve(settings: Settings) -> None:
     """
     if sys.version_info < (3, 12):
         # Its default is a thread per child.
-        asyncio.get_event_loop_policy().set_child_watcher(asyncio.PidfdChildWatcher())
+        watcher = asyncio.PidfdChildWatcher()
+        watcher.attach_loop(asyncio.get_running_loop())
+        asyncio.get_event_loop_policy().set_child_watcher(watcher)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     paths = settings.paths
-    os.umask(0o077)
     for root in (paths.data, paths.run):
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
     check_data_root(paths)
@@ -88,7 +89,7 @@ async def _membership(settings: Settings) -> Membership:
 
 
 async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.Event) -> None:
-    paths, boot_id = settings.paths, read_boot_id()
+    paths, boot_id = settings.paths, read_boot_id(settings.paths.run)
     async with AsyncExitStack() as stack:
         watermark = Watermark(paths.data / "watermark.json")
         stack.callback(watermark.close)

@@ -65,6 +65,7 @@ class RuntimeHost:
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="shoal-removal")
         self._left: dict[str, set[TaskKey]] = {}
         self._left_mounted: set[str] = set()
+        self._roots: dict[str, Path] = {}
 
     async def open(self) -> None:
         """Look at what an agent before this one left; the parts are open already."""
@@ -103,7 +104,7 @@ class RuntimeHost:
             # The record that says READY is in the directory above, whose names are made durable with it.
             placement.mkdir(mode=0o700, exist_ok=True)
             sandbox = await self._sandboxes.acquire(key, addresses)
-            await self._rootfs.mount(
+            self._roots[key] = await self._rootfs.mount(
                 key,
                 layers=image.layers,
                 writable=self._paths.writable(assignment.id, generation),
@@ -118,14 +119,15 @@ class RuntimeHost:
         assignment, status = record.assignment, record.status
         key = placement_key(assignment.id, status.generation)
         sandbox = self._sandboxes.find(key)
-        if sandbox is None:
+        root = self._roots.get(key)
+        if sandbox is None or root is None:
             raise StartFailed(RUNTIME_FAILED, "its sandbox is gone")
         config = assignment.config
         return await self._tasks.start(
             TaskSpec(
                 key=task_key(record),
                 process=resolve(config, config.env, record.image_config, assignment.id),
-                rootfs=self._paths.rootfs / key,
+                rootfs=root,
                 sandbox=sandbox,
                 resources=config.resources,
                 runtime=config.runtime,
@@ -195,6 +197,7 @@ class RuntimeHost:
         await self._rootfs.unmount(key)
         await self._sandboxes.release(key)
         self._left_mounted.discard(key)
+        self._roots.pop(key, None)
 
     def _process(self, record: ContainerRecord, image: LocalImage) -> Process:
         config = record.assignment.config

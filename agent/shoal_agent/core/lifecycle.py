@@ -127,9 +127,18 @@ def new_record(assignment: Assignment) -> ContainerRecord:
 
 
 def assigned(record: ContainerRecord, assignment: Assignment) -> ContainerRecord:
-    """Take a newer assignment. Tells the leader nothing."""
+    """Take a newer assignment. Tells the leader nothing.
+
+    One without a configuration comes from a cluster that has lost it: the node keeps what it knows.
+    """
     changed = _copy(record)
     changed.assignment.CopyFrom(assignment)
+    if not assignment.HasField("config"):
+        known = record.assignment
+        changed.assignment.config.CopyFrom(known.config)
+        changed.assignment.name = known.name
+        changed.assignment.image_repository = known.image_repository
+        changed.assignment.image_digest = known.image_digest
     return changed
 
 

@@ -258,8 +258,8 @@ def _stop(record: Remembered, wanted: Wanted, observed: Observed, now: int, *, o
 
 def _current(record: Remembered, wanted: Wanted, observed: Observed, now: int) -> Action:
     """Advance a container of this generation that has no process."""
-    if wanted.desired == DesiredState.DESIRED_STATE_REMOVED:
-        # The hold's role follows.
+    if wanted.desired in (DesiredState.DESIRED_STATE_REMOVED, DesiredState.DESIRED_STATE_UNSPECIFIED):
+        # The hold's role follows; or the cluster has lost what was wanted, which is no reason to do anything.
         return Wait()
     if record.state == NONE and wanted.ever_ready:
         return NoteDataLost(wanted.run_admitted)
