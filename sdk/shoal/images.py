@@ -123,9 +123,11 @@ class Images:
                         image = response.image
                     elif on_progress is not None:
                         on_progress(response.received_bytes)
-        except grpc.RpcError as error:
+        except (grpc.RpcError, Unavailable) as error:
             if sender.done() and not sender.cancelled() and (problem := sender.exception()) is not None:
                 raise problem from error
+            if isinstance(error, Unavailable):
+                raise
             raise self._transport.explain(error) from error
         finally:
             sender.cancel()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import grpc
 import grpc.aio
 
+from shoal_common.errors import Unavailable
+
 if TYPE_CHECKING:
     from grpc.aio import StreamStreamCall, UnaryStreamCall
 
@@ -27,6 +29,7 @@ async def received(call: UnaryStreamCall[Q, R] | StreamStreamCall[Q, R]) -> Asyn
 
     Raises:
         grpc.RpcError: what the call ended with, after all that came before.
+        Unavailable: it was cancelled on this side.
     """
     queue: asyncio.Queue[R | BaseException | None] = asyncio.Queue(BACKLOG)
 
@@ -39,7 +42,11 @@ async def received(call: UnaryStreamCall[Q, R] | StreamStreamCall[Q, R]) -> Asyn
             end = error
         except asyncio.CancelledError:
             call.cancel()
-            raise
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Not this task was cancelled, but the call, by somebody on this side.
+            end = Unavailable("the call was broken off")
         await queue.put(end)
 
     reader = asyncio.create_task(read(), name="shoal-stream-reader")

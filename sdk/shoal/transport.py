@@ -58,7 +58,7 @@ _CAUSES: Final = (
     ("No such file or directory", "there is no such socket"),
     ("Connection reset", "it closed the connection"),
     ("ocket closed", "it closed the connection"),
-    ("handshake", "it refused the connection's TLS handshake"),
+    ("handshake", "the TLS handshake failed, as with a controller of another cluster"),
     ("imed out", "the connection timed out"),
     ("keepalive", "the connection is dead"),
 )

@@ -1,0 +1,172 @@
+"""The command line without a cluster: what it loads, what it refuses, how it words things."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from shoal_cli import formats, words
+from shoal_cli.root import TABLE, shoal
+from shoal_proto.v1 import container_pb2 as pb
+
+HEAVY = ("grpc", "rich", "asyncio", "google.protobuf", "cryptography")
+PROBE = f"""
+import sys, atexit
+atexit.register(lambda: print("LOADED", [m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr))
+from shoal_cli.main import main
+main()
+"""
+
+
+def probe(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", PROBE, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "HOME": "/nonexistent", **env},
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["completion", "bash"], ["context", "ls"]])
+def test_light_commands_load_nothing_heavy(arguments: list[str]) -> None:
+    done = probe(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "LOADED []" in done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_help_of_every_command_is_light_and_has_examples(name: str) -> None:
+    done = probe(name, "--help")
+    assert (done.returncode, "LOADED []" in done.stderr) == (0, True), done.stderr
+    command = TABLE[name].load()
+    assert command.short_help == TABLE[name].summary
+    for each in command.commands.values() if isinstance(command, click.Group) else [command]:
+        assert "Examples:" in (each.help or "")
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [("shoal ", "controller"), ("shoal ima", "image"), ("shoal image im", "import"), ("shoal run --mem", "--memory")],
+)
+def test_completion_is_light(typed: str, expected: str) -> None:
+    parts = typed.split(" ")
+    done = probe(_SHOAL_COMPLETE="bash_complete", COMP_WORDS=typed, COMP_CWORD=str(len(parts) - 1))
+    assert expected in done.stdout
+    assert "LOADED []" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--nonsense", "web"],
+        ["run"],
+        ["run", "--name", "bad name", "web"],
+        ["run", "-m", "8x", "web"],
+        ["run", "-m", "1k", "web"],
+        ["create", "--cpus", "0", "web"],
+        ["run", "UPPER"],
+        ["run", "--pids-limit", "0", "web"],
+        ["run", "-e", "=x", "web"],
+        ["stop"],
+        ["stop", "bad/name"],
+        ["ps", "--filter", "colour=red"],
+        ["nonsense"],
+        ["image", "import", "x.tar", "web", "--cmd", "[1]"],
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
+    done = probe(*arguments, SHOAL_CONFIG="/nonexistent/config.json")
+    told = [line for line in done.stderr.splitlines() if not line.startswith("LOADED")]
+    assert done.returncode == 2
+    assert len(told) == 1
+    assert told[0].startswith("shoal: ")
+    assert "'grpc'" not in done.stderr
+
+
+def test_no_cluster_is_one_line_with_a_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"current": "gone", "contexts": {}}))
+    for arguments, code in ((["ps"], 1), (["run", "web"], 125), (["exec", "web", "true"], 125)):
+        done = probe(*arguments, SHOAL_CONFIG=str(path))
+        assert done.returncode == code
+        assert done.stderr.startswith('shoal: context "gone" is not in ')
+
+
+def test_a_plug_in_without_its_parts_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import metadata
+
+    from shoal_cli import plugins
+
+    entry = metadata.EntryPoint("agent", "no_such_part.command:agent", plugins.GROUP)
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [entry])
+    with pytest.raises(click.ClickException, match=r"no_such_part.*pip install 'shoal\[agent\]'"):
+        plugins.plugins()["agent"].load()
+
+
+def test_unknown_commands_are_not_looked_up_twice() -> None:
+    context = click.Context(shoal)
+    assert shoal.get_command(context, "no-such-command") is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "worded"),
+    [
+        (0.2, "Less than a second"),
+        (1, "1 second"),
+        (59, "59 seconds"),
+        (60, "About a minute"),
+        (300, "5 minutes"),
+        (3600, "About an hour"),
+        (5399, "About an hour"),
+        (5400, "2 hours"),
+        (86400, "24 hours"),
+        (172800, "2 days"),
+        (14 * 86400, "2 weeks"),
+        (70 * 86400, "2 months"),
+        (800 * 86400, "2 years"),
+    ],
+)
+def test_durations_are_docker_s(seconds: float, worded: str) -> None:
+    assert words.duration(seconds) == worded
+
+
+def container(phase: pb.ContainerPhase, detail: str = "", code: int = 0) -> pb.Container:
+    made = pb.Container(phase=phase, detail=detail, status=pb.ContainerStatus(exit_code=code))
+    made.status.started_at.FromSeconds(700)
+    made.status.finished_at.FromSeconds(997)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("shown", "worded"),
+    [
+        (container(pb.CONTAINER_PHASE_RUNNING), "Up 5 minutes"),
+        (container(pb.CONTAINER_PHASE_RUNNING, "node down 12 s"), "Up 5 minutes (node down 12 s)"),
+        (container(pb.CONTAINER_PHASE_EXITED), "Exited (0) 3 seconds ago"),
+        (container(pb.CONTAINER_PHASE_FAILED, "no such file", 127), "Failed (127) 3 seconds ago: no such file"),
+        (container(pb.CONTAINER_PHASE_PENDING, "3 nodes: 3 lack memory"), "Pending: 3 nodes: 3 lack memory"),
+    ],
+)
+def test_status_says_where_a_container_is_and_why(shown: pb.Container, worded: str) -> None:
+    assert words.status(shown, 1000) == worded
+
+
+def test_templates_reach_columns_and_the_object() -> None:
+    whole = {"spec": {"id": "ab", "args": ["x", "y"]}, "on": True}
+
+    def expand(template: str) -> str:
+        return formats.expand(template, {"ID": "a"}, lambda: whole)
+
+    assert expand(r"{{.ID}}\t{{ .spec.id }}") == "a\tab"
+    assert expand("{{.spec.args.1}} {{json .spec.args}} {{.on}}") == 'y ["x", "y"] true'
+    for bad in ("{{.nope}}", "{{range .spec}}", "{{.ID"):
+        with pytest.raises(click.UsageError):
+            expand(bad)
