@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 import pytest
 
@@ -10,7 +11,7 @@ from shoal_common.errors import Internal, InvalidSpec, NotFound, Unavailable
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.changes import Change
-from shoal_controller.state.kv import Txn
+from shoal_controller.state.kv import Batch, Txn
 from shoal_controller.state.store import Stored, encode, read
 from shoal_proto.v1.cluster_pb2 import Cluster
 from shoal_proto.v1.container_pb2 import ContainerSpec, Tombstone
@@ -179,3 +180,35 @@ async def test_an_object_is_read_straight_from_the_store(kv: FakeKV) -> None:
 def test_nothing_is_stored_without_a_schema() -> None:
     with pytest.raises(Internal, match="ContainerSpec has no schema"):
         encode(ContainerSpec(run=1))
+
+
+class LaggingWatch(FakeKV):
+    """Its watch tells nothing until `go` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+
+    async def watch(self, prefix: str, *, after: int) -> AsyncGenerator[Batch, None]:
+        async with aclosing(super().watch(prefix, after=after)) as batches:
+            async for batch in batches:
+                await self.go.wait()
+                yield batch
+
+
+async def test_a_watch_that_was_overtaken_does_not_set_the_cache_back() -> None:
+    kv = LaggingWatch()
+    cache = ClusterCache(kv)
+    running = asyncio.create_task(cache.run(), name="cache")
+    await cache.synced.wait()
+    await write(kv, {**spec(A, "web")})
+    last = await write(kv, dict.fromkeys(spec(A, "web")))
+    await cache.reached(last)
+    assert cache.revision == last
+    with cache.subscribe() as changes:
+        kv.go.set()
+        newest = await write(kv, {**spec(B, "web")})
+        await cache.reached(newest)
+        assert await anext(changes) == Change(newest, frozenset({B}))
+    running.cancel()
+    await asyncio.wait({running})
