@@ -1,0 +1,217 @@
+"""Clusters for the tests of the core: how to make them, and what a decision makes of one, without a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from shoal_controller.core import orchestrate
+from shoal_controller.core.allocation import room
+from shoal_controller.core.snapshot import (
+    NOTHING,
+    Amounts,
+    ContainerView,
+    HoldView,
+    NodeView,
+    PlacementView,
+    Snapshot,
+    StatusView,
+)
+from shoal_proto.v1.container_pb2 import DesiredState
+from shoal_proto.v1.node_pb2 import HoldRole
+
+GIB = 1 << 30
+CREATED = DesiredState.DESIRED_STATE_CREATED
+RUNNING = DesiredState.DESIRED_STATE_RUNNING
+STOPPED = DesiredState.DESIRED_STATE_STOPPED
+REMOVED = DesiredState.DESIRED_STATE_REMOVED
+CURRENT = HoldRole.HOLD_ROLE_CURRENT
+REMOVE = HoldRole.HOLD_ROLE_REMOVE
+
+
+def node(name: str, *, memory: int = 8 * GIB, cpu: int = 4000, **more: object) -> NodeView:
+    capacity = Amounts(memory, cpu)
+    return replace(NodeView(id=f"id-{name}", name=name, capacity=capacity, booked_capacity=capacity), **more)  # type: ignore[arg-type]
+
+
+def cluster(nodes: Iterable[NodeView], containers: Iterable[ContainerView] = (), **more: object) -> Snapshot:
+    snapshot = Snapshot(
+        subnet="10.88.0.0/16",
+        nodes={each.id: each for each in nodes},
+        containers={each.id: each for each in containers},
+    )
+    return replace(snapshot, **more)  # type: ignore[arg-type]
+
+
+def with_containers(snapshot: Snapshot, *containers: ContainerView) -> Snapshot:
+    return replace(snapshot, containers={**snapshot.containers, **{each.id: each for each in containers}})
+
+
+def changed(snapshot: Snapshot, container: str, **what: object) -> Snapshot:
+    return with_containers(snapshot, replace(snapshot.containers[container], **what))  # type: ignore[arg-type]
+
+
+class Applied:
+    """What a plan makes of a snapshot; every decision is checked against what it may do."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.nodes = dict(snapshot.nodes)
+        self.containers = dict(snapshot.containers)
+        self.holders = dict(snapshot.holders)
+        self.addresses = set(snapshot.addresses)
+        self.last_address = snapshot.last_address
+        self.owners: dict[str, str] = {}
+        self._snapshot = snapshot
+
+    def snapshot(self) -> Snapshot:
+        return replace(
+            self._snapshot,
+            nodes=self.nodes,
+            containers=self.containers,
+            holders=self.holders,
+            addresses=frozenset(self.addresses),
+            last_address=self.last_address,
+        )
+
+    def apply(self, decision: orchestrate.Decision) -> None:
+        match decision:
+            case orchestrate.Place(container, node_id, address, reserve, run_admitted):
+                view = self.containers[container]
+                assert view.placement is None
+                assert view.addressed is (address is not None)
+                if address is not None:
+                    assert address.ip not in self.addresses
+                    self.addresses.add(address.ip)
+                    self.last_address = address.ip
+                generation = (view.status.generation if view.status else 0) + 1
+                self.containers[container] = replace(view, placement=PlacementView(node_id, generation, run_admitted))
+                self.holders[container] = self.holders.get(container, frozenset()) | {node_id}
+                self._hold(HoldView(node_id, container, generation, CURRENT, NOTHING))
+                self._reserve(node_id, container, reserve)
+            case orchestrate.Admit(container, node_id, run, reserve):
+                view = self.containers[container]
+                assert view.placement is not None
+                assert view.placement.node == node_id
+                self.containers[container] = replace(view, placement=replace(view.placement, run_admitted=run))
+                self._reserve(node_id, container, reserve)
+            case orchestrate.Release(container, node_id):
+                self._reserve(node_id, container, NOTHING)
+            case orchestrate.SetRemoved(container):
+                self.containers[container] = replace(self.containers[container], desired=REMOVED)
+            case orchestrate.SetRole(container, node_id, role):
+                self._hold(replace(self.nodes[node_id].holds[container], role=role))
+            case orchestrate.Finish(container):
+                assert not self.holders.get(container)
+                del self.containers[container]
+            case orchestrate.SetLedger(node_id, capacity, reserved):
+                self.nodes[node_id] = replace(
+                    self.nodes[node_id], booked_capacity=capacity, reserved=reserved, has_ledger=True
+                )
+
+    def _hold(self, hold: HoldView) -> None:
+        view = self.nodes[hold.node]
+        self.nodes[hold.node] = replace(view, holds={**view.holds, hold.container: hold})
+
+    def _reserve(self, node_id: str, container: str, amounts: Amounts) -> None:
+        view = self.nodes[node_id]
+        hold = view.holds[container]
+        more = amounts - hold.reserved
+        grows = more.memory > 0 or more.cpu > 0
+        self.nodes[node_id] = view = replace(view, reserved=view.reserved + more)
+        self._hold(replace(hold, reserved=amounts))
+        if grows:
+            assert more.memory <= 0 or view.reserved.memory <= view.booked_capacity.memory
+            assert more.cpu <= 0 or view.reserved.cpu <= view.booked_capacity.cpu
+
+
+def settle(snapshot: Snapshot, *, limit: int = 1000) -> Snapshot:
+    """Plan and apply until there is nothing left to do."""
+    for _ in range(200):
+        decisions = orchestrate.plan(snapshot, limit=limit)
+        if not decisions:
+            return snapshot
+        applied = Applied(snapshot)
+        for decision in decisions:
+            applied.apply(decision)
+        snapshot = applied.snapshot()
+    raise AssertionError(f"no fixed point: still decides {decisions}")
+
+
+_amounts = st.builds(Amounts, st.sampled_from([0, GIB // 2, GIB, 3 * GIB, 9 * GIB]), st.sampled_from([0, 500, 3000]))
+_constraints = st.lists(
+    st.sampled_from(["node.labels.ssd==true", "node.labels.ssd!=true", "node.name==n1", "node.id!=id-n0"]),
+    max_size=2,
+    unique=True,
+).map(tuple)
+
+
+_labels = st.sampled_from([(), (("ssd", "true"),), (("ssd", "no"),)])
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    """Any cluster: nodes of any size and readiness, containers in any stage, ledgers right or wrong."""
+    nodes: dict[str, NodeView] = {}
+    for number in range(draw(st.integers(0, 4))):
+        made = node(
+            f"n{number}",
+            memory=draw(st.sampled_from([0, 2 * GIB, 8 * GIB])),
+            cpu=draw(st.sampled_from([1000, 8000])),
+            labels=dict(draw(_labels)),
+            ready=draw(st.booleans()),
+        )
+        nodes[made.id] = made
+    containers: dict[str, ContainerView] = {}
+    holders: dict[str, frozenset[str]] = {}
+    addresses: set[str] = set()
+    for number in range(draw(st.integers(0, 8))):
+        made_ = ContainerView(
+            id=f"c{number}",
+            desired=draw(st.sampled_from([CREATED, RUNNING, STOPPED, REMOVED])),
+            run=draw(st.integers(0, 3)),
+            need=draw(_amounts),
+            constraints=draw(_constraints),
+            addressed=draw(st.booleans()),
+            auto_remove=draw(st.booleans()),
+            created=draw(st.integers(0, 3)),
+        )
+        if draw(st.booleans()) and nodes:
+            home = draw(st.sampled_from(sorted(nodes)))
+            admitted = draw(st.integers(0, made_.run))
+            placement = PlacementView(home, draw(st.integers(2, 3)), admitted)
+            status = None
+            if draw(st.booleans()):
+                status = StatusView(draw(st.integers(1, 3)), draw(st.booleans()), draw(st.integers(0, admitted)))
+            made_ = replace(made_, placement=placement, status=status)
+            held = {home}
+            reserved = made_.need if draw(st.booleans()) else NOTHING
+            role = REMOVE if made_.desired == REMOVED and draw(st.booleans()) else CURRENT
+            _add_hold(nodes, HoldView(home, made_.id, placement.generation, role, reserved))
+            other = draw(st.sampled_from(sorted(nodes)))
+            if other != home:
+                held.add(other)
+                _add_hold(nodes, HoldView(other, made_.id, 1, CURRENT, NOTHING))
+            holders[made_.id] = frozenset(held)
+            if made_.addressed:
+                addresses.add(f"10.88.0.{number + 2}")
+        containers[made_.id] = made_
+    # Bookings start true, within what there is, as the store's compares keep them; a few ledgers were never written.
+    for id_, each in list(nodes.items()):
+        taken = NOTHING
+        holds = {}
+        for container, hold in each.holds.items():
+            kept = hold if (taken + hold.reserved).fits(each.capacity) else replace(hold, reserved=NOTHING)
+            taken += kept.reserved
+            holds[container] = kept
+        written = draw(st.integers(0, 4)) > 0
+        nodes[id_] = replace(each, holds=holds, reserved=taken if written else NOTHING, has_ledger=written)
+    snapshot = cluster(nodes.values(), containers.values(), holders=holders, addresses=frozenset(addresses))
+    subnet = draw(st.sampled_from(["10.88.0.0/16", "10.88.0.0/28"]))
+    assert room(subnet) >= len(addresses)
+    return replace(snapshot, subnet=subnet)
+
+
+def _add_hold(nodes: dict[str, NodeView], hold: HoldView) -> None:
+    nodes[hold.node] = replace(nodes[hold.node], holds={**nodes[hold.node].holds, hold.container: hold})

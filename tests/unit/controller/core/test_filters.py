@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+
+from shoal_controller.core.explain import pending_reason
+from shoal_controller.core.filters import Constraint, Cpu, Memory, Readiness, explain, placing
+from shoal_controller.core.snapshot import Amounts, ContainerView, HoldView, PlacementView, StatusView
+from tests.unit.controller.core.clusters import CREATED, CURRENT, GIB, STOPPED, cluster, node
+
+
+@pytest.mark.parametrize(
+    ("text", "passes"),
+    [
+        ("node.name==web", True),
+        ("node.name!=web", False),
+        ("node.id==id-web", True),
+        ("node.id==web", False),
+        ("node.labels.ssd==true", True),
+        ("node.labels.ssd!=true", False),
+        ("node.labels.zone==", False),
+        ("node.labels.zone!=a", True),
+        ("node.labels.odd==a!=b", True),
+        ("node.labels.odd!=a==b", True),
+        ("node.role==worker", False),
+        ("node.labels.ssd=true", False),
+        ("", False),
+    ],
+)
+def test_constraint(text: str, *, passes: bool) -> None:
+    assert Constraint(text).check(node("web", labels={"ssd": "true", "odd": "a!=b"})) is passes
+
+
+def test_each_filter_checks_and_explains() -> None:
+    down, full = node("a", ready=False), node("b", memory=GIB, reserved=Amounts(GIB // 2, 3500))
+    assert not Readiness().check(down)
+    assert Readiness().check(full)
+    assert Readiness().explain([down]) == "1 is down"
+    assert Readiness().explain([down, down]) == "2 are down"
+    assert Memory(GIB // 2).check(full)
+    assert not Memory(GIB // 2 + 1).check(full)
+    assert Memory(GIB).explain([full]) == "1 lacks memory (needs 1 GiB, most free 512 MiB)"
+    assert Cpu(500).check(full)
+    assert not Cpu(501).check(full)
+    assert Cpu(1500).explain([full, full]) == "2 lack cpus (needs 1.5, most free 0.5)"
+    assert Constraint("node.name==x").explain([full]) == "1 fails constraint node.name==x"
+
+
+def test_who_asks_for_nothing_lacks_nothing() -> None:
+    shrunk = node("a", memory=GIB, reserved=Amounts(2 * GIB))
+    assert Memory(0).check(shrunk)
+    assert not Memory(1).check(shrunk)
+    assert Memory(1).explain([shrunk]) == "1 lacks memory (needs 1 B, most free 0 B)"
+
+
+def test_reason_counts_each_node_at_the_first_filter_that_refuses_it() -> None:
+    nodes = [
+        node("a", reserved=Amounts(8 * GIB - int(5.1 * GIB))),
+        node("b", reserved=Amounts(7 * GIB)),
+        node("c", labels={"ssd": "no"}, memory=64 * GIB),
+    ]
+    container = ContainerView(id="c", need=Amounts(8 * GIB), constraints=("node.labels.ssd==true",))
+    assert pending_reason(cluster(nodes, [container]), container) == (
+        "3 nodes: 2 lack memory (needs 8 GiB, most free 5.1 GiB), 1 fails constraint node.labels.ssd==true"
+    )
+
+
+def test_reason_is_empty_where_one_passes() -> None:
+    assert explain([node("a", ready=False), node("b")], placing(Amounts(), ())) == ""
+
+
+def test_reason_of_a_stopped_container_on_a_node_that_has_filled_up() -> None:
+    container = ContainerView(
+        id="c", need=Amounts(8 * GIB), run=2, placement=PlacementView("id-a", 1, 1), status=StatusView(1, True, 1)
+    )
+    hold = HoldView("id-a", "c", 1, CURRENT, Amounts())
+    full = node("a", reserved=Amounts(int(2.9 * GIB)), holds={"c": hold})
+    reason = pending_reason(cluster([full, node("b")], [container]), container)
+    assert reason == "1 node: 1 lacks memory (needs 8 GiB, most free 5.1 GiB)"
+
+
+def test_reasons_that_are_not_about_nodes() -> None:
+    container = ContainerView(id="c")
+    assert "no node has joined" in pending_reason(cluster([], [container]), container)
+    lost = cluster([node("a")], [container], initialised=False)
+    assert "no identity in etcd" in pending_reason(lost, container)
+    used = frozenset(f"10.88.0.{n}" for n in range(2, 7))
+    full = cluster([node("a")], [container], subnet="10.88.0.0/29", addresses=used)
+    assert "no address is free in 10.88.0.0/29" in pending_reason(full, container)
+    stopped = ContainerView(id="c", desired=STOPPED)
+    assert "stopped before it was placed" in pending_reason(cluster([node("a")], [stopped]), stopped)
+
+
+def test_what_does_not_wait_has_no_reason() -> None:
+    placed = PlacementView("id-a", 1, 1)
+    for container in (
+        ContainerView(id="c", placement=placed),
+        ContainerView(id="c", desired=CREATED, placement=placed),
+    ):
+        assert pending_reason(cluster([node("a")], [container]), container) == ""
