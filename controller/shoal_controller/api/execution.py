@@ -25,6 +25,8 @@ from shoal_proto.v1.container_pb2 import ContainerState, ExecRequest, ExecRespon
 _AgentCall: TypeAlias = "grpc.aio.StreamStreamCall[AgentExecRequest, ExecResponse]"
 #: Seconds for the client to say what to run.
 _FIRST: Final = 10.0
+#: Seconds within which the news that a client is gone follows the end of its stream.
+_GONE: Final = 0.2
 
 
 class ExecRelay:
@@ -150,6 +152,9 @@ async def _send(call: _AgentCall, start: AgentExecStart, requests: AsyncIterator
             if request.WhichOneof("message") == "start":
                 raise InvalidSpec("exec was told twice what to run (open another stream for another command)")
             await call.write(AgentExecRequest(request=request))
+    # A client that is gone looks like one that has closed its side, until the cancellation that follows arrives: the
+    # command must not take half of an input for the whole. (close_stdin says that it is, and was passed on.)
+    await asyncio.sleep(_GONE)
     await call.done_writing()
 
 

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import asyncio
+
+from shoal_common.errors import AlreadyExists, Compacted, Conflict, InvalidSpec, NotFound
+from shoal_controller.state import keys
+from shoal_proto.v1 import container_pb2
+from shoal_proto.v1.container_pb2 import (
+    ContainerPhase,
+    ContainerSpec,
+    ContainerState,
+    ContainerStatus,
+    DesiredState,
+)
+from shoal_proto.v1.node_pb2 import NodeState
+from tests.parts.api_world import World, create_request, next_of, ref, refused
+from tests.parts.etcd import EtcdServer
+
+
+async def test_the_same_create_again_answers_the_same_container_and_runs_nothing_twice(world: World) -> None:
+    await world.image()
+    request = create_request("web", env=["PASSWORD=hunter2"])
+    answers = await asyncio.gather(*(world.containers.CreateContainer(request) for _ in range(5)))
+    assert {answer.container.spec.id for answer in answers} == {request.id}
+    assert answers[0].container.spec.run == 1
+    other = container_pb2.CreateContainerRequest()
+    other.CopyFrom(request)
+    other.config.args.append("x")
+    await refused(world.containers.CreateContainer(other), AlreadyExists)
+    status = ContainerStatus(schema=1, state=ContainerState.CONTAINER_STATE_EXITED, run_served=1, exit_code=9)
+    await world.bury(request.id, status)
+    again = await world.containers.CreateContainer(request)
+    assert not again.HasField("container")
+    assert again.tombstone.status.exit_code == 9
+    assert again.tombstone.request_mac == b""
+    assert request.id not in world.cache.containers
+
+
+async def test_environment_is_sealed_in_the_store_and_open_in_the_answer(world: World) -> None:
+    await world.image()
+    container = await world.create("web", env=["PASSWORD=hunter2"])
+    assert list(container.spec.config.env) == ["PASSWORD=hunter2"]
+    assert container.spec.sealed_env == container.spec.request_mac == b""
+    _, stored = await world.kv.get(keys.container_spec("default", container.spec.id))
+    assert stored is not None
+    assert b"hunter2" not in stored.value
+    spec = ContainerSpec.FromString(stored.value)
+    assert spec.sealed_env
+    assert len(spec.request_mac) == 32
+    assert spec.image_digest.startswith("sha256:")
+    assert spec.image_repository == f"{world.registry_host}/web"
+
+
+async def test_says_what_is_wrong_and_leaves_nothing_behind(world: World) -> None:
+    await world.image()
+    await world.create("web")
+    before = (await world.kv.list(keys.PREFIX)).entries
+    taken = await refused(world.containers.CreateContainer(create_request("web")), AlreadyExists)
+    assert '"web" is taken' in taken
+    unknown = await refused(world.containers.CreateContainer(create_request("b", image="nope:1")), NotFound)
+    assert "nope" in unknown
+    await refused(world.containers.CreateContainer(create_request("-b")), InvalidSpec)
+    await refused(world.containers.GetContainer(container_pb2.GetContainerRequest(container=ref("no"))), NotFound)
+    assert (await world.kv.list(keys.PREFIX)).entries == before
+
+
+async def test_a_pending_container_says_why(world: World) -> None:
+    await world.image()
+    assert "no node has joined" in (await world.create("web")).detail
+    await world.node()
+    await world.create("ssd", constraints=["node.labels.ssd==true"])
+    found = await world.containers.GetContainer(container_pb2.GetContainerRequest(container=ref("ssd")))
+    assert found.phase == ContainerPhase.CONTAINER_PHASE_PENDING
+    assert found.detail == "1 node: 1 fails constraint node.labels.ssd==true"
+
+
+async def test_start_stop_and_restart_count_runs_and_repeats_change_nothing(world: World) -> None:
+    await world.image()
+    await world.node()
+    container = (await world.create("web", start=False)).spec.id
+    start = container_pb2.StartContainerRequest(container=ref("web"), request_id="one")
+    first = await world.containers.StartContainer(start)
+    assert first.spec.run == 1
+    assert (await world.containers.StartContainer(start)).revision == first.revision
+    start.request_id = "two"
+    assert (await world.containers.StartContainer(start)).spec.run == 1
+    await world.place(container)
+    await world.report(container, ContainerState.CONTAINER_STATE_RUNNING)
+    stop = container_pb2.StopContainerRequest(container=ref(container[:8]), timeout_seconds=3)
+    stopped = await world.containers.StopContainer(stop)
+    assert (stopped.phase, stopped.spec.stop_grace_ms) == (ContainerPhase.CONTAINER_PHASE_STOPPING, 3000)
+    await world.report(container, ContainerState.CONTAINER_STATE_EXITED, code=143)
+    restart = container_pb2.RestartContainerRequest(container=ref("web"))
+    assert (await world.containers.RestartContainer(restart)).spec.run == 2
+
+
+async def test_remove_wants_force_for_what_runs_and_then_frees_the_name_at_once(world: World) -> None:
+    await world.image()
+    await world.node()
+    container = await world.running("web")
+    plain = container_pb2.RemoveContainerRequest(container=ref("web"))
+    assert "shoal rm -f web" in await refused(world.containers.RemoveContainer(plain), Conflict)
+    force = container_pb2.RemoveContainerRequest(container=ref("web"), force=True)
+    assert (await world.containers.RemoveContainer(force)).id == container
+    stored = world.cache.containers[container].spec
+    assert stored is not None
+    assert stored.value.desired == DesiredState.DESIRED_STATE_REMOVED
+    assert (await world.create("web")).spec.id != container
+    force.container.ref = container
+    await world.containers.RemoveContainer(force)
+    started = container_pb2.StartContainerRequest(container=ref(container))
+    await refused(world.containers.StartContainer(started), Conflict)
+
+
+async def test_updates_at_the_same_time_all_count(world: World) -> None:
+    await world.image()
+    await world.create("web")
+    restart = container_pb2.RestartContainerRequest(container=ref("web"))
+    await asyncio.gather(*(world.containers.RestartContainer(restart) for _ in range(5)))
+    found = await world.containers.GetContainer(container_pb2.GetContainerRequest(container=ref("web")))
+    assert found.spec.run == 6
+
+
+async def test_lists_by_page_in_the_order_of_creation(world: World) -> None:
+    await world.image()
+    for number in range(5):
+        await world.create(f"c{number}", start=number != 3, labels={"n": str(number)})
+    await world.node()
+    names: list[str] = []
+    request = container_pb2.ListContainersRequest(all=True, page_size=2)
+    while True:
+        page = await world.containers.ListContainers(request)
+        names += [container.spec.name for container in page.containers]
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+    assert names == ["c0", "c1", "c2", "c3", "c4"]
+    labelled = await world.containers.ListContainers(container_pb2.ListContainersRequest(labels=["n=2"]))
+    assert [container.spec.name for container in labelled.containers] == ["c2"]
+    on_node = await world.containers.ListContainers(container_pb2.ListContainersRequest(node="node2", all=True))
+    assert not on_node.containers
+    await refused(world.containers.ListContainers(container_pb2.ListContainersRequest(page_token="x")), InvalidSpec)
+
+
+async def test_watch_goes_on_from_a_list_and_tells_of_removals_in_between(world: World, etcd: EtcdServer) -> None:
+    await world.image()
+    gone = (await world.create("gone")).spec.id
+    kept = (await world.create("kept")).spec.id
+    listed = await world.containers.ListContainers(container_pb2.ListContainersRequest(all=True))
+    await world.bury(gone, None)
+    await world.node()
+    await world.place(kept)
+    watch = world.containers.WatchContainers(
+        container_pb2.WatchContainersRequest(after_revision=listed.revision), timeout=20
+    )
+    first = [await next_of(watch), await next_of(watch)]
+    assert {change.removed or change.container.spec.id for change in first} == {gone, kept}
+    new = (await world.create("new")).spec.id
+    assert (await next_of(watch)).container.spec.id == new
+    await world.node(NodeState.NODE_STATE_DOWN, seconds_ago=12)
+    change = await next_of(watch)
+    while change.container.spec.id != kept or not change.container.detail:
+        change = await next_of(watch)
+    assert change.container.detail == "node down 12 s"
+    assert change.container.HasField("node_down_since")
+    watch.cancel()
+    etcd.compact(world.cache.revision)
+    late = world.containers.WatchContainers(container_pb2.WatchContainersRequest(after_revision=listed.revision))
+    await refused(late.read(), Compacted)
