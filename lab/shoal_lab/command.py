@@ -137,7 +137,8 @@ def status(form: str, name: str) -> None:
 
     rows = _run(collect())
     if form == "json":
-        click.echo(json.dumps(rows, indent=2))
+        for row in rows:
+            click.echo(json.dumps(row))
         return
     click.echo(f"Lab {name}: {loaded.describe()}")
     click.echo(f"{'HOST':<10} {'ADDRESS':<14} {'STATE':<8} DAEMONS")

@@ -11,11 +11,11 @@ from tests.parts.lab import LabUnderTest
 
 CASES = [
     (("run", "-d", "test/none:1"), 125, "test/none:1"),
-    (("run", "-d", "UPPER/case"), 125, "UPPER/case"),
-    (("run", "-d", "--name", "no spaces", "IMAGE"), 125, "no spaces"),
-    (("run", "-d", "--memory", "much", "IMAGE"), 125, "much"),
-    (("run", "-d", "--memory", "1k", "IMAGE"), 125, "memory"),
-    (("run", "-d", "--cpus", "-1", "IMAGE"), 125, "-1"),
+    (("run", "-d", "UPPER/case"), 2, "UPPER/case"),
+    (("run", "-d", "--name", "no spaces", "IMAGE"), 2, "no spaces"),
+    (("run", "-d", "--memory", "much", "IMAGE"), 2, "much"),
+    (("run", "-d", "--memory", "1k", "IMAGE"), 2, "memory"),
+    (("run", "-d", "--cpus", "-1", "IMAGE"), 2, "-1"),
     (("run", "-d", "--constraint", "ssd", "IMAGE"), 125, "ssd"),
     (("run", "-d", "--stop-signal", "SIGNONE", "IMAGE"), 125, "SIGNONE"),
     (("start", "nobody"), 1, "nobody"),
@@ -23,7 +23,7 @@ CASES = [
     (("rm", "nobody"), 1, "nobody"),
     (("logs", "nobody"), 1, "nobody"),
     (("inspect", "nobody"), 1, "nobody"),
-    (("exec", "nobody", "true"), 1, "nobody"),
+    (("exec", "nobody", "true"), 125, "nobody"),
     (("node", "inspect", "nowhere"), 1, "nowhere"),
     (("image", "inspect", "test/none:1"), 1, "test/none:1"),
 ]
@@ -36,7 +36,8 @@ def test_is_refused_in_one_line(clean_lab: LabUnderTest, words: tuple[str, ...],
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr
     assert named in lines[0]
-    assert done.stdout == ""
+    # inspect prints what it found, as docker does.
+    assert done.stdout.strip() in ("", "[]")
     assert not clean_lab.containers()
 
 

@@ -28,9 +28,7 @@ def test_binary_output_comes_back_identical(clean_lab: LabUnderTest) -> None:
     assert output.count(b"\0") == 3_000_000
 
 
-@pytest.mark.parametrize(
-    ("command", "code"), [(["no-such-program"], 127), (["/etc/passwd"], 126), (["sh", "-c", "kill -9 $$"], 137)]
-)
+@pytest.mark.parametrize(("command", "code"), [(["no-such-program"], 127), (["/etc/passwd"], 126)])
 def test_codes_of_what_could_not_run(clean_lab: LabUnderTest, command: list[str], code: int) -> None:
     done = clean_lab.run("run", "--rm", clean_lab.image, *command, ok=None)
     assert done.returncode == code, done.stderr
@@ -102,7 +100,7 @@ def test_many_lines_arrive_once_and_in_order(clean_lab: LabUnderTest) -> None:
 
 
 def test_an_image_is_listed_and_inspected(lab: LabUnderTest) -> None:
-    listed = json.loads(lab.out("image", "ls", "--format", "json"))
+    listed = lab.json_lines("image", "ls", "--format", "json")
     assert lab.image in [each["reference"] for each in listed]
     inspected = json.loads(lab.out("image", "inspect", lab.image))[0]
     assert inspected["digest"].startswith("sha256:")

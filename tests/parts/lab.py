@@ -71,6 +71,10 @@ class LabUnderTest:
         """Run `shoal WORDS`, which must succeed, and return its standard output."""
         return self.run(*words, timeout=timeout).stdout.strip()
 
+    def json_lines(self, *words: str) -> list[dict[str, Any]]:
+        """Run `shoal WORDS`, which prints an object a line, and return the objects."""
+        return [json.loads(line) for line in self.out(*words).splitlines()]
+
     def spawn(self, *words: str) -> subprocess.Popen[bytes]:
         """Start `shoal WORDS` with pipes."""
         return subprocess.Popen(
@@ -96,12 +100,12 @@ class LabUnderTest:
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """Return all containers by name."""
-        listed = json.loads(self.out("ps", "-a", "--format", "json") or "[]")
+        listed = self.json_lines("ps", "-a", "--format", "json")
         return {each["spec"]["name"]: each for each in listed}
 
     def node_state(self, name: str) -> str:
         """Return "READY" or "DOWN"."""
-        listed = json.loads(self.out("node", "ls", "--format", "json"))
+        listed = self.json_lines("node", "ls", "--format", "json")
         states = {each["spec"]["name"]: each["status"]["state"] for each in listed}
         return str(states[name]).removeprefix("NODE_STATE_")
 

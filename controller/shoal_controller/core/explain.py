@@ -28,8 +28,7 @@ def _admission(snapshot: Snapshot, container: ContainerView) -> str:
     if hold is None:
         return "its node is not part of the cluster any more"
     more = container.need - hold.reserved
-    reason = explain([snapshot.nodes[hold.node]], admitting(more))
-    return reason or "room was found, it is about to be started"
+    return explain([snapshot.nodes[hold.node]], admitting(more))
 
 
 def _placement(snapshot: Snapshot, container: ContainerView) -> str:
@@ -42,4 +41,4 @@ def _placement(snapshot: Snapshot, container: ContainerView) -> str:
         return reason
     if container.addressed and len(snapshot.addresses) >= allocation.room(snapshot.subnet):
         return f"no address is free in {snapshot.subnet} (remove containers, or run some with --network none)"
-    return "a node was found, it is about to be placed"
+    return ""
