@@ -177,12 +177,17 @@ class Cgroups:
     def processes(self, kind: str, name: str) -> list[int]:
         """Return the ids of processes in a group of the kind "supervisors" or "containers", and below it."""
         found: set[int] = set()
-        for tree in self._own[:1] if kind == "supervisors" else self._every[:1]:
+        # A process enters the trees of version 1 one after the other: it may be in some only.
+        for tree in self._own if kind == "supervisors" else self._every:
             for directory, _, files in os.walk(tree / self._parent / kind / name):
                 if "cgroup.procs" in files:
                     with contextlib.suppress(FileNotFoundError, OSError):
                         found |= {int(line) for line in (Path(directory) / "cgroup.procs").read_text().split()}
         return sorted(found)
+
+    def agent_processes(self) -> list[int]:
+        """Return the ids of processes in the agent's leaf."""
+        return [int(line) for line in (self._own[0] / self._parent / "agent" / "cgroup.procs").read_text().split()]
 
     def oom_kills(self, name: str) -> int:
         """Return how many processes of a container were killed for want of memory."""

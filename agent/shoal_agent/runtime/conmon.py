@@ -8,10 +8,11 @@ next one can still read the answer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -90,6 +91,19 @@ def within(groups: Sequence[Path], command: Sequence[str]) -> list[str]:
     return ["/bin/sh", "-c", _ENTER, "shoal", str(len(groups)), *map(str, groups), *command]
 
 
+def unentered(pids: Iterable[int]) -> list[int]:
+    """Return those processes that are commands made by `within` which have not entered their groups yet."""
+    found = []
+    for pid in pids:
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if words[2:3] == [_ENTER.encode()]:
+            found.append(pid)
+    return found
+
+
 async def spawn(groups: Sequence[Path], command: Sequence[str]) -> int:
     """Run a command in control groups, apart from the agent's streams and session; return its exit code."""
     process = await asyncio.create_subprocess_exec(
@@ -100,7 +114,7 @@ async def spawn(groups: Sequence[Path], command: Sequence[str]) -> int:
         env=_ENVIRONMENT,
         start_new_session=True,
     )
-    return await process.wait()
+    return await _ended(process)
 
 
 async def create(
@@ -135,9 +149,26 @@ async def create(
         )
     finally:
         os.close(answer)
-    code = await process.wait()
+    code = await _ended(process)
     if code != 0:
         raise StartFailed(RUNTIME_FAILED, f"{CONMON} could not be started (exit code {code}; is conmon installed?)")
+
+
+async def _ended(process: asyncio.subprocess.Process) -> int:
+    """Return a process's exit code. Whoever is cancelled meanwhile kills it, and waits until it is gone.
+
+    Until it has entered its group nobody who clears the group away would find it.
+    """
+    try:
+        return await process.wait()
+    except asyncio.CancelledError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        waiter = asyncio.create_task(process.wait(), name=f"reap-{process.pid}")
+        while not waiter.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([waiter])
+        raise
 
 
 async def answered(files: TaskFiles) -> int | None:

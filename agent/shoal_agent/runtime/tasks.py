@@ -47,6 +47,8 @@ T = TypeVar("T")
 _START_TIMEOUT: Final = 60.0
 #: Seconds that conmon may take to end by itself after its container has.
 _CONMON_TIMEOUT: Final = 5.0
+#: Seconds for which a failed exec waits for the end of the container, as its likely reason.
+_ENDING_TIMEOUT: Final = 0.5
 #: What Docker's daemon allows its containers.
 _OPEN_FILES: Final = 1 << 20
 
@@ -167,6 +169,11 @@ class Tasks:
             if not os.access(program, os.X_OK):
                 raise Unavailable(f"{program} is not installed (apt-get install conmon crun)")
         await self._run(self._prepare)
+        for pid in conmon.unentered(self.groups.agent_processes()):
+            # An agent before this one was killed just then: what it began must not appear after we have looked.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            await processes.ended(pid)
         self._inotify = Inotify(self._on_exits)
         self._inotify.watch(self._paths.exits, Event.MOVED_TO | Event.ONLYDIR)
 
@@ -284,6 +291,9 @@ class Tasks:
         self._unwatch(key)
         runtime = await self._run(lambda: self._runtime_of(key))
         files, name = self._files(key), str(key)
+        if conmon.read_answer(files) is None:
+            # A creation under way would go on making what is being removed.
+            await self.groups.kill("supervisors", name)
         if runtime is not None:
             command = [str(runtime.program), *runtime.arguments(files.runtime_log), "delete", "--force", name]
             async with asyncio.timeout(_START_TIMEOUT):
@@ -306,15 +316,25 @@ class Tasks:
         runtime = self._runtime_of(key)
         if running is None or runtime is None or not running.pid_start:
             raise Conflict(f"container {key.container} is not running")
-        section = await self._run(lambda: self._exec_section(key, running, spec))
-        return await execute(
-            spec,
-            section,
-            name=str(key),
-            runtime=runtime,
-            groups=self.groups.make_supervisor(str(key)),
-            directory=self._files(key).directory,
-        )
+        try:
+            section = await self._run(lambda: self._exec_section(running, spec, self._files(key)))
+            return await execute(
+                spec,
+                section,
+                name=str(key),
+                runtime=runtime,
+                groups=self.groups.make_supervisor(str(key)),
+                directory=self._files(key).directory,
+            )
+        except (StartFailed, OSError) as error:
+            # The runtime's words for "it is just ending" are many: see whether it does.
+            if not (isinstance(error, StartFailed) and error.code != RUNTIME_FAILED):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_ENDING_TIMEOUT):
+                        await processes.ended(running.pid)
+            if processes.start_time(running.pid) != running.pid_start:
+                raise Conflict(f"container {key.container} is not running") from error
+            raise
 
     def known(self) -> set[TaskKey]:
         """Return every task of which something is left on this node, by directories, groups and the runtimes' state."""
@@ -372,8 +392,8 @@ class Tasks:
         spec.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self.groups.make_supervisor(name)
 
-    def _exec_section(self, key: TaskKey, running: Running, spec: ExecSpec) -> dict[str, object]:
-        facts = json.loads(self._files(key).facts.read_text())
+    def _exec_section(self, running: Running, spec: ExecSpec, files: TaskFiles) -> dict[str, object]:
+        facts = json.loads(files.facts.read_text())
         variables: dict[str, str] = {}
         override(variables, facts["env"])
         override(variables, spec.env)
@@ -383,7 +403,7 @@ class Tasks:
         # Looked up in what the container sees now, by way of its first process.
         user = find_user(Path(f"/proc/{running.pid}/root"), spec.user)
         if processes.start_time(running.pid) != running.pid_start:
-            raise Conflict(f"container {key.container} is not running")
+            raise ProcessLookupError(f"process {running.pid} has ended")
         env = [f"{name}={value}" for name, value in variables.items()]
         return process_section(args=spec.args, env=env, cwd=cwd, user=user, confinement=_confinement())
 

@@ -30,7 +30,8 @@ def written(pieces: list[tuple[bool, bytes]]) -> bytes:
 
 
 async def read_all(directory: Path, cursor: LogCursor | None = None) -> tuple[list[LogEntry], list[LogCursor]]:
-    entries, cursors = [], []
+    entries: list[LogEntry] = []
+    cursors: list[LogCursor] = []
     ended = asyncio.Event()
     async for batch in read_attempt(directory, generation=1, attempt=1, cursor=cursor, follow=False, ended=ended):
         entries += batch.entries
@@ -38,7 +39,7 @@ async def read_all(directory: Path, cursor: LogCursor | None = None) -> tuple[li
     return entries, cursors
 
 
-def joined(entries: list[LogEntry], stream: "LogStream.ValueType") -> bytes:
+def joined(entries: list[LogEntry], stream: int) -> bytes:
     return b"".join(entry.data for entry in entries if entry.stream == stream)
 
 

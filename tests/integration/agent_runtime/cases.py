@@ -1,0 +1,427 @@
+"""What is tried, each with one OCI runtime, in a private mount namespace (see `conftest.inside`)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
+from typing import TypeVar
+
+from shoal_agent.runtime import conmon, processes
+from shoal_agent.runtime.exec import ExecSpec
+from shoal_agent.runtime.failures import StartFailed
+from shoal_agent.runtime.logs import read_attempt
+from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks
+from shoal_common.errors import Conflict
+from tests.integration.agent_runtime.node import CONTAINER, UID_BASE, Node, kill_hard, next_exit, opened
+from tests.integration.agent_runtime.raw_calls import CALLS
+
+KEY = TaskKey(CONTAINER, 1, 1)
+
+
+async def exit_codes(node: Node) -> None:
+    async with opened(node) as tasks:
+        for attempt, (script, code) in enumerate(
+            (("exit 7", 7), ("true", 0), ("kill -9 $$", 137), ("kill -TERM $$", 143)), start=1
+        ):
+            # A first process ignores its own signals without a handler: the child's end is passed on.
+            await tasks.start(node.spec("sh", "-c", f"sh -c '{script}'; exit $?", attempt=attempt))
+            key, exited = await next_exit(tasks)
+            assert (key.attempt, exited.code, exited.oom_killed) == (attempt, code, False), exited
+            assert abs(exited.finished_at - time.time()) < 5
+            # Asked again, as by a next agent, it answers the same, and exits() is not told twice.
+            assert await tasks.adopt(key) == exited
+            await tasks.delete(key)
+            await tasks.delete(key)
+            assert await tasks.adopt(key) is None
+
+
+async def signals(node: Node) -> None:
+    async with opened(node) as tasks:
+        running = await tasks.start(node.spec("sh", "-c", "trap 'exit 9' TERM; echo up; while :; do sleep 0.01; done"))
+        assert processes.start_time(running.pid) == running.pid_start > 0
+        assert processes.start_time(running.conmon_pid) == running.conmon_start > 0
+        await line(node, "up")
+        await tasks.signal(KEY, signal.SIGTERM)
+        assert (await next_exit(tasks))[1].code == 9
+        error = await refused(Conflict, tasks.signal(KEY, signal.SIGTERM))
+        assert "not running" in error.message
+        await tasks.start(node.spec("sh", "-c", "sleep 1000 & sleep 1000", attempt=2))
+        key = TaskKey(CONTAINER, 1, 2)
+        await tasks.signal(key, signal.SIGKILL)
+        assert await next_exit(tasks) == (key, (await tasks.adopt(key)))
+        assert tasks.groups.processes("containers", str(key)) == []
+
+
+async def oom(node: Node) -> None:
+    async with opened(node) as tasks:
+        await tasks.start(node.spec("sh", "-c", "exec tail /dev/zero", memory_bytes=16 << 20))
+        _, exited = await next_exit(tasks)
+        assert (exited.code, exited.oom_killed) == (137, True), exited
+
+
+async def limits(node: Node) -> None:
+    script = (
+        "for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done 2>&1; echo done; ulimit -n; "
+        "cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/cpu/cpu.cfs_quota_us"
+    )
+    async with opened(node) as tasks:
+        await tasks.start(node.spec("sh", "-c", script, pids=6, memory_bytes=32 << 20, cpu_millis=250))
+        await next_exit(tasks)
+        text = node.log().read_text()
+        assert "can't fork" in text, text
+        group = Path("/sys/fs/cgroup")
+        name = tasks.groups.container_path(str(KEY)).lstrip("/")
+        assert (group / "memory" / name / "memory.limit_in_bytes").read_text().strip() == str(32 << 20)
+        assert (group / "memory" / name / "memory.memsw.limit_in_bytes").read_text().strip() == str(32 << 20)
+        assert (group / "cpu" / name / "cpu.cfs_quota_us").read_text().strip() == "25000"
+        assert (group / "pids" / name / "pids.max").read_text().strip() == "6"
+
+
+async def failures(node: Node) -> None:
+    junk = node.rootfs / "bin/junk"
+    junk.write_text("junk")
+    junk.chmod(0o755)
+    async with opened(node) as tasks:
+        for args, code, message in (
+            (("nope",), 127, 'executable "nope" not found in the image\'s PATH'),
+            (("/bin/nope",), 127, 'executable "/bin/nope" not found in the image'),
+            (("/etc/passwd",), 126, '"/etc/passwd" can\'t be executed: permission denied (is it a program?)'),
+            (("/etc",), 126, '"/etc" can\'t be executed: permission denied (is it a program?)'),
+        ):
+            error = await refused(StartFailed, tasks.start(node.spec(*args)))
+            assert (error.code, error.message) == (code, message), error
+            assert tasks.known() == set()
+            assert not (node.paths.tasks / str(KEY)).exists()
+        error = await refused(StartFailed, tasks.start(node.spec("true", user="nobody")))
+        assert error.code == 125
+        assert 'user "nobody" is not in the image' in error.message
+
+
+async def foreign_network(node: Node) -> None:
+    """A network namespace that the sandbox does not own: the host's /sys would be seen."""
+    steal_network(node)
+    async with opened(node) as tasks:
+        error = await refused(StartFailed, tasks.start(node.spec("true")))
+        assert error.code == 125
+        assert "not owned by user namespace" in error.message
+
+
+async def cancelled(node: Node) -> None:
+    """A start that is cancelled at any time leaves nothing."""
+    async with opened(node) as tasks:
+        for delay in (0.0, 0.003, 0.01, 0.02, 0.03, 0.05):
+            task = asyncio.create_task(tasks.start(node.spec("sleep", "1000")))
+            await asyncio.wait([task], timeout=delay)
+            task.cancel()
+            await asyncio.wait([task])
+            await tasks.delete(KEY)
+            assert tasks.known() == set(), delay
+
+
+async def executes(node: Node) -> None:
+    async with opened(node) as tasks:
+        await tasks.start(node.spec("sleep", "1000", cwd="/tmp"))
+
+        async def run(*args: str, data: bytes | None = None, **options: object) -> tuple[int, bytes, bytes]:
+            spec = ExecSpec(args=args, stdin=data is not None, **options)  # type: ignore[arg-type]
+            process = await tasks.exec(KEY, spec)
+            if process.stdin is not None and data is not None:
+                process.stdin.write(data)
+                process.stdin.close()
+            out, err = await asyncio.gather(process.stdout.read(), process.stderr.read())
+            return await process.wait(), out, err
+
+        assert await run("sh", "-c", "echo out; echo err >&2; exit 5") == (5, b"out\n", b"err\n")
+        assert await run("sh", "-c", "echo $COLOUR $SIZE $HOME; pwd", env=["SIZE=big"]) == (
+            0,
+            b"blue big /root\n/tmp\n",
+            b"",
+        )
+        assert (await run("sh", "-c", "echo $HOME; id; pwd", user="web", cwd="/etc"))[1] == (
+            b"/home\nuid=33(web) gid=34(www) groups=50(extra)\n/etc\n"
+        )
+        # The input ends while output is still to come.
+        data = os.urandom(1 << 20)
+        assert await run("sh", "-c", "cat; echo end", data=data) == (0, data + b"end\n", b"")
+        assert (await run("sh", "-c", "kill -9 $$"))[0] == 137
+        status = (await run("grep", "-E", "^(CapBnd|CapEff|NoNewPrivs|Seccomp):", "/proc/self/status"))[1].split()
+        assert status[1::2] == [b"00000000a80425fb", b"00000000a80425fb", b"1", b"2"], status
+        status = (await run("grep", "-E", "^(CapBnd|CapEff):", "/proc/self/status", user="web"))[1].split()
+        assert status[1::2] == [b"0000000000000000", b"00000000a80425fb"], status
+        for args, code in ((("nope",), 127), (("/etc/passwd",), 126)):
+            error = await refused(StartFailed, tasks.exec(KEY, ExecSpec(args=args)))
+            assert error.code == code
+        process = await tasks.exec(
+            KEY, ExecSpec(args=["sh", "-c", "trap 'exit 3' TERM; echo up; while :; do sleep 0.01; done"])
+        )
+        assert await process.stdout.readline() == b"up\n"
+        process.signal(signal.SIGTERM)
+        assert await process.wait() == 3
+        # What runs beside the first process ends with it.
+        process = await tasks.exec(KEY, ExecSpec(args=["sleep", "1000"]))
+        await tasks.signal(KEY, signal.SIGKILL)
+        assert await process.wait() == 137
+        assert list((node.paths.tasks / str(KEY)).glob("exec-*")) == []
+        await refused(Conflict, tasks.exec(KEY, ExecSpec(args=["true"])))
+
+
+async def logs(node: Node) -> None:
+    script = "echo out; echo err >&2; printf '\\377\\000\\n'; yes 0123456789 | head -n 20000; printf open"
+    async with opened(node) as tasks:
+        ended = asyncio.Event()
+        directory = node.paths.logs(CONTAINER, 1)
+        found: dict[int, bytes] = {1: b"", 2: b""}
+
+        async def follow() -> None:
+            stream = read_attempt(directory, generation=1, attempt=1, cursor=None, follow=True, ended=ended)
+            async for batch in stream:
+                for entry in batch.entries:
+                    found[entry.stream] += entry.data
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(follow())
+            await tasks.start(node.spec("sh", "-c", script))
+            await next_exit(tasks)
+            ended.set()
+        assert found[1] == b"out\n\xff\x00\n" + b"0123456789\n" * 20000 + b"open"
+        assert found[2] == b"err\n"
+
+
+async def monitor_killed(node: Node) -> None:
+    """Without conmon nobody could say how it ended: all of it ends, and that is said."""
+    async with opened(node) as tasks:
+        running = await tasks.start(node.spec("sleep", "1000"))
+        os.kill(running.conmon_pid, signal.SIGKILL)
+        key, exited = await next_exit(tasks)
+        assert (key, exited.code, "conmon" in exited.reason) == (KEY, 137, True)
+        assert processes.start_time(running.pid) == 0
+
+
+async def isolation(node: Node) -> None:
+    for name, (program, _) in CALLS.items():
+        file = node.rootfs / "bin" / f"call-{name}"
+        file.write_bytes(program)
+        file.chmod(0o755)
+    (node.paths.data / "secret").write_text("x")
+    calls = "; ".join(f"/bin/call-{name} 2>/dev/null; echo call {name} $?" for name in CALLS)
+    denied = {
+        "sysctl": "echo x >/proc/sys/kernel/hostname",
+        "sysctl-net": "echo 1 >/proc/sys/net/ipv4/ip_forward",
+        "sysrq": "echo h >/proc/sysrq-trigger",
+        "cgroup-make": "mkdir /sys/fs/cgroup/pids/x",
+        "cgroup-limit": "echo max >/sys/fs/cgroup/pids/pids.max",
+        "cgroup-move": "echo 1 >/sys/fs/cgroup/pids/cgroup.procs",
+        "sys": "echo x >/sys/kernel/uevent_helper",
+        "remount": "mount -o remount,rw /sys",
+        "mount": "mount -t tmpfs t /tmp",
+        "block-device": "mknod /tmp/b b 254 0",
+        "character-device": "mknod /tmp/c c 1 1",
+        "memory": "dd if=/dev/mem of=/dev/null count=1",
+        "kernel-memory": "dd if=/proc/kcore of=/dev/null bs=1 count=1 2>&1 | grep -q '1+0 records in'",
+        "kernel-log": "dmesg",
+        "unshare": "unshare -U true",
+        "hostname": "hostname other",
+        "route": "ip link add d type dummy",
+        "chroot-escape": "ls /proc/1/root/" + str(node.paths.data).lstrip("/"),
+    }
+    tries = "; ".join(f"({command}) >/dev/null 2>&1; echo denied {name} $?" for name, command in denied.items())
+    facts = (
+        "grep -E '^(CapInh|CapPrm|CapEff|CapBnd|CapAmb|NoNewPrivs|Seccomp|SigIgn):' /proc/self/status; "
+        "echo pids $(ls /proc | grep -E '^[0-9]+$' | wc -l); echo links $(ls /sys/class/net); "
+        "echo keys $(wc -c </proc/keys); echo firmware $(ls /sys/firmware | wc -l); "
+        "echo map $(cat /proc/self/uid_map); "
+        "echo sysfs $(grep -c '^sysfs /sys sysfs ro,' /proc/mounts); "
+        "echo cgroup $(cut -d: -f3 /proc/self/cgroup | sort -u); "
+        "echo shm $(df -k /dev/shm | tail -1); echo dev $(ls /dev); echo host $(hostname) $(cat /etc/hostname); "
+        f"echo mounts $(grep -c '{node.paths.data}' /proc/mounts); echo ipc $(ipcs -q 2>/dev/null | grep -c 0x)"
+    )
+    async with opened(node) as tasks:
+        running = await tasks.start(node.spec("sh", "-c", f"touch /tmp/made; {calls}; {tries}; {facts}; sleep 1000"))
+        for name in ("user", "pid", "mnt", "net", "ipc", "uts", "cgroup"):
+            assert os.stat(f"/proc/{running.pid}/ns/{name}").st_ino != os.stat(f"/proc/self/ns/{name}").st_ino, name
+        assert os.stat(f"/proc/{running.pid}").st_uid == UID_BASE
+        await line(node, "ipc 0")
+        lines = node.lines()
+        assert (node.rootfs / "tmp/made").stat().st_uid == UID_BASE
+        for name, (_, number) in CALLS.items():
+            assert f"call {name} {number}" in lines, [one for one in lines if one.startswith(f"call {name}")]
+        for name in denied:
+            codes = [one.split()[2] for one in lines if one.startswith(f"denied {name} ")]
+            assert len(codes) == 1, name
+            assert codes[0] != "0", name
+        seen = {
+            one.replace("\t", " ").split(" ", 1)[0].rstrip(":"): one.replace("\t", " ").split(" ", 1)[1]
+            for one in lines
+        }
+        bits = {"CapInh": "0" * 16, "CapAmb": "0" * 16, "NoNewPrivs": "1", "Seccomp": "2", "SigIgn": "0" * 16}
+        bits |= dict.fromkeys(("CapPrm", "CapEff", "CapBnd"), "00000000a80425fb")
+        assert {name: seen[name] for name in bits} == bits
+        assert int(seen["pids"]) < 6
+        assert seen["links"] == "lo"
+        assert (seen["keys"], seen["firmware"], seen["mounts"], seen["sysfs"]) == ("0", "0", "0", "1")
+        assert seen["map"].split() == ["0", str(UID_BASE), "65536"]
+        assert seen["cgroup"] == "/"
+        assert " 65536 " in seen["shm"]
+        assert seen["host"] == "box box"
+        devices = set(seen["dev"].split())
+        standard = "console core fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero"
+        assert devices <= set(standard.split())
+
+
+async def adopted(node: Node, point: str) -> None:
+    """An agent is killed in the middle of a start; the next one finds out how far it came."""
+    script = [sys.executable, "-m", "tests.integration.agent_runtime.cases", "starter", node.runtime, str(node.top)]
+    starter = spawn([*script, node.parent, point])
+    if point.isdecimal():
+        assert starter.stdout is not None
+        starter.stdout.readline()
+        await asyncio.sleep(int(point) / 1000)
+        kill_hard(starter)
+    else:
+        starter.wait()
+    assert starter.stdout is not None
+    starter.stdout.close()
+    async with opened(node) as tasks:
+        found = await tasks.adopt(KEY)
+        print(type(found).__name__)
+        if found is None:
+            assert tasks.known() == set()
+            groups = group_processes()
+            assert f"{node.parent}/containers/" not in groups
+            assert f"{node.parent}/supervisors/" not in groups
+            found = await tasks.start(node.spec("sh", "-c", "echo again; exec sleep 1000"))
+        assert isinstance(found, Running), found
+        assert await tasks.adopt(KEY) == found
+        assert tasks.groups.processes("containers", str(KEY)) == [found.pid]
+        process = await tasks.exec(KEY, ExecSpec(args=["echo", "here"]))
+        assert await process.stdout.read() == b"here\n"
+        assert await process.wait() == 0
+        await tasks.signal(KEY, signal.SIGKILL)
+        key, exited = await next_exit(tasks)
+        assert (key, exited.code) == (KEY, 137)
+
+
+async def ended_meanwhile(node: Node) -> None:
+    """What ends while no agent runs is known to the next, once, with its output."""
+    async with opened_without_clearing(node) as first:
+        running = await first.start(node.spec("sh", "-c", "sleep 0.2; echo late; exit 4"))
+    async with opened(node) as tasks:
+        assert tasks.known() == {KEY}
+        await processes.ended(running.conmon_pid)
+        found = await tasks.adopt(KEY)
+        assert isinstance(found, Exited)
+        assert found.code == 4
+        assert node.lines() == ["late"]
+    async with opened(node) as tasks:
+        assert await tasks.adopt(KEY) is None
+
+
+async def latency(node: Node) -> None:
+    """How long it takes from the call to the first process's exec, in milliseconds."""
+    async with opened(node) as tasks:
+        took = []
+        for attempt in range(1, 12):
+            before = time.perf_counter()
+            await tasks.start(node.spec("true", attempt=attempt))
+            took.append((time.perf_counter() - before) * 1000)
+            key, _ = await next_exit(tasks)
+            await tasks.delete(key)
+        print(f"{sorted(took)[len(took) // 2]:.1f}")
+
+
+async def starter(node: Node, point: str) -> None:
+    """Start a task and die at a point: killed in one of the steps, or by who started us."""
+
+    def die(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    async def die_later(*_: object, **__: object) -> None:
+        die()
+
+    tasks = node.tasks()
+    await tasks.open()
+    if point == "before-conmon":
+        conmon.create = die_later
+    elif point == "conmon-under-way":
+        conmon.answered = die_later
+    elif point == "created":
+        conmon.read_pid = die  # type: ignore[assignment]
+    elif point == "before-start":
+        conmon.spawn = die_later  # type: ignore[assignment]
+    print(flush=True)
+    await tasks.start(node.spec("sh", "-c", "echo first; exec sleep 1000"))
+    if point.isdecimal():
+        await asyncio.Event().wait()
+    die()
+
+
+E = TypeVar("E", bound=BaseException)
+
+
+async def refused(kind: type[E], call: Awaitable[object]) -> E:
+    """Wait for a call that must raise an error of a kind; return the error."""
+    try:
+        await call
+    except kind as error:
+        return error
+    raise AssertionError(f"no {kind.__name__}")
+
+
+def spawn(command: list[str]) -> subprocess.Popen[bytes]:
+    """Start a process that stands for an agent."""
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
+
+
+def steal_network(node: Node) -> None:
+    """Put a network namespace of the host's in place of the sandbox's own."""
+    subprocess.run(["umount", str(node.sandbox.net_ns)], check=True)
+    subprocess.run(["unshare", f"--net={node.sandbox.net_ns}", "true"], check=True)
+
+
+@contextlib.asynccontextmanager
+async def opened_without_clearing(node: Node) -> AsyncIterator[Tasks]:
+    tasks = node.tasks()
+    await tasks.open()
+    try:
+        yield tasks
+    finally:
+        await tasks.close()
+
+
+def group_processes() -> str:
+    """The control groups of all processes but our own."""
+    texts = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal() and int(entry.name) != os.getpid():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                texts.append((entry / "cgroup").read_text())
+    return "".join(texts)
+
+
+async def line(node: Node, text: str) -> None:
+    """Wait until the task has written a line."""
+    ended = asyncio.Event()
+    directory = node.paths.logs(CONTAINER, 1)
+    async for batch in read_attempt(directory, generation=1, attempt=1, cursor=None, follow=True, ended=ended):
+        if any(entry.data == text.encode() + b"\n" for entry in batch.entries):
+            ended.set()
+
+
+async def main() -> None:
+    name, runtime, top, parent, *arguments = sys.argv[1:]
+    node = Node(Path(top), runtime, parent)
+    if name != "starter":
+        node.prepare()
+    async with asyncio.timeout(90):
+        await globals()[name](node, *arguments)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
