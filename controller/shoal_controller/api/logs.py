@@ -31,8 +31,12 @@ PATIENCE_BEGINNING: Final = 15.0
 PATIENCE_READING: Final = 5.0
 #: Seconds between two attempts to reach an agent, or to find that it has heard of the container.
 _RETRY: Final = 0.25
-#: Seconds of silence after which the end of a container ends a follow, should the agent not say so.
-_QUIET: Final = 5.0
+#: Seconds between two looks at whether a silent stream still has a container behind it.
+_LOOK: Final = 1.0
+#: Looks in silence after which the end of a container ends a follow, should the agent not say so.
+_SILENT_LOOKS: Final = 5
+#: Seconds within which the end of a run, which its agent knows first, is known here.
+_SETTLED: Final = 5.0
 _ACTION: Final = "its logs can't be read"
 
 
@@ -80,6 +84,7 @@ class _Reading:
         if request.HasField("tail"):
             self._asked.tail = request.tail
         self._begun = False
+        self._silent = 0
         self._away_since: float | None = None
 
     async def run(self) -> AsyncGenerator[LogsResponse, None]:
@@ -106,10 +111,10 @@ class _Reading:
                         continue
                     self._passed(response)
                     yield response
-            entry = self._cache.containers.get(self._id)
-            if ended and (not follow or entry is None or self._finished(entry)):
+            if not ended:
+                await self._changed(_RETRY)
+            elif not follow or await self._settled():
                 return
-            await self._changed(_RETRY)
 
     async def _from_agent(self, entry: ContainerEntry) -> AsyncGenerator[LogsResponse | None, None]:
         """Yield what one call of the agent brings, and None if it ended as it should; else it is worth another."""
@@ -122,14 +127,15 @@ class _Reading:
             return
         call = agent.stub.Logs(self._asked)
         started = _now()
-        responses = pump(call, merge_logs, name=f"logs-{self._id[:12]}", idle=_QUIET, on_idle=self._may_end)
+        self._silent = 0
+        responses = pump(call, merge_logs, name=f"logs-{self._id[:12]}", idle=_LOOK, on_idle=self._may_end)
         try:
             async with aclosing(responses):
                 async for response in responses:
                     yield response
         except grpc.aio.AioRpcError as error:
             if is_lost(error):
-                if _now() - started > _QUIET:
+                if _now() - started > _SETTLED:
                     self._begun, self._away_since = True, None
                 self._away(self._patience(), agent, error)
                 return
@@ -166,7 +172,7 @@ class _Reading:
             self._agents.agent(node_of(self._cache, entry, _ACTION), _ACTION)
 
     def _passed(self, response: LogsResponse) -> None:
-        self._begun, self._away_since = True, None
+        self._begun, self._away_since, self._silent = True, None, 0
         if response.HasField("cursor"):
             self._asked.cursor.CopyFrom(response.cursor)
             self._asked.ClearField("tail")
@@ -185,10 +191,27 @@ class _Reading:
             DesiredState.DESIRED_STATE_REMOVED,
         )
 
+    async def _settled(self) -> bool:
+        """Say whether what the agent has sent to its end has ended, as far as that gets known soon.
+
+        The agent is not asked again for that: it may have removed the container by now.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SETTLED):
+                while True:
+                    entry = self._cache.containers.get(self._id)
+                    if entry is None or self._finished(entry):
+                        return True
+                    await self._changed(None)
+        return False
+
     def _may_end(self) -> bool:
-        if not self._request.follow:
-            return False
         entry = self._cache.containers.get(self._id)
+        if entry is None and not self._begun:
+            return True  # The agent waits for a container that is gone.
+        self._silent += 1
+        if not self._request.follow or self._silent < _SILENT_LOOKS:
+            return False
         if entry is None or self._finished(entry):
             return True
         return self._request.run > 0 and may_be_cancelled(entry, self._request.run)

@@ -238,3 +238,17 @@ async def test_wait_ends_for_a_run_that_was_stopped_before_it_started(ready: Wor
     while not last.done:
         last = await next_of(wait)
     assert (last.done, last.exit_code, last.detail) == (True, 125, "it was stopped before it could start")
+
+
+async def test_a_follow_does_not_ask_again_for_what_has_ended_and_may_be_removed(ready: World) -> None:
+    container = await ready.running("web")
+    lines = Lines(ready.containers.ContainerLogs(LogsRequest(container=ref("web"), follow=True, run=1)))
+    ready.agent.write(b"one\n")
+    await lines.until(1)
+    ready.agent.end()
+    ready.agent.known = False
+    await ready.report(container, EXITED)
+    await ready.bury(container, ContainerStatus(state=EXITED, run_served=1))
+    await asyncio.wait_for(lines.done, 3)
+    assert lines.got == [b"one\n"]
+    assert len(ready.agent.log_calls) == 1
