@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import pytest
+
+from shoal_common.errors import InvalidSpec
+from shoal_common.signals import signal_number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("SIGTERM", 15), ("term", 15), ("9", 9), ("SIGRTMIN", 34), ("RTMIN+3", 37), ("SIGRTMAX-1", 63), (" hup ", 1)],
+)
+def test_reads_names_and_numbers(text: str, number: int) -> None:
+    assert signal_number(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "0", "65", "SIG", "SIGNOPE", "RTMIN+31", "-9", "９", "SIG_BLOCK"])
+def test_refuses_what_is_no_signal(text: str) -> None:
+    with pytest.raises(InvalidSpec):
+        signal_number(text)
