@@ -153,7 +153,7 @@ def _age(container: ContainerView) -> tuple[int, str]:
 
 def _ledgers(snapshot: Snapshot, room: Room, aside: frozenset[str]) -> Iterator[Decision]:
     for node in sorted(snapshot.nodes.values(), key=lambda each: each.id):
-        if node.id in aside:
+        if node.id in aside or not node.described:
             continue
         reserved = NOTHING
         for hold in node.holds.values():

@@ -63,9 +63,11 @@ class NodeView:
     Attributes:
         labels: the operators' over the agent's own.
         ready: its agent was heard of lately.
+        described: its agent was heard of once, so that its capacity is known.
         capacity: what the agent says containers may use.
         booked_capacity: what the ledger says of the same; it follows at the next decision.
         reserved: what the ledger says is taken.
+        has_ledger: there is one.
         holds: by container id.
     """
 
@@ -73,6 +75,7 @@ class NodeView:
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
     ready: bool = True
+    described: bool = True
     capacity: Amounts = NOTHING
     booked_capacity: Amounts = NOTHING
     reserved: Amounts = NOTHING

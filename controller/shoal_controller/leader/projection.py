@@ -104,6 +104,7 @@ def node_view(entry: NodeEntry) -> NodeView:
         name=spec.value.name if spec is not None else entry.id,
         labels=labels,
         ready=status is not None and status.value.state == NodeState.NODE_STATE_READY,
+        described=description is not None,
         capacity=amounts(description.capacity) if description is not None else NOTHING,
         booked_capacity=amounts(ledger.value.capacity) if ledger is not None else NOTHING,
         reserved=amounts(ledger.value.reserved) if ledger is not None else NOTHING,
