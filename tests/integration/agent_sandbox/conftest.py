@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,12 +12,13 @@ import pytest
 
 _SCENARIOS = Path(__file__).with_name("scenarios.py")
 _DEADLINE_SECONDS = 120
+_OURS = re.compile(r"shl[0-9a-f]{12}|shoal0|uplink|up0")
 
 
 def _machine() -> dict[str, set[str]]:
     """What a scenario must leave as it was."""
     cgroups = {str(path) for path in Path("/sys/fs/cgroup").glob("*/shl-sandbox*")}
-    links = {path.name for path in Path("/sys/class/net").iterdir()}
+    links = {path.name for path in Path("/sys/class/net").iterdir() if _OURS.fullmatch(path.name)}
     return {"mounts": set(Path("/proc/self/mountinfo").read_text().splitlines()), "links": links, "cgroups": cgroups}
 
 
