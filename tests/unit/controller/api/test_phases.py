@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from shoal_controller.api import phases
+from shoal_controller.state.store import ContainerEntry, Stored
+from shoal_proto.v1.container_pb2 import (
+    Attempt,
+    ContainerPhase,
+    ContainerPlacement,
+    ContainerSpec,
+    ContainerState,
+    ContainerStatus,
+    DesiredState,
+    Tombstone,
+)
+
+S, D, P = ContainerState, DesiredState, ContainerPhase
+RUN, STOP, CREATE = D.DESIRED_STATE_RUNNING, D.DESIRED_STATE_STOPPED, D.DESIRED_STATE_CREATED
+
+
+def entry(
+    desired: DesiredState, run: int, admitted: int | None = None, state: int | None = None, served: int = 0, **more: int
+) -> ContainerEntry:
+    placement = ContainerPlacement(schema=1, node="n", generation=1, run_admitted=admitted or 0)
+    status = ContainerStatus(schema=1, generation=1, state=state or 0, run_served=served, **more)  # type: ignore[arg-type]
+    return ContainerEntry(
+        "default",
+        "a" * 64,
+        Stored(ContainerSpec(schema=1, id="a" * 64, name="web", desired=desired, run=run), 3, 3),
+        None if admitted is None else Stored(placement, 4, 4),
+        None if state is None else Stored(status, 5, 5),
+    )
+
+
+@pytest.mark.parametrize(
+    ("of", "phase"),
+    [
+        (entry(RUN, 1), P.CONTAINER_PHASE_PENDING),
+        (entry(STOP, 1), P.CONTAINER_PHASE_CREATED),
+        (entry(RUN, 1, 1), P.CONTAINER_PHASE_PREPARING),
+        (entry(RUN, 1, 1, S.CONTAINER_STATE_READY), P.CONTAINER_PHASE_STARTING),
+        (entry(CREATE, 0, 0, S.CONTAINER_STATE_READY), P.CONTAINER_PHASE_CREATED),
+        (entry(RUN, 1, 0, S.CONTAINER_STATE_READY), P.CONTAINER_PHASE_PENDING),
+        (entry(RUN, 1, 1, S.CONTAINER_STATE_RUNNING, 1), P.CONTAINER_PHASE_RUNNING),
+        (entry(STOP, 1, 1, S.CONTAINER_STATE_RUNNING, 1), P.CONTAINER_PHASE_STOPPING),
+        (entry(STOP, 1, 1, S.CONTAINER_STATE_EXITED, 1), P.CONTAINER_PHASE_EXITED),
+        (entry(RUN, 2, 1, S.CONTAINER_STATE_EXITED, 1), P.CONTAINER_PHASE_PENDING),
+        (entry(RUN, 2, 2, S.CONTAINER_STATE_EXITED, 1), P.CONTAINER_PHASE_STARTING),
+        (entry(RUN, 2, 1, S.CONTAINER_STATE_RUNNING, 1), P.CONTAINER_PHASE_RUNNING),
+        (entry(RUN, 1, 1, S.CONTAINER_STATE_FAILED, 1), P.CONTAINER_PHASE_FAILED),
+        (entry(D.DESIRED_STATE_REMOVED, 1, 1, S.CONTAINER_STATE_RUNNING, 1), P.CONTAINER_PHASE_REMOVING),
+    ],
+)
+def test_joins_the_phase(of: ContainerEntry, phase: ContainerPhase) -> None:
+    assert phases.phase_of(of) == phase
+
+
+def test_tells_how_a_run_ended_and_no_other() -> None:
+    status = ContainerStatus(
+        generation=1,
+        state=S.CONTAINER_STATE_EXITED,
+        run_served=3,
+        exit_code=7,
+        attempts=[Attempt(number=1, run=1, exit_code=4, started_at=Timestamp(seconds=1))],
+    )
+    assert phases.run_end(status, 3) == phases.RunEnd(7)
+    assert phases.run_end(status, 1) == phases.RunEnd(4)
+    assert phases.run_end(status, 4) is None
+    skipped = phases.run_end(status, 2)
+    assert skipped is not None
+    assert skipped.exit_code == phases.NEVER_RAN
+    status.state = S.CONTAINER_STATE_RUNNING
+    assert phases.run_end(status, 3) is None
+    assert phases.run_end(status, 1) == phases.RunEnd(4)
+
+
+def test_says_that_a_run_was_taken_back_only_where_it_cannot_have_begun() -> None:
+    assert phases.cancelled_end(entry(STOP, 1), 1) is not None
+    assert phases.cancelled_end(entry(STOP, 1, 0), 1) is not None
+    assert phases.cancelled_end(entry(STOP, 1, 1), 1) is None
+    assert phases.may_be_cancelled(entry(STOP, 1, 1), 1)
+    assert phases.cancelled_end(entry(RUN, 1), 1) is None
+    assert not phases.may_be_cancelled(entry(STOP, 1, 1, S.CONTAINER_STATE_EXITED, 1), 1)
+
+
+def test_reads_the_end_from_a_tombstone() -> None:
+    ended = ContainerStatus(state=S.CONTAINER_STATE_EXITED, run_served=1, exit_code=3)
+    assert phases.tombstone_end(Tombstone(status=ended, run=1), 1).exit_code == 3
+    ended.state = S.CONTAINER_STATE_RUNNING
+    assert phases.tombstone_end(Tombstone(status=ended, run=1), 1).exit_code == phases.KILLED
+    assert phases.tombstone_end(Tombstone(run=1), 1).exit_code == phases.NEVER_RAN
