@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -44,12 +47,19 @@ def agent_host() -> Callable[[str], None]:
 
 
 def _remove_groups(name: str) -> list[str]:
-    """Remove the control groups of a scenario; return what should not have been in them."""
-    left: list[str] = []
-    for top in Path("/sys/fs/cgroup").glob(f"*/{name}"):
-        for directory, _, _ in os.walk(top, topdown=False):
-            group = Path(directory)
-            left += [f"{group}: process {pid}" for pid in (group / "cgroup.procs").read_text().split()]
-            if not (group / "cgroup.procs").read_text():
-                group.rmdir()
-    return left
+    """Remove the control groups of a scenario and what runs in them; return what should not have been there."""
+    groups = [
+        Path(directory)
+        for top in Path("/sys/fs/cgroup").glob(f"*/{name}")
+        for directory, _, _ in os.walk(top, topdown=False)
+    ]
+    left = {pid for group in groups for pid in (group / "cgroup.procs").read_text().split()}
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while any((group / "cgroup.procs").read_text() for group in groups) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for group in groups:
+        group.rmdir()
+    return [f"process {pid}" for pid in sorted(left)]

@@ -29,8 +29,8 @@ from shoal_common.registry import Registry
 from shoal_common.rpc_client import TlsFiles, secure_channel
 from shoal_common.rpc_server import SERVER_OPTIONS, ServerInterceptor
 from shoal_controller.pki.authority import Authority, now
-from shoal_proto.v1.agent_pb2_grpc import AgentServiceStub
-from shoal_proto.v1.container_pb2 import ContainerConfig, DesiredState
+from shoal_proto.v1.agent_pb2_grpc import AgentServiceAsyncStub, AgentServiceStub
+from shoal_proto.v1.container_pb2 import ContainerConfig, DesiredState, NetworkMode
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from shoal_proto.v1.dispatcher_pb2_grpc import add_DispatcherServiceServicer_to_server
 from shoal_proto.v1.node_pb2 import HoldRole
@@ -40,6 +40,7 @@ from tests.integration.images.conftest import ImageMaker, MadeImage, RegistrySer
 
 LEADER = "127.0.0.1:7400"
 AGENT = "127.0.0.1:7410"
+_FLAT, _ALONE = NetworkMode.NETWORK_MODE_DEFAULT, NetworkMode.NETWORK_MODE_NONE
 _APPLETS = ("sh", "echo", "sleep", "cat", "true", "httpd", "wget", "id", "seq", "kill", "trap")
 
 
@@ -117,7 +118,11 @@ class Machine:
             generation=1,
             role=HoldRole.HOLD_ROLE_CURRENT,
             config=ContainerConfig(
-                image="box", args=args, env=["SECRET=fish"], network=1 if network else 2, resources=Resources(pids=50)
+                image="box",
+                args=args,
+                env=["SECRET=fish"],
+                network=_FLAT if network else _ALONE,
+                resources=Resources(pids=50),
             ),
             image_repository=f"{self.registry.host}/{self.image.repository}",
             image_digest=self.image.digest,
@@ -164,7 +169,7 @@ class Machine:
             await asyncio.sleep(0.02)
 
     @asynccontextmanager
-    async def service(self) -> AsyncIterator[AgentServiceStub]:
+    async def service(self) -> AsyncIterator[AgentServiceAsyncStub]:
         """The agent's service, as a controller calls it."""
         async with secure_channel(AGENT, self.controller_tls, node_server_name(self.node)) as channel:
             yield AgentServiceStub(channel)

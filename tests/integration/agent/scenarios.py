@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from shoal_proto.v1.agent_pb2 import (
     AgentPullRequest,
     AgentSignalRequest,
 )
+from shoal_proto.v1.agent_pb2_grpc import AgentServiceAsyncStub
 from shoal_proto.v1.container_pb2 import ContainerState, DesiredState, ExecRequest, ExecStart
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from tests.integration.agent.machine import Machine, machine
@@ -78,7 +80,7 @@ async def serves_one_container(host: Machine) -> None:
     assert host.leftovers() == []
 
 
-async def _exec(service: object, one: Assignment, *args: str, stdin: bytes = b"") -> tuple[int, bytes]:
+async def _exec(service: AgentServiceAsyncStub, one: Assignment, *args: str, stdin: bytes = b"") -> tuple[int, bytes]:
     async def requests() -> AsyncIterator[AgentExecRequest]:
         start = ExecStart(args=args, stdin=bool(stdin))
         yield AgentExecRequest(start=AgentExecStart(id=one.id, generation=1, start=start))
@@ -87,7 +89,7 @@ async def _exec(service: object, one: Assignment, *args: str, stdin: bytes = b""
             yield AgentExecRequest(request=ExecRequest(close_stdin=True))
 
     code, output = -1, b""
-    async for response in service.Exec(requests()):  # type: ignore[attr-defined]
+    async for response in service.Exec(requests()):
         output += response.stdout
         if response.WhichOneof("message") == "exit_code":
             code = response.exit_code
@@ -107,11 +109,22 @@ async def survives_kill_in_a_burst(host: Machine) -> None:
     for one in many:
         status = host.leader.statuses[one.id][-1]
         assert before.get(one.id, status.pid) == status.pid
-        begun = [line for n in range(1, status.attempt + 1) for line in host.output(one, n) if line == "begun"]
-        assert begun == ["begun"], f"{one.id[:12]} began {len(begun)} times"
+        await host.eventually(partial(_has_begun, host, one), "output")
+        begun = _lines(host, one).count("begun")
+        assert begun == 1, f"{one.id[:12]} began {begun} times"
     assert await asyncio.to_thread(_tasks_alive, host) == len(many)
     await host.remove(*many)
     assert host.leftovers() == []
+
+
+def _has_begun(host: Machine, one: Assignment) -> bool:
+    return "1" in _lines(host, one)
+
+
+def _lines(host: Machine, one: Assignment) -> list[str]:
+    """What all attempts of a container wrote."""
+    attempts = range(1, host.leader.statuses[one.id][-1].attempt + 1)
+    return [line for attempt in attempts for line in host.output(one, attempt)]
 
 
 def _tasks_alive(host: Machine) -> int:

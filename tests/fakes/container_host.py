@@ -1,0 +1,127 @@
+"""A host for workers' tests: containers are entries in memory, and outlive the agent that started them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from shoal_agent.host import Prepared, task_key
+from shoal_agent.runtime.tasks import Exited, Running, TaskKey
+from shoal_proto.v1.agent_pb2 import ContainerRecord
+from shoal_proto.v1.image_pb2 import ImageConfig
+
+
+class Killed(BaseException):
+    """The agent process ends here (kill -9): nothing after this point happens."""
+
+
+@dataclass
+class FakeHost:
+    """Implements `ContainerHost`.
+
+    Attributes:
+        boot_id: change it for a reboot, with `reboot`.
+        started: keys in the order in which programs began to run; what must never hold a run twice.
+        problems: errors that preparing raises next, in order.
+        on_step: called with the name of every step; may raise `Killed`.
+    """
+
+    boot_id: str = "boot-1"
+    alive: dict[TaskKey, Running] = field(default_factory=dict)
+    ended: dict[TaskKey, Exited] = field(default_factory=dict)
+    started: list[TaskKey] = field(default_factory=list)
+    signals: list[tuple[TaskKey, str]] = field(default_factory=list)
+    placements: set[tuple[str, int]] = field(default_factory=set)
+    data: set[tuple[str, int]] = field(default_factory=set)
+    problems: list[Exception] = field(default_factory=list)
+    ignores_stop: bool = False
+    preparing: asyncio.Event | None = None
+    on_step: Callable[[str], None] = lambda step: None
+    queue: asyncio.Queue[tuple[TaskKey, Exited]] = field(default_factory=asyncio.Queue)
+
+    async def prepare(self, record: ContainerRecord) -> Prepared:
+        self.on_step("prepare")
+        if self.preparing is not None:
+            await self.preparing.wait()
+        if self.problems:
+            raise self.problems.pop(0)
+        placement = (record.assignment.id, record.status.generation)
+        self.placements.add(placement)
+        self.data.add(placement)
+        return Prepared(image=ImageConfig(cmd=["true"]), layers=("sha256:1",), uid_base=524288, command=("true",))
+
+    async def start(self, record: ContainerRecord) -> Running:
+        key = task_key(record)
+        self.on_step("before start")
+        assert key not in self.alive
+        assert key not in self.ended
+        if self.problems:
+            raise self.problems.pop(0)
+        running = Running(pid=100 + len(self.started), pid_start=1, conmon_pid=99, conmon_start=1)
+        self.started.append(key)
+        self.alive[key] = running
+        self.on_step("after start")
+        return running
+
+    async def adopt(self, record: ContainerRecord) -> Running | Exited | None:
+        self.on_step("adopt")
+        key = task_key(record)
+        return self.alive.get(key) or self.ended.get(key)
+
+    async def stop_signal(self, record: ContainerRecord) -> None:
+        self.on_step("stop signal")
+        self.signals.append((task_key(record), "stop"))
+        if not self.ignores_stop:
+            self.end(task_key(record), 0)
+
+    async def kill(self, record: ContainerRecord) -> None:
+        self.on_step("kill")
+        self.signals.append((task_key(record), "kill"))
+        self.end(task_key(record), 137)
+
+    async def tidy(self, record: ContainerRecord) -> None:
+        self.on_step("tidy")
+        placement = (record.assignment.id, record.status.generation)
+        assert not [key for key in self.alive if (key.container, key.generation) == placement]
+        for key in [key for key in self.ended if (key.container, key.generation) == placement]:
+            del self.ended[key]
+
+    async def release(self, record: ContainerRecord) -> None:
+        await self.tidy(record)
+        self.on_step("release")
+        self.placements.discard((record.assignment.id, record.status.generation))
+
+    async def remove(self, record: ContainerRecord) -> None:
+        self.on_step("remove")
+        container = record.assignment.id
+        assert not [key for key in self.alive if key.container == container]
+        self.ended = {key: end for key, end in self.ended.items() if key.container != container}
+        self.placements = {placement for placement in self.placements if placement[0] != container}
+        self.data = {placement for placement in self.data if placement[0] != container}
+
+    def litter(self, record: ContainerRecord) -> bool:
+        placement = (record.assignment.id, record.status.generation)
+        return any((key.container, key.generation) == placement for key in (*self.alive, *self.ended))
+
+    def mounted(self, record: ContainerRecord) -> bool:
+        return (record.assignment.id, record.status.generation) in self.placements
+
+    async def exits(self) -> AsyncIterator[tuple[TaskKey, Exited]]:
+        while True:
+            yield await self.queue.get()
+
+    # What happens to the host.
+
+    def end(self, key: TaskKey, code: int) -> None:
+        """A process ends by itself."""
+        if self.alive.pop(key, None) is not None:
+            self.ended[key] = Exited(code=code, oom_killed=False, finished_at=1_700_000_000.0)
+            self.queue.put_nowait((key, self.ended[key]))
+
+    def reboot(self) -> None:
+        """Everything but data and records is gone."""
+        self.boot_id += "x"
+        self.alive.clear()
+        self.ended.clear()
+        self.placements.clear()
