@@ -159,6 +159,7 @@ class Attachment:
         # Shielded: see `_abandon`.
         container = await asyncio.shield(self._made)
         self._name = container.spec.name or self._name
+        self._started = container.phase not in UNSTARTED
         output = asyncio.create_task(self._print(), name="shoal-run-output")
         try:
             end = await self._end()

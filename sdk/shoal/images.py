@@ -110,11 +110,13 @@ class Images:
         architecture: str,
         on_progress: Callable[[int], None] | None,
     ) -> Image:
+        # Before anything is sent: a file that can't be opened must not begin an import.
+        first = await anext(pieces, b"")
         endpoint = await self._transport.connected()
         call: StreamStreamCall[ImportImageRequest, ImportImageResponse]
         call = ImageServiceStub(endpoint.channel).ImportImage()
         start = ImportImageStart(reference=ref, config=config, architecture=architecture)
-        sender = asyncio.create_task(_send(call, start, pieces), name="shoal-import-send")
+        sender = asyncio.create_task(_send(call, start, first, pieces), name="shoal-import-send")
         image: Image | None = None
         try:
             async with aclosing(received(call)) as responses:
@@ -156,13 +158,15 @@ class Images:
 async def _send(
     call: StreamStreamCall[ImportImageRequest, ImportImageResponse],
     start: ImportImageStart,
+    piece: bytes,
     pieces: AsyncIterator[bytes],
 ) -> None:
     try:
         await call.write(ImportImageRequest(start=start))
-        async for piece in pieces:
+        while piece:
             for begin in range(0, len(piece), PIECE):
                 await call.write(ImportImageRequest(data=piece[begin : begin + PIECE]))
+            piece = await anext(pieces, b"")
         await call.done_writing()
     except (grpc.RpcError, asyncio.InvalidStateError):
         # The call is over; what it ended with is told to whoever reads it.

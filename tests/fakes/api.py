@@ -271,6 +271,7 @@ class Containers(container_pb2_grpc.ContainerServiceServicer):
                 done.MergeFrom(self.state.ended[ref])
                 yield done
                 return
+            revision = self.state.revision
             container = self.state.find(ref)
             ref = container.spec.id
             over = container.phase in (pb.CONTAINER_PHASE_EXITED, pb.CONTAINER_PHASE_FAILED)
@@ -290,7 +291,6 @@ class Containers(container_pb2_grpc.ContainerServiceServicer):
                 last = now
             if done:
                 return
-            revision = self.state.revision
             async with self.state.condition:
                 await self.state.condition.wait_for(lambda revision=revision: self.state.revision != revision)
 

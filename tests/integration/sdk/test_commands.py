@@ -1,0 +1,154 @@
+"""The `shoal` command as a process of its own, against real gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+import shoal
+from shoal_proto.v1 import container_pb2 as pb
+from tests.fakes.api import FakeController, State
+
+Shoal = Callable[..., Awaitable[asyncio.subprocess.Process]]
+
+
+@pytest.fixture
+def command(configuration: Path) -> Shoal:
+    async def start(*arguments: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            "from shoal_cli.main import main; main()",
+            *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "SHOAL_CONFIG": str(configuration)},
+        )
+
+    return start
+
+
+async def outcome(process: asyncio.subprocess.Process, data: bytes | None = None) -> tuple[int, str, str]:
+    async with asyncio.timeout(30):
+        stdout, stderr = await process.communicate(data)
+    assert process.returncode is not None
+    return process.returncode, stdout.decode(), stderr.decode()
+
+
+def entries(*texts: tuple[str, str]) -> list[pb.LogEntry]:
+    streams = {"out": pb.LOG_STREAM_STDOUT, "err": pb.LOG_STREAM_STDERR}
+    return [pb.LogEntry(stream=streams[stream], data=text.encode()) for stream, text in texts]
+
+
+async def calls(state: State, name: str) -> None:
+    async with asyncio.timeout(20), state.condition:
+        await state.condition.wait_for(lambda: any(each == name for each, _ in state.calls))
+
+
+async def test_attached_run_keeps_streams_apart_and_ends_with_the_code(command: Shoal, state: State) -> None:
+    state.lines = entries(("out", "out\n"), ("err", "err\n"), ("out", "no newline"))
+    state.logs_complete = False
+    process = await command("run", "--name", "one", "web", "sh", "-c", "exit 7")
+    await calls(state, "WaitContainer")
+    await state.end("one", 7)
+    assert await outcome(process) == (7, "out\nno newline", "err\n")
+    created = next(request for name, request in state.calls if name == "CreateContainer")
+    assert list(created.config.args) == ["sh", "-c", "exit 7"]
+
+
+async def test_rm_waits_and_a_removed_one_still_has_its_code(command: Shoal, state: State) -> None:
+    state.new_phase, state.exit_code = pb.CONTAINER_PHASE_EXITED, 5
+    code, _, _ = await outcome(await command("run", "--rm", "web"))
+    assert code == 5
+    assert not state.containers
+
+
+async def test_signals_are_passed_on_and_the_second_ctrl_c_detaches(command: Shoal, state: State) -> None:
+    state.logs_complete = False
+    process = await command("run", "--name", "one", "web")
+    await calls(state, "ContainerLogs")
+    for number, expected in ((signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "SIGINT")):
+        process.send_signal(number)
+        async with asyncio.timeout(10), state.condition:
+            await state.condition.wait_for(lambda expected=expected: expected in state.signals)
+    process.send_signal(signal.SIGINT)
+    code, _, stderr = await outcome(process)
+    assert code == 130
+    assert "detached; container one runs on" in stderr
+    assert state.containers
+
+
+async def test_pending_says_why_and_ctrl_c_removes_it(command: Shoal, state: State) -> None:
+    for flags in ([], ["-d"]):
+        state.new_phase, state.new_detail = pb.CONTAINER_PHASE_PENDING, "3 nodes: 3 lack memory"
+        process = await command("run", *flags, "web")
+        assert process.stderr is not None
+        async with asyncio.timeout(20):
+            assert await process.stderr.readline() == b"shoal: Waiting: 3 nodes: 3 lack memory\n"
+        process.send_signal(signal.SIGINT)
+        code, stdout, _ = await outcome(process)
+        assert (code, stdout) == (130, "")
+        assert not state.containers
+
+
+async def test_what_could_not_start_says_why(command: Shoal, state: State) -> None:
+    state.new_phase, state.exit_code, state.new_detail = pb.CONTAINER_PHASE_FAILED, 127, '"nope" not found'
+    for flags in ([], ["-d"]):
+        code, _, stderr = await outcome(await command("run", *flags, "web", "nope"))
+        assert (code, stderr) == (127, 'shoal: "nope" not found\n')
+
+
+async def test_several_are_told_one_by_one(command: Shoal, cluster: shoal.Cluster, state: State) -> None:
+    await cluster.containers.run("web", name="one")
+    code, stdout, stderr = await outcome(await command("stop", "one", "two"))
+    assert (code, stdout) == (1, "one\n")
+    assert stderr == 'shoal: container "two" not found (list them with: shoal ps -a)\n'
+    assert await outcome(await command("wait", "one")) == (0, "143\n", "")
+    assert await outcome(await command("rm", "one")) == (0, "one\n", "")
+
+
+async def test_ps_inspect_and_logs(command: Shoal, cluster: shoal.Cluster, state: State) -> None:
+    container = await cluster.containers.run("web:3", ["sleep", "1000"], name="one")
+    _, table, _ = await outcome(await command("ps"))
+    assert table.startswith("CONTAINER ID   IMAGE ")
+    assert [word in table for word in (container.spec.id[:12], '"sleep 1000"', "Up ", "n1", "one")] == [True] * 5
+    assert await outcome(await command("ps", "-q", "--no-trunc")) == (0, container.spec.id + "\n", "")
+    assert (await outcome(await command("ps", "--format", "{{.Names}} {{.spec.config.image}}")))[1] == "one web:3\n"
+    _, text, _ = await outcome(await command("inspect", "one"))
+    assert json.loads(text)[0]["spec"]["id"] == container.spec.id
+    state.lines = entries(("out", "a\n"), ("err", "b\n"))
+    assert await outcome(await command("logs", "one")) == (0, "a\n", "b\n")
+
+
+async def test_exec_pipes_input_and_ends_with_the_code(command: Shoal, cluster: shoal.Cluster) -> None:
+    await cluster.containers.run("web", name="one")
+    assert await outcome(await command("exec", "one", "both")) == (3, "out\n", "err\n")
+    assert await outcome(await command("exec", "-i", "one", "cat"), b"x" * 100_000) == (0, "x" * 100_000, "")
+    code, _, stderr = await outcome(await command("exec", "two", "cat"))
+    assert code == 125
+    assert stderr.startswith('shoal: container "two" not found')
+
+
+async def test_import_from_stdin(command: Shoal, state: State) -> None:
+    arguments = ("image", "import", "-", "web:3", "--cmd", "httpd -f", "-e", "A=1", "-w", "/www")
+    code, stdout, stderr = await outcome(await command(*arguments), b"tar" * 1000)
+    assert (code, stdout, stderr) == (0, "sha256:" + "1" * 64 + "\n", "")
+    assert state.archive == b"tar" * 1000
+    assert list(state.images["web:3"].config.cmd) == ["httpd", "-f"]
+
+
+async def test_an_unreachable_controller_is_one_line(command: Shoal, controller: FakeController) -> None:
+    await controller.stop()
+    for arguments, expected in ((["ps"], 1), (["run", "web"], 125)):
+        code, _, stderr = await outcome(await command(*arguments))
+        assert code == expected
+        assert stderr.count("\n") == 1
+        assert f"controller {controller.address} does not answer: connection refused" in stderr
