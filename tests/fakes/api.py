@@ -199,7 +199,7 @@ class Containers(container_pb2_grpc.ContainerServiceServicer):
                 await state.end(request.id, state.exit_code, container.phase, state.new_detail)
         await self._answer("CreateContainer", context)
         if request.id not in state.containers:
-            return await self.CreateContainer(request, context)
+            return await self.CreateContainer(request, context)  # type: ignore[no-untyped-call]
         return pb.CreateContainerResponse(container=state.containers[request.id])
 
     async def GetContainer(self, request, context):  # type: ignore[no-untyped-def]
@@ -226,7 +226,7 @@ class Containers(container_pb2_grpc.ContainerServiceServicer):
                 if event.revision > request.after_revision:
                     yield event
             async with self.state.condition:
-                await self.state.condition.wait_for(lambda sent=sent: sent < len(self.state.events))
+                await self.state.condition.wait_for(lambda: sent < len(self.state.events))  # noqa: B023
 
     async def StartContainer(self, request, context):  # type: ignore[no-untyped-def]
         await self._note("StartContainer", request, context)
@@ -243,7 +243,7 @@ class Containers(container_pb2_grpc.ContainerServiceServicer):
         return container
 
     async def RestartContainer(self, request, context):  # type: ignore[no-untyped-def]
-        return await self.StartContainer(request, context)
+        return await self.StartContainer(request, context)  # type: ignore[no-untyped-call]
 
     async def RemoveContainer(self, request, context):  # type: ignore[no-untyped-def]
         await self._note("RemoveContainer", request, context)
@@ -276,12 +276,12 @@ class Containers(container_pb2_grpc.ContainerServiceServicer):
             ref = container.spec.id
             over = container.phase in (pb.CONTAINER_PHASE_EXITED, pb.CONTAINER_PHASE_FAILED)
             running = container.phase == pb.CONTAINER_PHASE_RUNNING
-            done = request.condition != pb.WAIT_CONDITION_REMOVED and (
+            met = request.condition != pb.WAIT_CONDITION_REMOVED and (
                 over or (running and request.condition == pb.WAIT_CONDITION_RUNNING)
             )
             now = pb.WaitContainerResponse(
                 id=ref,
-                done=done,
+                done=met,
                 phase=container.phase,
                 detail=container.detail,
                 exit_code=container.status.exit_code,
@@ -289,10 +289,10 @@ class Containers(container_pb2_grpc.ContainerServiceServicer):
             if now != last:
                 yield now
                 last = now
-            if done:
+            if met:
                 return
             async with self.state.condition:
-                await self.state.condition.wait_for(lambda revision=revision: self.state.revision != revision)
+                await self.state.condition.wait_for(lambda: self.state.revision != revision)  # noqa: B023
 
     async def ContainerLogs(self, request, context):  # type: ignore[no-untyped-def]
         await self._note("ContainerLogs", request, context)
@@ -314,7 +314,7 @@ class Containers(container_pb2_grpc.ContainerServiceServicer):
                 return
             async with self.state.condition:
                 await self.state.condition.wait_for(
-                    lambda position=position: len(self.state.lines) > position or self.state.logs_complete
+                    lambda: len(self.state.lines) > position or self.state.logs_complete  # noqa: B023
                 )
 
     async def ExecContainer(self, requests, context):  # type: ignore[no-untyped-def]
@@ -354,13 +354,16 @@ class Nodes(node_pb2_grpc.NodeServiceServicer):
         )
         return node_pb2.ListNodesResponse(nodes=[node])
 
+    async def GetNode(self, request, context):  # type: ignore[no-untyped-def]
+        raise NotFound(f'node "{request.ref}" not found (list them with: shoal node ls)')
+
 
 class Images(image_pb2_grpc.ImageServiceServicer):
     def __init__(self, state: State) -> None:
         self.state = state
 
     async def ImportImage(self, requests, context):  # type: ignore[no-untyped-def]
-        start, data = None, b""
+        start, data = image_pb2.ImportImageStart(), b""
         async for request in requests:
             if request.HasField("start"):
                 start = request.start
@@ -377,10 +380,19 @@ class Images(image_pb2_grpc.ImageServiceServicer):
             raise NotFound(f'image "{request.ref}" not found in registry r:5000 (import it)')
         return self.state.images[request.ref]
 
+    async def ListImages(self, request, context):  # type: ignore[no-untyped-def]
+        return image_pb2.ListImagesResponse(images=self.state.images.values())
+
+    async def PullImage(self, request, context):  # type: ignore[no-untyped-def]
+        yield image_pb2.PullImageResponse(node="n1", error="")
+
 
 class Cluster(cluster_pb2_grpc.ClusterServiceServicer):
     async def GetVersion(self, request, context):  # type: ignore[no-untyped-def]
         return cluster_pb2.GetVersionResponse(version="0.1.0", api="shoal.v1", python="3", etcd="3.4")
+
+    async def GetInfo(self, request, context):  # type: ignore[no-untyped-def]
+        return cluster_pb2.ClusterInfo(cluster_id="c", nodes=1, nodes_ready=1)
 
     async def CreateJoinToken(self, request, context):  # type: ignore[no-untyped-def]
         return cluster_pb2.CreateJoinTokenResponse(token="SHOAL-1-x")

@@ -78,7 +78,7 @@ async def test_signals_are_passed_on_and_the_second_ctrl_c_detaches(command: Sho
     for number, expected in ((signal.SIGTERM, "SIGTERM"), (signal.SIGINT, "SIGINT")):
         process.send_signal(number)
         async with asyncio.timeout(10), state.condition:
-            await state.condition.wait_for(lambda expected=expected: expected in state.signals)
+            await state.condition.wait_for(lambda: expected in state.signals)  # noqa: B023
     process.send_signal(signal.SIGINT)
     code, _, stderr = await outcome(process)
     assert code == 130
