@@ -115,7 +115,7 @@ async def _places(lab: Lab, names: list[str]) -> dict[str, tuple[str, str]]:
 
 
 async def _fetch(name: str, node: str, address: str) -> None:
-    words = ["lab", "exec", node, "--", "busybox", "wget", "-qO-", "-T", "5", f"http://{address}/"]
+    words = ["lab", "exec", node, "--", "timeout", "5", "busybox", "wget", "-qO-", f"http://{address}/"]
     click.echo(f"$ shoal {shlex.join(words)}")
     process = await asyncio.create_subprocess_exec(SHOAL, *words, stdout=asyncio.subprocess.PIPE)
     page = (await process.communicate())[0].decode().strip()

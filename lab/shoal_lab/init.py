@@ -43,7 +43,7 @@ def set_up(name: str) -> None:
     # crun refuses a hybrid cgroup set-up; without a cgroup2 mount there it takes version 1.
     unified = "/sys/fs/cgroup/unified"
     if os.path.isdir(unified):
-        mount("none", unified, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4k")
+        mount("none", unified, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4m,mode=755")
 
 
 class Init:

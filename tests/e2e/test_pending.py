@@ -26,7 +26,7 @@ def test_too_large_for_every_node_says_so_and_starts_when_room_appears(clean_lab
     output, errors = waiting.communicate(timeout=30)
     assert waiting.returncode == 0, errors
     assert reason in errors.decode()
-    assert shoal.inspect("late")["nodeName"] == "node2"
+    assert shoal.inspect("late")["node_name"] == "node2"
     assert len(output.strip()) == 64
 
 
@@ -43,7 +43,7 @@ def test_reasons_are_counted_per_filter(clean_lab: LabUnderTest) -> None:
 def test_a_constraint_is_kept(clean_lab: LabUnderTest) -> None:
     for number in range(4):
         clean_lab.run("run", "-d", "--name", f"s{number}", "--constraint", "node.labels.ssd==true", clean_lab.image)
-    assert {each["nodeName"] for each in clean_lab.containers().values()} == {"node1"}
+    assert {each["node_name"] for each in clean_lab.containers().values()} == {"node1"}
 
 
 def test_a_stopped_container_on_a_node_that_filled_up_waits(clean_lab: LabUnderTest) -> None:
@@ -52,12 +52,15 @@ def test_a_stopped_container_on_a_node_that_filled_up_waits(clean_lab: LabUnderT
     shoal.run("run", "-d", "--name", "first", "--memory", "3g", *here, shoal.image)
     shoal.run("stop", "-t", "0", "first")
     shoal.run("run", "-d", "--name", "second", "--memory", "3g", *here, shoal.image)
-    shoal.run("start", "first", ok=None)
+    starting = shoal.spawn("start", "first")
     reason = eventually(lambda: _detail(shoal, "first"), seconds=10, what="a reason")
     assert "lack memory" in reason or "lacks memory" in reason
     assert "needs 3 GiB" in reason
     assert "most free 1 GiB" in reason or "1 GiB free" in reason or "free 1 GiB" in reason
     shoal.run("rm", "-f", "second")
+    _, errors = starting.communicate(timeout=30)
+    assert starting.returncode == 0
+    assert "needs 3 GiB" in errors.decode()
     eventually(lambda: shoal.inspect("first")["phase"] == "CONTAINER_PHASE_RUNNING", seconds=10, what="running")
 
 

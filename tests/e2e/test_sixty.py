@@ -30,14 +30,14 @@ def sixty(lab: LabUnderTest) -> Iterator[dict[str, dict[str, Any]]]:
 
 def test_all_run_and_are_spread_evenly(sixty: dict[str, dict[str, Any]]) -> None:
     assert Counter(each["phase"] for each in sixty.values()) == {"CONTAINER_PHASE_RUNNING": COUNT}
-    assert sorted(Counter(each["nodeName"] for each in sixty.values()).values()) == [20, 20, 20]
+    assert sorted(Counter(each["node_name"] for each in sixty.values()).values()) == [20, 20, 20]
 
 
 def test_addresses_and_uid_ranges_are_their_own(sixty: dict[str, dict[str, Any]]) -> None:
     assert len({each["placement"]["addresses"][0]["ip"] for each in sixty.values()}) == COUNT
     by_node: dict[str, list[int]] = {}
     for each in sixty.values():
-        by_node.setdefault(each["nodeName"], []).append(int(each["status"]["uidBase"]))
+        by_node.setdefault(each["node_name"], []).append(int(each["status"]["uid_base"]))
     for bases in by_node.values():
         assert len(set(bases)) == len(bases)
         assert all(base >= 524288 and base % 65536 == 0 for base in bases)
@@ -45,15 +45,15 @@ def test_addresses_and_uid_ranges_are_their_own(sixty: dict[str, dict[str, Any]]
 
 def test_each_serves_its_page(lab: LabUnderTest, sixty: dict[str, dict[str, Any]]) -> None:
     for node in lab.nodes:
-        here = [each for each in sixty.values() if each["nodeName"] == node]
-        script = "; ".join(f"busybox wget -qO- -T 5 http://{each['placement']['addresses'][0]['ip']}/" for each in here)
+        here = [each for each in sixty.values() if each["node_name"] == node]
+        script = "; ".join(f"timeout 5 busybox wget -qO- http://{each['placement']['addresses'][0]['ip']}/" for each in here)
         pages = lab.inside(node, "sh", "-c", script).splitlines()
         assert sorted(pages) == sorted(f"Hello from {each['spec']['id'][:12]}" for each in here)
 
 
 def test_namespaces_are_their_own(lab: LabUnderTest, sixty: dict[str, dict[str, Any]]) -> None:
     for node in lab.nodes:
-        pids = [str(each["status"]["pid"]) for each in sixty.values() if each["nodeName"] == node]
+        pids = [str(each["status"]["pid"]) for each in sixty.values() if each["node_name"] == node]
         kinds = ("mnt", "net", "pid", "ipc", "uts", "user", "cgroup")
         script = "; ".join(f"readlink /proc/{pid}/ns/{kind}" for pid in ["1", *pids] for kind in kinds)
         found = lab.inside(node, "sh", "-c", script).splitlines()
@@ -63,10 +63,10 @@ def test_namespaces_are_their_own(lab: LabUnderTest, sixty: dict[str, dict[str, 
 
 def test_processes_run_under_uids_of_their_own_range(lab: LabUnderTest, sixty: dict[str, dict[str, Any]]) -> None:
     for node in lab.nodes:
-        here = [each for each in sixty.values() if each["nodeName"] == node]
+        here = [each for each in sixty.values() if each["node_name"] == node]
         script = "; ".join(f"grep ^Uid: /proc/{each['status']['pid']}/status" for each in here)
         uids = [int(line.split()[1]) for line in lab.inside(node, "sh", "-c", script).splitlines()]
-        assert uids == [int(each["status"]["uidBase"]) for each in here]
+        assert uids == [int(each["status"]["uid_base"]) for each in here]
 
 
 def test_what_root_in_a_container_makes_belongs_to_root_on_disk(
@@ -74,7 +74,7 @@ def test_what_root_in_a_container_makes_belongs_to_root_on_disk(
 ) -> None:
     lab.run("exec", "c0", "sh", "-c", "touch /root/made; chown 33:44 /root/made; touch /root/mine")
     container = sixty["c0"]
-    root = lab.data(container["nodeName"]) / "shoal" / "containers" / container["spec"]["id"]
+    root = lab.data(container["node_name"]) / "shoal" / "containers" / container["spec"]["id"]
     made = next(root.rglob("upper/root/made")).stat()
     mine = next(root.rglob("upper/root/mine")).stat()
     assert (made.st_uid, made.st_gid, mine.st_uid, mine.st_gid) == (33, 44, 0, 0)
@@ -97,5 +97,5 @@ def test_the_data_root_is_roots_alone(lab: LabUnderTest) -> None:
 
 
 def test_the_outside_is_reached_through_the_node(lab: LabUnderTest, sixty: dict[str, dict[str, Any]]) -> None:
-    output = lab.out("exec", "c0", "wget", "-qO-", "-T", "5", "http://10.78.0.2:5000/v2/")
+    output = lab.out("exec", "c0", "timeout", "5", "wget", "-qO-", "http://10.78.0.2:5000/v2/")
     assert output == "{}"

@@ -74,7 +74,7 @@ def test_a_burst_of_starts_survives_killed_agents(clean_lab: LabUnderTest) -> No
         assert eventually(lambda name=name: shoal.out("logs", name), seconds=10, what="output") == "began"  # type: ignore[misc]
     for node in shoal.nodes:
         processes = shoal.inside(node, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0\\n' '  '")
-        here = [each for each in shoal.containers().values() if each["nodeName"] == node]
+        here = [each for each in shoal.containers().values() if each["node_name"] == node]
         assert processes.count("sleep 1000") == len(here)
 
 
