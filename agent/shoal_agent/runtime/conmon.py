@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -89,19 +89,6 @@ class Runtime:
 def within(groups: Sequence[Path], command: Sequence[str]) -> list[str]:
     """Return a command that enters control groups (their `cgroup.procs`) and then is `command`."""
     return ["/bin/sh", "-c", _ENTER, "shoal", str(len(groups)), *map(str, groups), *command]
-
-
-def unentered(pids: Iterable[int]) -> list[int]:
-    """Return those processes that are commands made by `within` which have not entered their groups yet."""
-    found = []
-    for pid in pids:
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if words[2:3] == [_ENTER.encode()]:
-            found.append(pid)
-    return found
 
 
 async def spawn(groups: Sequence[Path], command: Sequence[str]) -> int:

@@ -15,31 +15,36 @@ import asyncio
 import contextlib
 import json
 import os
-import resource
 import shutil
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
-from shoal_agent.runtime import capabilities, conmon, host_files, own_sys, processes
-from shoal_agent.runtime.bundle import Confinement, configuration, process_section
+from shoal_agent.runtime import conmon, own_sys, processes
+from shoal_agent.runtime.bundle import process_section
 from shoal_agent.runtime.cgroups import Cgroups
 from shoal_agent.runtime.conmon import Runtime, TaskFiles
 from shoal_agent.runtime.exec import ExecProcess, ExecSpec, execute
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
 from shoal_agent.runtime.inotify import Change, Event, Inotify
-from shoal_agent.runtime.process import Process, override
-from shoal_agent.runtime.sandbox import Sandbox
-from shoal_agent.runtime.seccomp import compile_profile
+from shoal_agent.runtime.orphans import claim, orphans
+from shoal_agent.runtime.process import override
+from shoal_agent.runtime.staging import (
+    compiled_filter,
+    confinement,
+    failed_exec,
+    make_passable,
+    stage,
+    text_of,
+    write_file,
+)
+from shoal_agent.runtime.task import Exited, Running, TaskKey, TaskSpec
 from shoal_agent.runtime.users import find_user
 from shoal_common.errors import Conflict, InvalidSpec, ShoalError, Unavailable
-from shoal_common.ids import is_container_id
-from shoal_proto.v1.resources_pb2 import Resources
 
 T = TypeVar("T")
 
@@ -53,76 +58,7 @@ _ENDING_TIMEOUT: Final = 0.5
 _OPEN_FILES: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class TaskKey:
-    """Names one attempt of one placement of a container."""
-
-    container: str
-    generation: int
-    attempt: int
-
-    def __str__(self) -> str:
-        return f"{self.container}-{self.generation}-{self.attempt}"
-
-    @classmethod
-    def parse(cls, text: str) -> TaskKey | None:
-        """Return the key that `text` is the form of, or None."""
-        container, _, numbers = text.partition("-")
-        generation, _, attempt = numbers.partition("-")
-        if not (is_container_id(container) and generation.isdecimal() and attempt.isdecimal()):
-            return None
-        key = cls(container, int(generation), int(attempt))
-        return key if str(key) == text else None
-
-
-@dataclass(frozen=True, slots=True)
-class TaskSpec:
-    """What is to be started.
-
-    Attributes:
-        key: names the attempt; it must not have been started before, or been deleted since.
-        process: the first process.
-        rootfs: the merged root file system, mounted.
-        sandbox: the namespaces to join.
-        resources: limits.
-        runtime: name of the OCI runtime; "" for the node's default.
-        log: the first file of its output; its directory is made.
-    """
-
-    key: TaskKey
-    process: Process
-    rootfs: Path
-    sandbox: Sandbox
-    resources: Resources
-    runtime: str
-    log: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """Processes of a task, each with its start time in clock ticks since boot (0 if it has ended since)."""
-
-    pid: int
-    pid_start: int
-    conmon_pid: int
-    conmon_start: int
-
-
-@dataclass(frozen=True, slots=True)
-class Exited:
-    """How a task ended.
-
-    Attributes:
-        code: the process's own, or 128 + N for signal N.
-        oom_killed: a process of it was killed for want of memory.
-        finished_at: Unix time in seconds.
-        reason: one line where the code does not say it all; else empty.
-    """
-
-    code: int
-    oom_killed: bool
-    finished_at: float
-    reason: str = ""
+__all__ = ["Exited", "Running", "TaskKey", "TaskSpec", "Tasks"]
 
 
 class Tasks:
@@ -150,6 +86,8 @@ class Tasks:
         self._exits: asyncio.Queue[tuple[TaskKey, Exited]] = asyncio.Queue()
         self._watched: dict[TaskKey, Running] = {}
         self._monitors: dict[TaskKey, int] = {}
+        #: Compiled seccomp filters by runtime, from the first task that each of them made; b"" if it shows none.
+        self._filters: dict[str, bytes] = {}
         self._losing: set[asyncio.Task[None]] = set()
 
     @property
@@ -164,16 +102,17 @@ class Tasks:
 
         Raises:
             Unavailable: control groups can't be used, or conmon or a runtime is not installed.
+            Conflict: another agent runs on this node.
         """
         for program in (conmon.CONMON, *(runtime.program for runtime in self._runtimes.values())):
             if not os.access(program, os.X_OK):
                 raise Unavailable(f"{program} is not installed (apt-get install conmon crun)")
         await self._run(self._prepare)
-        for pid in conmon.unentered(self.groups.agent_processes()):
-            # An agent before this one was killed just then: what it began must not appear after we have looked.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            await processes.ended(pid)
+        while left := orphans(self.groups.agent_processes()):
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                await processes.ended(pid)
         self._inotify = Inotify(self._on_exits)
         self._inotify.watch(self._paths.exits, Event.MOVED_TO | Event.ONLYDIR)
 
@@ -217,24 +156,30 @@ class Tasks:
     async def _start(self, spec: TaskSpec) -> Running:
         runtime = self._runtimes.get(spec.runtime or self._default_runtime)
         if runtime is None:
-            known = ", ".join(self._runtimes)
-            raise StartFailed(RUNTIME_FAILED, f'runtime "{spec.runtime}" is not on this node (it has: {known})')
+            names = ", ".join(self._runtimes)
+            raise StartFailed(RUNTIME_FAILED, f'runtime "{spec.runtime}" is not on this node (it has: {names})')
         name, files = str(spec.key), self._files(spec.key)
-        groups = await self._run(lambda: self._stage(spec, runtime))
+        groups = await self._run(
+            lambda: stage(
+                spec, runtime, files=files, groups=self.groups, seccomp_program=self._filters.get(runtime.name)
+            )
+        )
         program = spec.process.args[0]
         async with asyncio.timeout(_START_TIMEOUT):
             await conmon.create(files, name=name, runtime=runtime, groups=groups, log=spec.log, exits=self._paths.exits)
             pid = await conmon.answered(files)
             if pid is None:
-                raise explain(runtime.name, await self._run(lambda: _text(files.runtime_log)), program)
+                raise explain(runtime.name, await self._run(lambda: text_of(files.runtime_log)), program)
             if wrong := own_sys.check_mounted(pid):
                 raise StartFailed(RUNTIME_FAILED, wrong)
             running = _running(pid, conmon.read_pid(files.conmon_pid))
             files.started.touch()
             command = [str(runtime.program), *runtime.arguments(files.runtime_log), "start", name]
             if await conmon.spawn(groups, command) != 0:
-                raise explain(runtime.name, await self._run(lambda: _text(files.runtime_log)), program)
+                raise explain(runtime.name, await self._run(lambda: text_of(files.runtime_log)), program)
         self._watch(spec.key, running)
+        if runtime.name not in self._filters:
+            self._filters[runtime.name] = await self._run(lambda: compiled_filter(runtime, name))
         return running
 
     async def signal(self, key: TaskKey, signal: int) -> None:
@@ -349,48 +294,13 @@ class Tasks:
     def _prepare(self) -> None:
         # Passable, not readable: the runtime walks here as the container's own root.
         for directory in (self._paths.run, self._paths.tasks):
-            _make_passable(directory)
+            make_passable(directory)
         self._paths.exits.mkdir(mode=0o700, exist_ok=True)
         for runtime in self._runtimes.values():
             runtime.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._cgroups = Cgroups(self._cgroup_parent)
+        claim(self._paths.tasks / ".agent")
         self._cgroups.enter()
-
-    def _stage(self, spec: TaskSpec, runtime: Runtime) -> list[Path]:
-        """Write the bundle and make the supervisor group; return its files."""
-        name, files = str(spec.key), self._files(spec.key)
-        if wrong := own_sys.check_owned(spec.sandbox.net_ns, spec.sandbox.user_ns):
-            raise StartFailed(RUNTIME_FAILED, f"{wrong}: /sys would be the host's")
-        user = find_user(spec.rootfs, spec.process.user)
-        confinement = _confinement()
-        try:
-            files.directory.mkdir(mode=0o700)
-        except FileExistsError:
-            raise StartFailed(RUNTIME_FAILED, f"attempt {name} exists already (delete it first)") from None
-        _make_passable(spec.rootfs.parent)
-        base = spec.sandbox.uid_base
-        # Others of the host have no way in; the container's root group has.
-        os.chown(files.directory, 0, base)
-        os.chmod(files.directory, 0o710)
-        facts = {"runtime": runtime.name, "env": list(spec.process.env), "cwd": spec.process.cwd}
-        _write(files.facts, json.dumps(facts))
-        for file, text in host_files.contents(spec.process.hostname, _text(Path("/etc/resolv.conf"))).items():
-            _write(files.directory / file, text, mode=0o644, owner=base)
-        config = configuration(
-            process=spec.process,
-            user=user,
-            confinement=confinement,
-            seccomp=compile_profile(confinement.capabilities),
-            rootfs=spec.rootfs,
-            sandbox=spec.sandbox,
-            files=files.directory,
-            resources=spec.resources,
-            cgroup=self.groups.container_path(name),
-            limits_swap=self.groups.limits_swap,
-        )
-        _write(files.config, json.dumps(config))
-        spec.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return self.groups.make_supervisor(name)
 
     def _exec_section(self, running: Running, spec: ExecSpec, files: TaskFiles) -> dict[str, object]:
         facts = json.loads(files.facts.read_text())
@@ -405,7 +315,7 @@ class Tasks:
         if processes.start_time(running.pid) != running.pid_start:
             raise ProcessLookupError(f"process {running.pid} has ended")
         env = [f"{name}={value}" for name, value in variables.items()]
-        return process_section(args=spec.args, env=env, cwd=cwd, user=user, confinement=_confinement())
+        return process_section(args=spec.args, env=env, cwd=cwd, user=user, confinement=confinement())
 
     def _remove_files(self, key: TaskKey) -> None:
         name = str(key)
@@ -487,8 +397,11 @@ class Tasks:
         except FileNotFoundError:
             return None
         number, _, reason = text.strip().partition(" ")
+        code = int(number) & 0xFF
+        if code and (late := failed_exec(self._files(key))):
+            code, reason = late.code, late.message
         return Exited(
-            code=int(number) & 0xFF,
+            code=code,
             oom_killed=self.groups.oom_kills(str(key)) > 0,
             finished_at=finished_at,
             reason=reason,
@@ -556,14 +469,6 @@ def _running(pid: int, conmon_pid: int) -> Running:
     )
 
 
-def _confinement() -> Confinement:
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    files = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
-    return Confinement(
-        capabilities=capabilities.DEFAULT, no_new_privileges=True, rlimits={"RLIMIT_NOFILE": (files, files)}
-    )
-
-
 async def _status(runtime: Runtime, name: str) -> str:
     process = await asyncio.create_subprocess_exec(
         str(runtime.program),
@@ -579,31 +484,6 @@ async def _status(runtime: Runtime, name: str) -> str:
         return ""
 
 
-def _make_passable(directory: Path) -> None:
-    directory.mkdir(mode=0o711, parents=True, exist_ok=True)
-    mode = directory.stat().st_mode
-    if mode & 0o011 != 0o011:
-        directory.chmod(mode & 0o7777 | 0o011)
-
-
-def _write(file: Path, text: str, *, mode: int = 0o600, owner: int = 0) -> None:
-    """Write a whole file, or none: a later agent must not read half of it."""
-    draft = file.with_name(f".{file.name}")
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    with os.fdopen(fd, "w", errors="surrogateescape") as stream:
-        os.fchmod(fd, mode)
-        os.fchown(fd, owner, owner)
-        stream.write(text)
-    os.rename(draft, file)
-
-
 def _write_once(file: Path, text: str) -> None:
     if not file.exists():
-        _write(file, text)
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(errors="replace")
-    except FileNotFoundError:
-        return ""
+        write_file(file, text)

@@ -1,0 +1,83 @@
+"""One attempt to run a container: how it is named, what is asked of it, and what is seen of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from shoal_agent.runtime.process import Process
+from shoal_agent.runtime.sandbox import Sandbox
+from shoal_common.ids import is_container_id
+from shoal_proto.v1.resources_pb2 import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKey:
+    """Names one attempt of one placement of a container."""
+
+    container: str
+    generation: int
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.container}-{self.generation}-{self.attempt}"
+
+    @classmethod
+    def parse(cls, text: str) -> TaskKey | None:
+        """Return the key that `text` is the form of, or None."""
+        container, _, numbers = text.partition("-")
+        generation, _, attempt = numbers.partition("-")
+        if not (is_container_id(container) and generation.isdecimal() and attempt.isdecimal()):
+            return None
+        key = cls(container, int(generation), int(attempt))
+        return key if str(key) == text else None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    """What is to be started.
+
+    Attributes:
+        key: names the attempt; it must not have been started before, or been deleted since.
+        process: the first process.
+        rootfs: the merged root file system, mounted.
+        sandbox: the namespaces to join.
+        resources: limits.
+        runtime: name of the OCI runtime; "" for the node's default.
+        log: the first file of its output; its directory is made.
+    """
+
+    key: TaskKey
+    process: Process
+    rootfs: Path
+    sandbox: Sandbox
+    resources: Resources
+    runtime: str
+    log: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Processes of a task, each with its start time in clock ticks since boot (0 if it has ended since)."""
+
+    pid: int
+    pid_start: int
+    conmon_pid: int
+    conmon_start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """How a task ended.
+
+    Attributes:
+        code: the process's own, or 128 + N for signal N.
+        oom_killed: a process of it was killed for want of memory.
+        finished_at: Unix time in seconds.
+        reason: one line where the code does not say it all; else empty.
+    """
+
+    code: int
+    oom_killed: bool
+    finished_at: float
+    reason: str = ""
