@@ -386,3 +386,10 @@ def test_keeps_the_last_sixteen_attempts() -> None:
     assert [attempt.number for attempt in record.status.attempts] == list(range(5, 21))
     assert record.status.state == EXITED
     assert STARTING < RUNNING
+
+
+def test_what_vanished_has_ended_and_is_not_started_again() -> None:
+    absent = Observed(task=TaskState.ABSENT)
+    assert planning.plan(_record(), _wish(), absent, 0) == planning.NoteEnd(planning.EndCause.LOST)
+    pending = _record(state=STARTING, start_pending=True, run_served=0)
+    assert planning.plan(pending, _wish(), absent, 0) == planning.NoteInterrupted()
