@@ -57,10 +57,11 @@ ReportKey = tuple[str, str, int, bool]
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A report, and the session that it came by, to which it is acknowledged."""
+    """A report, and the session that it came by, to which it and all up to number `last` are acknowledged."""
 
     session: AgentSession
     report: StatusReport
+    last: int
 
 
 class Inbox:
@@ -81,8 +82,13 @@ class Inbox:
         """Add a report, in the place of an older one of the same container if it still waits."""
         key = (session.node, report.id, report.status.generation, report.removed)
         waiting = self._reports.get(key)
-        if waiting is None or waiting.session is not session or order(report.status) > order(waiting.report.status):
-            self._reports[key] = Reported(session, report)
+        last = report.status.report
+        if waiting is not None and waiting.session is session:
+            last = max(last, waiting.last)
+            if order(report.status) < order(waiting.report.status):
+                # Told again, or overtaken: what counts is the furthest, but both want their acknowledgement.
+                report = waiting.report
+        self._reports[key] = Reported(session, report, last)
         self.wake.set()
 
     def reports(self) -> list[Reported]:

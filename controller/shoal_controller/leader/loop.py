@@ -253,7 +253,8 @@ class Writer:
         for reported, verdict in settled:
             self._inbox.settle(reported)
             if verdict is not Verdict.REFUSE:
-                reported.session.accept(reported.report)
+                report = reported.report
+                reported.session.accept(report.id, report.status.generation, reported.last)
         self._reports.refusals = 0
         return True
 

@@ -23,7 +23,6 @@ from shoal_proto.v1.dispatcher_pb2 import (
     AssignmentSet,
     LeaderToAgent,
     ReportsAccepted,
-    StatusReport,
 )
 
 _log: Final = logging.getLogger(__name__)
@@ -70,10 +69,10 @@ class AgentSession:
         self._all_changed |= everything
         self._wake.set()
 
-    def accept(self, report: StatusReport) -> None:
-        """Acknowledge a report and all before it of the same container."""
-        key = (report.id, report.status.generation)
-        self._accepted[key] = max(report.status.report, self._accepted.get(key, 0))
+    def accept(self, container: str, generation: int, last: int) -> None:
+        """Acknowledge all reports on a placement of a container up to number `last`."""
+        key = (container, generation)
+        self._accepted[key] = max(last, self._accepted.get(key, 0))
         self._wake.set()
 
     def end(self, error: ShoalError | None = None) -> None:
