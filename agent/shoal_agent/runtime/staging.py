@@ -14,6 +14,7 @@ from shoal_agent.runtime.bundle import Confinement, configuration
 from shoal_agent.runtime.cgroups import Cgroups
 from shoal_agent.runtime.conmon import Runtime, TaskFiles
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
+from shoal_agent.runtime.log_format import parse_line
 from shoal_agent.runtime.seccomp import compile_profile
 from shoal_agent.runtime.task import TaskSpec
 from shoal_agent.runtime.users import find_user
@@ -22,8 +23,9 @@ from shoal_agent.runtime.users import find_user
 _OPEN_FILES: Final = 1 << 20
 #: Annotation in which crun takes a compiled seccomp filter (base64); its source, container.c.
 _CRUN_FILTER: Final = "run.oci.seccomp_bpf_data"
-#: How crun's log begins to tell of a failed execve.
-_LATE: Final = "exec container process"
+#: How crun and runc tell of a failed execve.
+_LATE: Final = ('{"msg":"exec container process', "exec /")
+_MAX_SAID: Final = 4096
 
 
 def stage(
@@ -56,7 +58,13 @@ def stage(
     # Others of the host have no way in; the container's root group has.
     os.chown(files.directory, 0, base)
     os.chmod(files.directory, 0o710)
-    facts = {"runtime": runtime.name, "env": list(spec.process.env), "cwd": spec.process.cwd, "args": spec.process.args}
+    facts = {
+        "runtime": runtime.name,
+        "env": list(spec.process.env),
+        "cwd": spec.process.cwd,
+        "args": spec.process.args,
+        "log": str(spec.log),
+    }
     write_file(files.facts, json.dumps(facts))
     for file, text in host_files.contents(spec.process.hostname, text_of(Path("/etc/resolv.conf"))).items():
         write_file(files.directory / file, text, mode=0o644, owner=base)
@@ -81,15 +89,22 @@ def stage(
 
 
 def failed_exec(files: TaskFiles) -> StartFailed | None:
-    """Return why a program that was let go could not be executed, if crun's log says so.
+    """Return why a program that was let go could not be executed; None if it could.
 
-    A program of a wrong format, or without its interpreter, is found out only after the start was answered.
+    A program of a wrong format, or without its interpreter, is found out only after the start was answered. Both
+    runtimes say so in what is then the container's only output, one line.
     """
-    said = text_of(files.runtime_log)
-    if _LATE not in said:
+    try:
+        facts = json.loads(files.facts.read_text())
+        log = Path(facts["log"])
+        said = text_of(log) if log.exists() and log.stat().st_size < _MAX_SAID else ""
+    except (FileNotFoundError, ValueError, KeyError):
         return None
-    facts = json.loads(text_of(files.facts))
-    return explain(facts["runtime"], said, facts["args"][0])
+    if said.count("\n") != 1:
+        return None
+    entry = parse_line(said.encode(errors="replace")[:-1])
+    text = entry.data.decode(errors="replace") if entry is not None else ""
+    return explain(facts["runtime"], text, facts["args"][0]) if text.startswith(_LATE) else None
 
 
 def compiled_filter(runtime: Runtime, name: str) -> bytes:

@@ -398,7 +398,7 @@ class Tasks:
             return None
         number, _, reason = text.strip().partition(" ")
         code = int(number) & 0xFF
-        if code and (late := failed_exec(self._files(key))):
+        if code == 1 and (late := failed_exec(self._files(key))):
             code, reason = late.code, late.message
         return Exited(
             code=code,
