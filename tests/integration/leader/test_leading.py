@@ -146,8 +146,12 @@ async def test_a_forced_removal_on_a_node_that_is_away_waits_for_it_but_frees_th
     await rig.update(id_, desired=REMOVED, stop_grace_ms=0)
     await rig.delete(f"/shoal/v1/names/{CONTAINERS}/container/c1")
     node = NODES["n1"]
-    await controller.until(lambda: controller.cache.nodes[node].holds[id_].value.role == HoldRole.HOLD_ROLE_REMOVE)
-    assert not controller.cache.names
+    await controller.until(
+        lambda: (
+            controller.cache.nodes[node].holds[id_].value.role == HoldRole.HOLD_ROLE_REMOVE
+            and not controller.cache.names
+        )
+    )
     async with agent(controller, disk=disk, process="p2") as again:
         await controller.until(lambda: id_ not in controller.cache.containers)
         await settled(controller, again)
