@@ -68,5 +68,6 @@ def test_interrupting_a_run_that_waits_leaves_nothing(clean_lab: LabUnderTest) -
     waiting = clean_lab.spawn("run", "--name", "never", "--memory", "64g", clean_lab.image)
     eventually(lambda: "never" in clean_lab.containers(), seconds=10, what="a pending container")
     waiting.send_signal(signal.SIGINT)
-    assert waiting.wait(timeout=30) == 130
+    waiting.communicate(timeout=30)
+    assert waiting.returncode == 130
     assert not clean_lab.containers()
