@@ -331,19 +331,6 @@ async def ended_meanwhile(node: Node) -> None:
         assert await tasks.adopt(KEY) is None
 
 
-async def latency(node: Node) -> None:
-    """How long it takes from the call to the first process's exec, in milliseconds."""
-    async with opened(node) as tasks:
-        took = []
-        for attempt in range(1, 12):
-            before = time.perf_counter()
-            await tasks.start(node.spec("true", attempt=attempt))
-            took.append((time.perf_counter() - before) * 1000)
-            key, _ = await next_exit(tasks)
-            await tasks.delete(key)
-        print(f"{sorted(took)[len(took) // 2]:.1f}")
-
-
 async def starter(node: Node, point: str) -> None:
     """Start a task and die at a point: killed in one of the steps, or by who started us."""
 
