@@ -41,7 +41,7 @@ _RESEND: Final = 5.0
 _OPENING: Final = 10.0
 #: Seconds between tries: drawn between nothing and this, doubled with each failure up to the second.
 _PAUSE: Final = 0.5
-_LONGEST_PAUSE: Final = 4.0
+_LONGEST_PAUSE: Final = 2.0
 
 _Call = grpc.aio.StreamStreamCall[AgentToLeader, LeaderToAgent]
 
@@ -110,7 +110,7 @@ class Session:
             self._open = False
             try:
                 await self._serve(address, heartbeat)
-                failures = 0
+                leader, failures = address, 0
                 continue
             except NotLeader as error:
                 leader = error.metadata.get("leader", "")
