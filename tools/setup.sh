@@ -70,14 +70,20 @@ install_python() {
   [ -x $python ] || python=$(command -v python3) || { say "Python 3.11 or newer is missing"; exit 1; }
   "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     { say "$python is older than Python 3.11"; exit 1; }
-  local want
-  want=$(cat requirements.lock pyproject.toml | sha256sum | cut -d' ' -f1)-$("$python" -c 'import sys; print(sys.version)' | sha256sum | cut -c1-12)-$PWD
-  [ "$(cat .venv/.installed 2>/dev/null)" != "$want" ] || return 0
-  say "installing the locked Python packages into .venv"
-  "$python" -m venv --clear .venv
-  .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
-  .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
-  echo "$want" >.venv/.installed
+  # The packages are made anew when the lock or the interpreter changes; our own is only pointed to.
+  local locked ours
+  locked=$(cat requirements.lock <("$python" -c 'import sys; print(sys.version)') | sha256sum)
+  ours=$(echo "$locked $PWD" | cat - pyproject.toml | sha256sum)
+  if [ "$(cat .venv/.locked 2>/dev/null)" != "$locked" ]; then
+    say "installing the locked Python packages into .venv"
+    "$python" -m venv --clear .venv
+    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+    echo "$locked" >.venv/.locked
+  fi
+  if [ "$(cat .venv/.ours 2>/dev/null)" != "$ours" ]; then
+    .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+    echo "$ours" >.venv/.ours
+  fi
 }
 
 if command -v dpkg-query >/dev/null; then

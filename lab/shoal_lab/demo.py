@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -65,8 +66,9 @@ async def show(nodes: int) -> None:
     await _shoal("rm", "-f", *names[1:])
     await _shoal("ps", "-a")
     click.echo()
-    click.echo(f"The lab is still up. Try: shoal run --rm {IMAGE} sh -c 'echo hello from $(hostname)'")
-    click.echo("End it with: shoal lab down")
+    shoal = "shoal" if shutil.which("shoal") else os.path.relpath(SHOAL)
+    click.echo(f"The lab is still up. Try: {shoal} run --rm {IMAGE} sh -c 'echo hello from $(hostname)'")
+    click.echo(f"End it with: {shoal} lab down")
 
 
 def _say(line: str) -> None:
