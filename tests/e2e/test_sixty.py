@@ -46,7 +46,9 @@ def test_addresses_and_uid_ranges_are_their_own(sixty: dict[str, dict[str, Any]]
 def test_each_serves_its_page(lab: LabUnderTest, sixty: dict[str, dict[str, Any]]) -> None:
     for node in lab.nodes:
         here = [each for each in sixty.values() if each["node_name"] == node]
-        script = "; ".join(f"timeout 5 busybox wget -qO- http://{each['placement']['addresses'][0]['ip']}/" for each in here)
+        script = "; ".join(
+            f"timeout 5 busybox wget -qO- http://{each['placement']['addresses'][0]['ip']}/" for each in here
+        )
         pages = lab.inside(node, "sh", "-c", script).splitlines()
         assert sorted(pages) == sorted(f"Hello from {each['spec']['id'][:12]}" for each in here)
 
