@@ -9,7 +9,7 @@ from typing import Any
 import grpc.aio
 
 from shoal_common.assignments import set_digest
-from shoal_common.errors import NotFound
+from shoal_common.errors import NotFound, NotLeader
 from shoal_proto.v1.container_pb2 import ContainerStatus
 from shoal_proto.v1.dispatcher_pb2 import (
     AcceptedReport,
@@ -37,12 +37,13 @@ class SmallLeader(DispatcherServiceServicer):
         self.matches: list[bool] = []
         self.heartbeats = 0
         self.epoch = 1
+        self.cluster = CLUSTER
         self.revision = 100
         self.outgoing: asyncio.Queue[LeaderToAgent | None] | None = None
         self.changed = asyncio.Condition()
 
     def message(self) -> LeaderToAgent:
-        return LeaderToAgent(cluster_id=CLUSTER, epoch=self.epoch, revision=self.revision)
+        return LeaderToAgent(cluster_id=self.cluster, epoch=self.epoch, revision=self.revision)
 
     async def put(self, *assignments: Assignment) -> None:
         """Assign these, now if an agent is connected."""
@@ -70,7 +71,9 @@ class SmallLeader(DispatcherServiceServicer):
     async def Session(self, request_iterator: Any, context: Any) -> AsyncIterator[LeaderToAgent]:
         requests: AsyncIterator[AgentToLeader] = aiter(request_iterator)
         hello = (await anext(requests)).hello
-        self.processes.append(hello.process_id)
+        async with self.changed:
+            self.processes.append(hello.process_id)
+            self.changed.notify_all()
         outgoing: asyncio.Queue[LeaderToAgent | None] = asyncio.Queue()
         self.outgoing = outgoing
         matches = bool(hello.set_digest) and hello.set_digest == set_digest(self.assignments.values())
@@ -130,3 +133,20 @@ class SmallLeader(DispatcherServiceServicer):
             raise NotFound("no session")
         self.heartbeats += 1
         return HeartbeatResponse(next_ms=200)
+
+
+class Follower(DispatcherServiceServicer):
+    """A controller that does not lead and knows who does."""
+
+    def __init__(self, leader: str) -> None:
+        self.leader = leader
+        self.asked = 0
+
+    async def Session(self, request_iterator: Any, context: Any) -> AsyncIterator[LeaderToAgent]:
+        self.asked += 1
+        if self.leader:
+            raise NotLeader("this controller does not lead", metadata={"leader": self.leader})
+        yield LeaderToAgent()
+
+    async def Heartbeat(self, request: HeartbeatRequest, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        raise NotLeader("this controller does not lead", metadata={"leader": self.leader})

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
@@ -29,12 +30,15 @@ from shoal_common.registry import Registry
 from shoal_common.rpc_client import TlsFiles, secure_channel
 from shoal_common.rpc_server import SERVER_OPTIONS, ServerInterceptor
 from shoal_controller.pki.authority import Authority, now
-from shoal_proto.v1.agent_pb2_grpc import AgentServiceAsyncStub, AgentServiceStub
+from shoal_proto.v1.agent_pb2_grpc import AgentServiceStub
 from shoal_proto.v1.container_pb2 import ContainerConfig, DesiredState, NetworkMode
 from shoal_proto.v1.dispatcher_pb2 import Assignment
-from shoal_proto.v1.dispatcher_pb2_grpc import add_DispatcherServiceServicer_to_server
+from shoal_proto.v1.dispatcher_pb2_grpc import DispatcherServiceServicer, add_DispatcherServiceServicer_to_server
 from shoal_proto.v1.node_pb2 import HoldRole
 from shoal_proto.v1.resources_pb2 import Address, Resources
+
+if TYPE_CHECKING:
+    from shoal_proto.v1.agent_pb2_grpc import AgentServiceAsyncStub
 from tests.integration.agent.leader import CLUSTER, SmallLeader
 from tests.integration.images.conftest import ImageMaker, MadeImage, RegistryServer
 
@@ -182,14 +186,14 @@ class Machine:
         lines = [line.split(" ", 3) for line in path.read_text().splitlines()]
         return [fields[3] for fields in lines if fields[1] == "stdout"]
 
-    def leftovers(self) -> list[str]:
-        """What is there of containers."""
+    def check_clean(self) -> None:
+        """Nothing is left of any container."""
         found = [str(path) for path in self.paths.containers.iterdir()]
         for directory in (self.paths.tasks, self.paths.exits, self.paths.rootfs, self.paths.sandboxes):
-            found += [str(path) for path in directory.iterdir() if path.name != ".pool"]
+            found += [str(path) for path in directory.iterdir() if not path.name.startswith(".")]
         for kind in ("containers", "supervisors"):
             found += [str(path) for path in Path("/sys/fs/cgroup").glob(f"*{self.cgroup}/{kind}/*") if path.is_dir()]
-        return found
+        assert not found, found
 
 
 def _certificate(authority: Authority, directory: Path, stem: str, role: Role, name: str) -> tuple[TlsFiles, str]:
@@ -228,17 +232,7 @@ async def machine(top: Path, cgroup: str) -> AsyncIterator[Machine]:
     image = await ImageMaker(client, registry.host)("box", [busybox_layer()])
     await client.close()
     leader = SmallLeader()
-    server = grpc.aio.server(
-        interceptors=[ServerInterceptor({"shoal.v1.DispatcherService": (Role.NODE,)})], options=SERVER_OPTIONS
-    )
-    add_DispatcherServiceServicer_to_server(leader, server)
-    credentials = grpc.ssl_server_credentials(
-        [(tls.key.read_bytes(), tls.certificate.read_bytes())],
-        root_certificates=tls.ca.read_bytes(),
-        require_client_auth=True,
-    )
-    server.add_secure_port(LEADER, credentials)
-    await server.start()
+    server = await serve(leader, LEADER, tls)
     one = Machine(top, cgroup, leader, registry, image, node, tls)
     one.start_agent()
     try:
@@ -253,3 +247,19 @@ async def machine(top: Path, cgroup: str) -> AsyncIterator[Machine]:
             one.process.wait(20)
         await server.stop(0)
         registry.stop()
+
+
+async def serve(servicer: DispatcherServiceServicer, address: str, tls: TlsFiles) -> grpc.aio.Server:
+    """A controller's server, for the dispatcher alone."""
+    server = grpc.aio.server(
+        interceptors=[ServerInterceptor({"shoal.v1.DispatcherService": (Role.NODE,)})], options=SERVER_OPTIONS
+    )
+    add_DispatcherServiceServicer_to_server(servicer, server)
+    credentials = grpc.ssl_server_credentials(
+        [(tls.key.read_bytes(), tls.certificate.read_bytes())],
+        root_certificates=tls.ca.read_bytes(),
+        require_client_auth=True,
+    )
+    server.add_secure_port(address, credentials)
+    await server.start()
+    return server

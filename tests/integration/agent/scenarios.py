@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
 import pytest
@@ -22,10 +23,13 @@ from shoal_proto.v1.agent_pb2 import (
     AgentPullRequest,
     AgentSignalRequest,
 )
-from shoal_proto.v1.agent_pb2_grpc import AgentServiceAsyncStub
 from shoal_proto.v1.container_pb2 import ContainerState, DesiredState, ExecRequest, ExecStart
 from shoal_proto.v1.dispatcher_pb2 import Assignment
-from tests.integration.agent.machine import Machine, machine
+from tests.integration.agent.leader import CLUSTER, Follower
+from tests.integration.agent.machine import LEADER, Machine, machine, serve
+
+if TYPE_CHECKING:
+    from shoal_proto.v1.agent_pb2_grpc import AgentServiceAsyncStub
 
 RUNNING: Final = ContainerState.CONTAINER_STATE_RUNNING
 EXITED: Final = ContainerState.CONTAINER_STATE_EXITED
@@ -77,7 +81,7 @@ async def serves_one_container(host: Machine) -> None:
         with pytest.raises(grpc.RpcError) as refusal:
             await service.Signal(AgentSignalRequest(id=one.id, generation=1, signal=9))
         assert isinstance(from_rpc_error(refusal.value, peer="agent"), NotFound)
-    assert host.leftovers() == []
+    host.check_clean()
 
 
 async def _exec(service: AgentServiceAsyncStub, one: Assignment, *args: str, stdin: bytes = b"") -> tuple[int, bytes]:
@@ -114,7 +118,7 @@ async def survives_kill_in_a_burst(host: Machine) -> None:
         assert begun == 1, f"{one.id[:12]} began {begun} times"
     assert await asyncio.to_thread(_tasks_alive, host) == len(many)
     await host.remove(*many)
-    assert host.leftovers() == []
+    host.check_clean()
 
 
 def _has_begun(host: Machine, one: Assignment) -> bool:
@@ -178,7 +182,7 @@ async def adopts_and_reports_exits(host: Machine) -> None:
     )
     assert int(memory.split()[1]) < 100 << 10, memory
     await host.remove(ending, counting, stubborn)
-    assert host.leftovers() == []
+    host.check_clean()
 
 
 async def refuses_what_it_must(host: Machine) -> None:
@@ -232,13 +236,45 @@ async def refuses_what_it_must(host: Machine) -> None:
     await host.leader.put(living, created)
     await host.leader.until(lambda: host.leader.strays == [], "no strays")
     await host.remove(living, missing, unknown, lost, created)
-    assert host.leftovers() == []
+    host.check_clean()
+
+
+async def follows_the_leader(host: Machine) -> None:
+    """A controller that does not lead says who does; one of another cluster is refused; heartbeats find new leaders."""
+    one = host.assignment("sleep", "1000")
+    await host.leader.put(one)
+    await _reached(host, RUNNING, one)
+    follower = Follower(LEADER)
+    server = await serve(follower, "127.0.0.1:7499", host.controller_tls)
+    try:
+        assert await asyncio.to_thread(host.stop_agent) == 0
+        identity = host.paths.identity / "cluster.json"
+        cluster = json.loads(identity.read_text())
+        identity.write_text(json.dumps({**cluster, "controllers": ["127.0.0.1:7499"]}))
+        host.start_agent()
+        await host.leader.until(lambda: len(host.leader.processes) == 2, "a session by way of the follower")
+        assert follower.asked == 1
+        # The leader forgets the session: the next heartbeat brings a new one.
+        host.leader.processes.append("somebody else")
+        await host.leader.until(lambda: len(host.leader.processes) == 4, "another session")
+        host.leader.cluster = "another-lake"
+        host.leader.processes.append("somebody else")
+        stopped = await host.change(one, desired=DesiredState.DESIRED_STATE_STOPPED, stop_grace_ms=0)
+        await host.leader.until(lambda: len(host.leader.processes) >= 7, "sessions that are refused")
+        assert host.leader.state(one.id) == RUNNING
+        host.leader.cluster = CLUSTER
+        await _reached(host, EXITED, stopped)
+        await host.remove(stopped)
+    finally:
+        await server.stop(0)
+    host.check_clean()
 
 
 SCENARIOS: Final[dict[str, Callable[[Machine], Awaitable[None]]]] = {
     one.__name__: one
     for one in (
         serves_one_container,
+        follows_the_leader,
         survives_kill_in_a_burst,
         adopts_and_reports_exits,
         refuses_what_it_must,
