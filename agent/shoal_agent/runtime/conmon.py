@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -93,15 +94,7 @@ def within(groups: Sequence[Path], command: Sequence[str]) -> list[str]:
 
 async def spawn(groups: Sequence[Path], command: Sequence[str]) -> int:
     """Run a command in control groups, apart from the agent's streams and session; return its exit code."""
-    process = await asyncio.create_subprocess_exec(
-        *within(groups, command),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=_ENVIRONMENT,
-        start_new_session=True,
-    )
-    return await _ended(process)
+    return await _run(within(groups, command), _ENVIRONMENT)
 
 
 async def create(
@@ -125,37 +118,50 @@ async def create(
     ]
     answer = os.open(files.answer, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        process = await asyncio.create_subprocess_exec(
-            *within(groups, command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**_ENVIRONMENT, "_OCI_SYNCPIPE": str(answer)},
-            start_new_session=True,
-            pass_fds=(answer,),
-        )
+        code = await _run(within(groups, command), {**_ENVIRONMENT, "_OCI_SYNCPIPE": str(answer)}, answer)
     finally:
         os.close(answer)
-    code = await _ended(process)
     if code != 0:
         raise StartFailed(RUNTIME_FAILED, f"{CONMON} could not be started (exit code {code}; is conmon installed?)")
 
 
-async def _ended(process: asyncio.subprocess.Process) -> int:
-    """Return a process's exit code. Whoever is cancelled meanwhile kills it, and waits until it is gone.
+async def _run(command: Sequence[str], env: Mapping[str, str], *descriptors: int) -> int:
+    """Run a command to its end and return its exit code. Whoever is cancelled kills it, and goes when it is gone.
 
     Until it has entered its group nobody who clears the group away would find it.
     """
-    try:
-        return await process.wait()
-    except asyncio.CancelledError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        waiter = asyncio.create_task(process.wait(), name=f"reap-{process.pid}")
-        while not waiter.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait([waiter])
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    spawning = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            *command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=env,
+            start_new_session=True,
+            pass_fds=descriptors,
+        ),
+        name="spawn",
+    )
+    while not spawning.done():
+        try:
+            await asyncio.wait([spawning])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    process = spawning.result()
+    waiting = asyncio.create_task(process.wait(), name=f"wait-{process.pid}")
+    while not waiting.done():
+        if cancelled is not None and process.returncode is None:
+            # Not by its own method, which would also take the exit code away from asyncio.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+        try:
+            await asyncio.wait([waiting])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return waiting.result()
 
 
 async def answered(files: TaskFiles) -> int | None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -153,7 +155,9 @@ async def _begun(process: asyncio.subprocess.Process, own: Path, bell: Bell) -> 
             await bell.wait()
     except BaseException:
         if process.returncode is None:
-            process.kill()
+            # Not by its own method, which would also take the exit code away from asyncio.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
         raise
     finally:
         end.cancel()
