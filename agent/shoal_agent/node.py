@@ -130,7 +130,9 @@ class Node:
         """Return the ids of what the node has and no hold names; nothing before the first set was seen."""
         if not self.confirmed:
             return []
-        unheld = {container for container, worker in self._workers.items() if not worker.held}
+        unheld = {
+            container for container, worker in self._workers.items() if not (worker.held or worker.record.removed)
+        }
         return sorted(unheld | self._unreadable | (self._foreign - set(self._workers)))
 
     def reports(self, *, everything: bool) -> list[StatusReport]:
