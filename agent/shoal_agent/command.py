@@ -47,6 +47,13 @@ def _pairs(values: tuple[str, ...], option: str) -> dict[str, str]:
 @click.option("--memory", default="", metavar="BYTES", help="Memory that containers may use (all), such as 8g.")
 @click.option("--cpus", default="", metavar="N", help="Cores that containers may use (all), such as 1.5.")
 @click.option(
+    "--uid-range",
+    default="524288-1879048191",
+    show_default=True,
+    metavar="FIRST-LAST",
+    help="Host uids of which each container gets 65536.",
+)
+@click.option(
     "--cgroup-parent", default="/shoal", show_default=True, metavar="PATH", help="Below it are all control groups."
 )
 @click.option(
@@ -72,6 +79,7 @@ def agent(
     labels: tuple[str, ...],
     memory: str,
     cpus: str,
+    uid_range: str,
     cgroup_parent: str,
     runtimes: tuple[str, ...],
     registry_insecure: tuple[str, ...],
@@ -88,6 +96,7 @@ def agent(
 
     from shoal_agent.daemon import serve
     from shoal_agent.paths import NodePaths
+    from shoal_agent.runtime.uid_ranges import parse_bases
     from shoal_agent.settings import Settings
     from shoal_common.daemon_logging import configure_logging
     from shoal_common.ids import check_name
@@ -106,6 +115,7 @@ def agent(
             labels=_pairs(labels, "--label"),
             memory_bytes=parse_bytes(memory) if memory else 0,
             cpu_millis=parse_cpus(cpus) if cpus else 0,
+            uid_bases=parse_bases(uid_range),
             cgroup_parent=cgroup_parent,
             runtimes={key: Path(path) for key, path in _pairs(runtimes, "--runtime").items()},
             insecure_registries=registry_insecure,

@@ -100,12 +100,13 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
         await images.open()
         stack.push_async_callback(images.close)
         network = NodeNetwork(guarded_ports=(int(settings.listen.rpartition(":")[2]),))
+        stack.push_async_callback(network.close)
         if watermark.position.subnet:
             await network.configure(watermark.position.subnet, watermark.position.gateway)
         rootfs = RootFilesystems(paths)
         await rootfs.open()
         stack.push_async_callback(rootfs.close)
-        sandboxes = Sandboxes(paths, network)
+        sandboxes = Sandboxes(paths, network, uid_bases=settings.uid_bases)
         await sandboxes.open()
         stack.push_async_callback(sandboxes.close)
         tasks = Tasks(

@@ -19,6 +19,7 @@ class Settings:
         token_file: holds the join token; read only when joining.
         labels: of the node, beside what operators give it.
         memory_bytes, cpu_millis: what containers may use; 0 for all that the host has.
+        uid_bases: first host uids of the ranges of 65536 that containers may get.
         cgroup_parent: below which all control groups are made.
         runtimes: programs of OCI runtimes by name; the first is the default.
         insecure_registries: "HOST:PORT" of registries that are spoken to in plain HTTP.
@@ -32,6 +33,7 @@ class Settings:
     labels: Mapping[str, str]
     memory_bytes: int
     cpu_millis: int
+    uid_bases: range
     cgroup_parent: str
     runtimes: Mapping[str, Path]
     insecure_registries: tuple[str, ...]

@@ -91,6 +91,6 @@ def agent(layout: Layout, host: Host, capacity: Capacity, labels: tuple[str, ...
         *("--listen", f"{host.address}:{AGENT_PORT}", "--join", f"{layout.control.address}:{JOIN_PORT}"),
         *("--token-file", str(data / "token"), "--cgroup-parent", layout.cgroup(host.name)),
         *("--memory", str(capacity.memory_bytes), "--cpus", f"{capacity.cpu_millis / 1000:g}"),
-        *("--registry-insecure", registry_address(layout)),
+        *("--uid-range", layout.uid_range(host), "--registry-insecure", registry_address(layout)),
         *(word for label in labels for word in ("--label", label)),
     ]

@@ -16,6 +16,10 @@ DATA_ROOT: Final = Path("/var/lib/shoal-lab")
 RUN_ROOT: Final = Path("/run/shoal-lab")
 MAX_NODES: Final = 100
 
+_FIRST_UID: Final = 524288
+#: 256 ranges of 65536: 100 nodes of them end before the ids that systemd gives to other things.
+_UIDS_PER_NODE: Final = 256 * 65536
+
 SWITCH: Final = "switch"
 API_PORT: Final = 7400
 JOIN_PORT: Final = 7401
@@ -146,6 +150,11 @@ class Layout:
     def uplink(self) -> str:
         """This machine's own link to the lab's network."""
         return f"shl-{self.name}"
+
+    def uid_range(self, host: Host) -> str:
+        """Host uids of a node's containers: the lab's nodes share a kernel, and must not share ids."""
+        first = _FIRST_UID + (int(host.address.rpartition(".")[2]) - 11) * _UIDS_PER_NODE
+        return f"{first}-{first + _UIDS_PER_NODE - 1}"
 
     def cgroup(self, host: str) -> str:
         """Parent of all cgroups of a host, below each hierarchy."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from shoal_common.errors import Exhausted
+from shoal_common.errors import Exhausted, InvalidSpec
 
 #: Ids in a range; container ids 0 to 65535 map onto it.
 SIZE = 65536
@@ -17,6 +17,24 @@ SIZE = 65536
 #: Where ranges start and end by default: what systemd sets aside for containers (systemd.io/UIDS-GIDS).
 FIRST = 524288
 LAST = 0x6FFF0000
+
+
+def parse_bases(text: str) -> range:
+    """Return the bases of the ranges that lie in "FIRST-LAST", which both are ids.
+
+    Raises:
+        InvalidSpec: it is not that, begins below what a host's own users may have, or holds no range.
+    """
+    first, dash, last = text.partition("-")
+    if not dash or not first.isdecimal() or not last.isdecimal():
+        raise InvalidSpec(f'uid range "{text[:40]}" is not valid (write FIRST-LAST, such as {FIRST}-{LAST + SIZE - 1})')
+    if int(first) < FIRST or int(last) >= LAST + SIZE:
+        raise InvalidSpec(f'uid range "{text[:40]}" is not within {FIRST}-{LAST + SIZE - 1}')
+    start = -(-int(first) // SIZE) * SIZE
+    bases = range(start, int(last) + 2 - SIZE, SIZE)
+    if not bases:
+        raise InvalidSpec(f'uid range "{text[:40]}" holds no {SIZE} ids from a multiple of {SIZE} on')
+    return bases
 
 
 def parse_delegations(text: str) -> list[tuple[int, int]]:

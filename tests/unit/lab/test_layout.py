@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shoal_agent.runtime.uid_ranges import parse_bases
 from shoal_common.errors import InvalidSpec
 from shoal_lab.layout import MAX_NODES, Layout
 from shoal_lab.network import host_batch, partition_batch, switch_batch
@@ -54,3 +55,9 @@ def test_a_partition_is_undone_by_healing() -> None:
     assert partition_batch(host, cut=True) == "link set node1 down\n"
     assert partition_batch(host, cut=False) == "link set node1 up\n"
     assert "10.77.0.11/24" in host_batch(host)
+
+
+def test_nodes_have_uids_of_their_own_that_the_agent_takes() -> None:
+    layout = Layout("lab", "10.77.0.0/24", MAX_NODES)
+    bases = [base for host in layout.node_hosts for base in parse_bases(layout.uid_range(host))]
+    assert len(set(bases)) == len(bases) == MAX_NODES * 256
