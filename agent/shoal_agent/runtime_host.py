@@ -98,12 +98,14 @@ class RuntimeHost:
         image = self._images.find(assignment.image_digest)
         if image is None:
             image = await self._images.ensure(assignment.image_repository, assignment.image_digest)
+        log.debug("container %s: its image is here", assignment.id[:12])
         process = self._process(record, image)
         addresses = () if assignment.config.network == NetworkMode.NETWORK_MODE_NONE else assignment.addresses
         async with self._starts:
             # The record that says READY is in the directory above, whose names are made durable with it.
             placement.mkdir(mode=0o700, exist_ok=True)
             sandbox = await self._sandboxes.acquire(key, addresses)
+            log.debug("container %s: its sandbox is ready", assignment.id[:12])
             self._roots[key] = await self._rootfs.mount(
                 key,
                 layers=image.layers,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -45,6 +46,8 @@ from shoal_agent.runtime.staging import (
 from shoal_agent.runtime.task import Exited, Running, TaskKey, TaskSpec
 from shoal_agent.runtime.users import find_user
 from shoal_common.errors import Conflict, InvalidSpec, ShoalError, Unavailable
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -164,6 +167,7 @@ class Tasks:
                 spec, runtime, files=files, groups=self.groups, seccomp_program=self._filters.get(runtime.name)
             )
         )
+        log.debug("container %s: its bundle is written", spec.key.container[:12])
         program = spec.process.args[0]
         async with asyncio.timeout(_START_TIMEOUT):
             await conmon.create(files, name=name, runtime=runtime, groups=groups, log=spec.log, exits=self._paths.exits)
@@ -172,11 +176,13 @@ class Tasks:
                 raise explain(runtime.name, await self._run(lambda: text_of(files.runtime_log)), program)
             if wrong := own_sys.check_mounted(pid):
                 raise StartFailed(RUNTIME_FAILED, wrong)
+            log.debug("container %s: created", spec.key.container[:12])
             running = _running(pid, conmon.read_pid(files.conmon_pid))
             files.started.touch()
             command = [str(runtime.program), *runtime.arguments(files.runtime_log), "start", name]
             if await conmon.spawn(groups, command) != 0:
                 raise explain(runtime.name, await self._run(lambda: text_of(files.runtime_log)), program)
+        log.debug("container %s: started", spec.key.container[:12])
         self._watch(spec.key, running)
         if runtime.name not in self._filters:
             self._filters[runtime.name] = await self._run(lambda: compiled_filter(runtime, name))

@@ -254,6 +254,7 @@ class Writer:
             self._inbox.settle(reported)
             if verdict is not Verdict.REFUSE:
                 report = reported.report
+                _log.debug("stored report %d on container %s", report.status.report, report.id)
                 reported.session.accept(report.id, report.status.generation, reported.last)
         self._reports.refusals = 0
         return True
@@ -297,13 +298,17 @@ class Writer:
                 return True  # The plan is of a state that has passed.
         draft = Draft(self._cache, now=datetime.now(UTC), tombstone_lease=lease)
         last_address = self._last_address
+        decided: list[Decision] = []
         for decision in decisions:
             if draft.full:
                 break
             draft.decide(decision)
+            decided.append(decision)
             if isinstance(decision, Place) and decision.address is not None:
                 last_address = decision.address.ip
         await self._commit(draft)
+        for decision in decided:
+            _log.debug("stored %s", decision)
         # After an unknown outcome the old one stands: what was placed is in use by then, and so skipped.
         self._last_address = last_address
         self._plans.refusals = 0
