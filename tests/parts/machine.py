@@ -53,9 +53,11 @@ def cgroups() -> set[str]:
     return {directory for directory, _, _ in os.walk("/sys/fs/cgroup")}
 
 
-def rules() -> str:
-    """Return this machine's own nftables rules."""
-    return subprocess.run(["nft", "list", "ruleset"], check=True, capture_output=True, text=True).stdout
+def rules() -> set[str]:
+    """Return the lines of this machine's own nftables rules."""
+    return set(
+        subprocess.run(["nft", "list", "ruleset"], check=True, capture_output=True, text=True).stdout.splitlines()
+    )
 
 
 def files() -> set[str]:
@@ -64,7 +66,7 @@ def files() -> set[str]:
     return {str(path) for root in roots for path in Path(root).rglob("*")} | {r for r in roots if Path(r).exists()}
 
 
-def traces() -> dict[str, object]:
+def traces() -> dict[str, set[str]]:
     """Return everything above."""
     return {
         "processes": processes(),

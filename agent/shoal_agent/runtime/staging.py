@@ -53,7 +53,6 @@ def stage(
         files.directory.mkdir(mode=0o700)
     except FileExistsError:
         raise StartFailed(RUNTIME_FAILED, f"attempt {name} exists already (delete it first)") from None
-    make_passable(spec.rootfs.parent)
     base = spec.sandbox.uid_base
     # Others of the host have no way in; the container's root group has.
     os.chown(files.directory, 0, base)
