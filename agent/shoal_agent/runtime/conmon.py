@@ -94,7 +94,7 @@ def within(groups: Sequence[Path], command: Sequence[str]) -> list[str]:
 
 async def spawn(groups: Sequence[Path], command: Sequence[str]) -> int:
     """Run a command in control groups, apart from the agent's streams and session; return its exit code."""
-    return await _run(within(groups, command), _ENVIRONMENT)
+    return await _run(within(groups, command), _ENVIRONMENT, directory=Path("/"))
 
 
 async def create(
@@ -118,14 +118,20 @@ async def create(
     ]
     answer = os.open(files.answer, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
-        code = await _run(within(groups, command), {**_ENVIRONMENT, "_OCI_SYNCPIPE": str(answer)}, answer)
+        # conmon leaves a file "oom" where it works.
+        code = await _run(
+            within(groups, command),
+            {**_ENVIRONMENT, "_OCI_SYNCPIPE": str(answer)},
+            answer,
+            directory=files.directory,
+        )
     finally:
         os.close(answer)
     if code != 0:
         raise StartFailed(RUNTIME_FAILED, f"{CONMON} could not be started (exit code {code}; is conmon installed?)")
 
 
-async def _run(command: Sequence[str], env: Mapping[str, str], *descriptors: int) -> int:
+async def _run(command: Sequence[str], env: Mapping[str, str], *descriptors: int, directory: Path) -> int:
     """Run a command to its end and return its exit code. Whoever is cancelled kills it, and goes when it is gone.
 
     Until it has entered its group nobody who clears the group away would find it.
@@ -140,6 +146,7 @@ async def _run(command: Sequence[str], env: Mapping[str, str], *descriptors: int
             env=env,
             start_new_session=True,
             pass_fds=descriptors,
+            cwd=directory,
         ),
         name="spawn",
     )
