@@ -20,8 +20,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
     assert os.geteuid() == 0, "these tests need root (make test runs them so)"
     folder: Path = tmp_path_factory.mktemp("lab")
     env = {"SHOAL_CONFIG": str(folder / "config.json")}
-    lab = LabUnderTest("test", env, IMAGE, ("node1", "node2", "node3"))
-    up = ("lab", "up", "--name", "test", "--subnet", "10.78.0.0/24", "--node-memory", "4g", "--node-cpus", "8")
+    # Of its own for every test run, so that two can go on beside each other.
+    name, subnet = f"t{os.getpid()}", f"10.{100 + os.getpid() // 256 % 100}.{os.getpid() % 256}.0/24"
+    lab = LabUnderTest(name, subnet, env, IMAGE, ("node1", "node2", "node3"))
+    up = ("lab", "up", "--name", name, "--subnet", subnet, "--node-memory", "4g", "--node-cpus", "8")
     lab.run(*up, "--label", "node1:ssd=true")
     try:
         archive = folder / "web.tar"
@@ -30,7 +32,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
         lab.run("image", "import", str(archive), IMAGE, "--cmd", f"[{words}]")
         yield lab
     finally:
-        lab.run("lab", "down", "--name", "test")
+        lab.run("lab", "down", "--name", name)
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def test_an_unreachable_controller_is_named(lab: LabUnderTest, tmp_path_factory:
         config = json.load(file)
     config["contexts"][config["current"]]["endpoints"] = ["127.0.0.1:1"]
     (folder / "config.json").write_text(json.dumps(config))
-    elsewhere = LabUnderTest(lab.name, {"SHOAL_CONFIG": str(folder / "config.json")}, lab.image)
+    elsewhere = LabUnderTest(lab.name, lab.subnet, {"SHOAL_CONFIG": str(folder / "config.json")}, lab.image)
     for words, code in ((("ps",), 1), (("run", "--rm", lab.image, "true"), 125)):
         done: subprocess.CompletedProcess[str] = elsewhere.run(*words, ok=False, timeout=60)
         assert done.returncode == code

@@ -11,9 +11,9 @@ from tests.parts.lab import LabUnderTest, eventually
 
 def test_down_leaves_nothing_behind(tmp_path: Path) -> None:
     before = machine.traces()
-    lab = LabUnderTest("left", {"SHOAL_CONFIG": str(tmp_path / "config.json")}, "left/web:1")
+    lab = LabUnderTest("left", "10.79.0.0/24", {"SHOAL_CONFIG": str(tmp_path / "config.json")}, "left/web:1")
     try:
-        lab.run("lab", "up", "--name", "left", "--subnet", "10.79.0.0/24", "--nodes", "2")
+        lab.run("lab", "up", "--name", "left", "--subnet", lab.subnet, "--nodes", "2")
         (tmp_path / "web.tar").write_bytes(root_filesystem())
         lab.run("image", "import", str(tmp_path / "web.tar"), lab.image, "--cmd", "sleep 1000")
         for number in range(4):

@@ -96,5 +96,5 @@ def test_the_data_root_is_roots_alone(lab: LabUnderTest) -> None:
 
 
 def test_the_outside_is_reached_through_the_node(lab: LabUnderTest, sixty: dict[str, dict[str, Any]]) -> None:
-    output = lab.out("exec", "c0", "timeout", "5", "wget", "-qO-", "http://10.78.0.2:5000/v2/")
+    output = lab.out("exec", "c0", "timeout", "5", "wget", "-qO-", f"http://{lab.control_address}:5000/v2/")
     assert output == "{}"

@@ -37,11 +37,13 @@ class LabUnderTest:
 
     Attributes:
         name: of the lab.
+        subnet: of its hosts, a /24: the controller's host is .2.
         env: environment of its commands; its configuration file is the tests' own.
         image: an image that was imported into it.
     """
 
     name: str
+    subnet: str
     env: Mapping[str, str]
     image: str = ""
     nodes: tuple[str, ...] = field(default=())
@@ -74,6 +76,11 @@ class LabUnderTest:
     def json_lines(self, *words: str) -> list[dict[str, Any]]:
         """Run `shoal WORDS`, which prints an object a line, and return the objects."""
         return [json.loads(line) for line in self.out(*words).splitlines()]
+
+    @property
+    def control_address(self) -> str:
+        """Address of the host of controller, etcd and registry."""
+        return self.subnet.replace(".0/24", ".2")
 
     def spawn(self, *words: str) -> subprocess.Popen[bytes]:
         """Start `shoal WORDS` with pipes."""
