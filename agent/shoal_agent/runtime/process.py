@@ -6,12 +6,12 @@ Pure: nothing here looks into the image's files (see `users` for that).
 from __future__ import annotations
 
 import posixpath
-import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from shoal_common.errors import InvalidSpec
+from shoal_common.signals import signal_number
 from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.image_pb2 import ImageConfig
 
@@ -104,22 +104,3 @@ def override(variables: dict[str, str], entries: Iterable[str]) -> None:
             variables[name] = value
         else:
             variables.pop(name, None)
-
-
-def signal_number(text: str) -> int:
-    """Return the number of a signal: "SIGTERM", "term", "15" or "RTMIN+3".
-
-    Raises:
-        InvalidSpec: there is no such signal.
-    """
-    name = text.strip().upper().removeprefix("SIG")
-    base, plus, offset = name.partition("+")
-    if name.isascii() and name.isdecimal():
-        number = int(name)
-    elif f"SIG{base}" in signal.Signals.__members__ and (not plus or (offset.isascii() and offset.isdecimal())):
-        number = signal.Signals[f"SIG{base}"] + (int(offset) if plus else 0)
-    else:
-        number = 0
-    if not 0 < number <= signal.SIGRTMAX or (plus and base != "RTMIN"):
-        raise InvalidSpec(f'signal "{text[:40]}" is not known (write a name such as SIGTERM, or a number from 1 to 64)')
-    return number

@@ -1,6 +1,6 @@
 import pytest
 
-from shoal_agent.runtime.process import DEFAULT_PATH, resolve, signal_number
+from shoal_agent.runtime.process import DEFAULT_PATH, resolve
 from shoal_common.errors import InvalidSpec
 from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.image_pb2 import ImageConfig
@@ -67,10 +67,3 @@ def test_the_image_says_what_the_user_does_not() -> None:
 def test_what_can_never_run_is_refused(config: ContainerConfig, env: list[str]) -> None:
     with pytest.raises(InvalidSpec):
         resolve(config, env, IMAGE, ID)
-
-
-def test_signals_by_name_and_number() -> None:
-    assert [signal_number(text) for text in ("SIGKILL", "kill", "9", "RTMIN+3", "SIGRTMIN")] == [9, 9, 9, 37, 34]
-    for text in ("0", "65", "", "SIG", "TERM+1", "RTMIN+99", "-9", "²"):
-        with pytest.raises(InvalidSpec):
-            signal_number(text)
