@@ -30,8 +30,9 @@ bench: ## measure beside docker (minutes)
 	@tools/setup.sh bench
 	@$(root) $(python) -m bench
 
-proto: ## generate the code for the .proto files
+proto: ## generate the code and the reference from the .proto files
 	@proto/generate.sh
+	@$(python) tools/api_reference.py
 
 lock: ## resolve the Python dependencies anew
 	@tools/lock.sh

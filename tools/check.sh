@@ -10,8 +10,9 @@ step() {
 }
 step format .venv/bin/ruff format --check .
 step lint .venv/bin/ruff check .
-step types .venv/bin/mypy proto common sdk controller agent cli lab tests bench
+step types .venv/bin/mypy proto common sdk controller agent cli lab tests bench tools
 step imports .venv/bin/lint-imports
 step proto proto/generate.sh --check
+step reference .venv/bin/python tools/api_reference.py --check
 .venv/bin/python -m pytest tests/unit || failed+=("unit tests")
 [ ${#failed[@]} = 0 ] || { echo "check: failed: ${failed[*]}" >&2; exit 1; }

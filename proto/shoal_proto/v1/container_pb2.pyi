@@ -239,7 +239,7 @@ class ContainerStatus(_message.Message):
     def __init__(self, schema: _Optional[int] = ..., generation: _Optional[int] = ..., attempt: _Optional[int] = ..., state: _Optional[_Union[ContainerState, str]] = ..., report: _Optional[int] = ..., run_served: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., reason: _Optional[str] = ..., exit_code: _Optional[int] = ..., oom_killed: _Optional[bool] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pid: _Optional[int] = ..., ever_ready: _Optional[bool] = ..., uid_base: _Optional[int] = ..., command: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Tombstone(_message.Message):
-    __slots__ = ("schema", "id", "namespace", "name", "status", "request_mac", "run", "removed_at")
+    __slots__ = ("schema", "id", "namespace", "name", "status", "request_mac", "run", "removed_at", "last_request_id")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
@@ -248,6 +248,7 @@ class Tombstone(_message.Message):
     REQUEST_MAC_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     REMOVED_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     schema: int
     id: str
     namespace: str
@@ -256,7 +257,8 @@ class Tombstone(_message.Message):
     request_mac: bytes
     run: int
     removed_at: _timestamp_pb2.Timestamp
-    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., status: _Optional[_Union[ContainerStatus, _Mapping]] = ..., request_mac: _Optional[bytes] = ..., run: _Optional[int] = ..., removed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    last_request_id: str
+    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., status: _Optional[_Union[ContainerStatus, _Mapping]] = ..., request_mac: _Optional[bytes] = ..., run: _Optional[int] = ..., removed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_request_id: _Optional[str] = ...) -> None: ...
 
 class Container(_message.Message):
     __slots__ = ("spec", "placement", "status", "phase", "detail", "node_name", "revision", "node_down_since")

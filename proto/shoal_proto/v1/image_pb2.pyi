@@ -83,12 +83,14 @@ class ImportImageStart(_message.Message):
     def __init__(self, reference: _Optional[str] = ..., config: _Optional[_Union[ImageConfig, _Mapping]] = ..., architecture: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ImportImageRequest(_message.Message):
-    __slots__ = ("start", "data")
+    __slots__ = ("start", "data", "finished")
     START_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_FIELD_NUMBER: _ClassVar[int]
     start: ImportImageStart
     data: bytes
-    def __init__(self, start: _Optional[_Union[ImportImageStart, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
+    finished: bool
+    def __init__(self, start: _Optional[_Union[ImportImageStart, _Mapping]] = ..., data: _Optional[bytes] = ..., finished: _Optional[bool] = ...) -> None: ...
 
 class ImportImageResponse(_message.Message):
     __slots__ = ("received_bytes", "image")

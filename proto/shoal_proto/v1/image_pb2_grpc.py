@@ -63,6 +63,7 @@ class ImageServiceServicer:
 
     def ImportImage(self, request_iterator, context):
         """Makes an image of one layer from a root file system and pushes it to the cluster's registry.
+        Errors: INVALID_ARGUMENT; UNAVAILABLE (the registry, or the upload broke off: begin again).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

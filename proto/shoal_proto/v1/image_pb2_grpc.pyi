@@ -34,7 +34,9 @@ class ImageServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ImageServiceAsyncStub: ...
     ImportImage: _grpc.StreamStreamMultiCallable[_image_pb2.ImportImageRequest, _image_pb2.ImportImageResponse]
-    """Makes an image of one layer from a root file system and pushes it to the cluster's registry."""
+    """Makes an image of one layer from a root file system and pushes it to the cluster's registry.
+    Errors: INVALID_ARGUMENT; UNAVAILABLE (the registry, or the upload broke off: begin again).
+    """
     GetImage: _grpc.UnaryUnaryMultiCallable[_image_pb2.GetImageRequest, _image_pb2.Image]
     """Errors: NOT_FOUND; UNAVAILABLE (the registry)."""
     ListImages: _grpc.UnaryUnaryMultiCallable[_image_pb2.ListImagesRequest, _image_pb2.ListImagesResponse]
@@ -48,7 +50,9 @@ class ImageServiceAsyncStub(ImageServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ImportImage: _aio.StreamStreamMultiCallable[_image_pb2.ImportImageRequest, _image_pb2.ImportImageResponse]  # type: ignore[assignment]
-    """Makes an image of one layer from a root file system and pushes it to the cluster's registry."""
+    """Makes an image of one layer from a root file system and pushes it to the cluster's registry.
+    Errors: INVALID_ARGUMENT; UNAVAILABLE (the registry, or the upload broke off: begin again).
+    """
     GetImage: _aio.UnaryUnaryMultiCallable[_image_pb2.GetImageRequest, _image_pb2.Image]  # type: ignore[assignment]
     """Errors: NOT_FOUND; UNAVAILABLE (the registry)."""
     ListImages: _aio.UnaryUnaryMultiCallable[_image_pb2.ListImagesRequest, _image_pb2.ListImagesResponse]  # type: ignore[assignment]
@@ -65,7 +69,9 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_image_pb2.ImportImageRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_image_pb2.ImportImageResponse], _abc.AsyncIterator[_image_pb2.ImportImageResponse]]:
-        """Makes an image of one layer from a root file system and pushes it to the cluster's registry."""
+        """Makes an image of one layer from a root file system and pushes it to the cluster's registry.
+        Errors: INVALID_ARGUMENT; UNAVAILABLE (the registry, or the upload broke off: begin again).
+        """
 
     @_abc_1.abstractmethod
     def GetImage(
