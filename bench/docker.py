@@ -1,0 +1,107 @@
+"""Docker in a host of its own beside those of a lab: its network, its mounts and its state are nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from shoal_common.errors import InvalidSpec, Unavailable
+from shoal_lab.hosts import PATH, Orders, boot, inside, missing_programs
+from shoal_lab.layout import Host, Layout
+
+#: Debian's, whatever else is on the PATH.
+CLIENT: Final = Path("/usr/bin/docker")
+_HOST: Final = Host("docker", "", ("dockerd",))
+_READY_SECONDS: Final = 60.0
+
+
+def missing() -> str:
+    """Say what has to be installed for Docker to run here; "" if nothing."""
+    absent = missing_programs(["dockerd", "containerd", "runc", "iptables"])
+    if not CLIENT.exists():
+        absent.append(str(CLIENT))
+    if not absent:
+        return ""
+    return (
+        f"Docker is not here to be measured beside: {', '.join(absent)} missing (install with: tools/setup.sh bench; "
+        "or apt-get install docker.io iptables, and docker-cli where Debian has it apart)"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Docker:
+    """A Docker daemon that runs.
+
+    Attributes:
+        socket: where it listens.
+        config: directory of the client's configuration: empty, so that nobody's contexts and plugins are in the way.
+        version: of client and daemon.
+    """
+
+    socket: Path
+    config: Path
+    version: str
+
+    @property
+    def command(self) -> list[str]:
+        """How the client begins."""
+        return [str(CLIENT), "-H", f"unix://{self.socket}"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The client's."""
+        return {"PATH": PATH, "HOME": "/root", "DOCKER_CONFIG": str(self.config)}
+
+
+async def start(layout: Layout) -> Docker:
+    """Start Docker in a lab that is up. It ends, and all of it goes, with that lab.
+
+    A lab's host is all it needs: a network, mounts, processes and a /run of its own, so that neither a firewall nor
+    another containerd of this machine is in the way, and what it leaves dies with the host.
+
+    Raises:
+        InvalidSpec: it is not installed.
+        Unavailable: it does not come up; the message ends with what it said.
+    """
+    if absent := missing():
+        raise InvalidSpec(absent)
+    data = layout.host_data(_HOST.name)
+    for directory in (data, data / "client"):
+        directory.mkdir(mode=0o700)
+    settings = data / "daemon.json"
+    settings.write_text(json.dumps({"exec-opts": ["native.cgroupdriver=cgroupfs"], "default-ulimits": {}}))
+    await boot(layout, _HOST)
+    orders = Orders(_HOST.name, layout.socket(_HOST.name))
+    await inside(orders.pid, ["ip", "link", "set", "lo", "up"], net_only=True)
+    log, socket = layout.log(_HOST.name, "dockerd"), data / "docker.sock"
+    argv = [
+        *("dockerd", "--config-file", str(settings), "--data-root", str(data / "data"), "-H", f"unix://{socket}"),
+        *("--cgroup-parent", layout.cgroup(_HOST.name)),
+    ]
+    await orders.start("dockerd", argv, log)
+    docker = Docker(socket, data / "client", "")
+    deadline = asyncio.get_running_loop().time() + _READY_SECONDS
+    while (version := await _version(docker)) is None:
+        running = (await orders.services())["dockerd"][0]
+        if not running or asyncio.get_running_loop().time() > deadline:
+            last = (log.read_text(errors="replace").strip().splitlines() or ["nothing"])[-1]
+            raise Unavailable(f"dockerd did not come up; it said: {last}")
+        # Nothing tells when it listens but that it answers.
+        await asyncio.sleep(0.05)
+    return Docker(socket, data / "client", version)
+
+
+async def _version(docker: Docker) -> str | None:
+    process = await asyncio.create_subprocess_exec(
+        *(*docker.command, "version", "--format", "{{.Server.Version}}"),
+        env=docker.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    output = (await process.communicate())[0]
+    return output.decode().strip() if process.returncode == 0 else None

@@ -1,0 +1,122 @@
+"""What was measured, as a table, as JSON and as a dated report."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from bench.commands import Measured
+from bench.figures import Figures, figures
+from bench.steps import Way
+
+_HERE: Final = Path(__file__).parent
+RESULTS: Final = _HERE / "results"
+REPORTS: Final = _HERE.parent / "docs" / "reports"
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """One run of the benchmark."""
+
+    at: datetime
+    docker: str
+    shoal: str
+    rounds: int
+    commands: Sequence[Measured]
+    ways: Sequence[Way]
+
+    def table(self) -> str:
+        """Return what people read: Markdown that is aligned."""
+        return "\n".join(self._lines())
+
+    def save(self) -> Path:
+        """Write all samples to a file of JSON and return its path."""
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / f"{self.at:%Y-%m-%dT%H%M%S}.json"
+        path.write_text(json.dumps(self._value(), indent=1) + "\n")
+        return path
+
+    def report(self) -> Path:
+        """Write the dated report and return its path; one of the same day is replaced."""
+        path = REPORTS / f"{self.at:%Y-%m-%d}-bench.md"
+        text = f"# Shoal beside Docker, {self.at:%Y-%m-%d}\n\n{self._circumstances()}\n\n{self.table()}\n"
+        path.write_text(text + "\nWhat is measured, and how: [guides/benchmarks](../guides/benchmarks.md).\n")
+        return path
+
+    def _circumstances(self) -> str:
+        cores, load = os.cpu_count(), os.getloadavg()[2]
+        machine = f"{platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
+        return (
+            f"Shoal {self.shoal} and Docker {self.docker}, side by side, {self.rounds} rounds, {cores} cores\n"
+            f"({machine}). The load of the last quarter of an hour was {load:.1f}.\n"
+            "Milliseconds vary with the machine and with what else it does: the ratios are the result."
+        )
+
+    def _lines(self) -> Iterator[str]:
+        if self.commands:
+            rows = [("ms: median (p10 to p90)", "docker", "shoal", "shoal / docker")]
+            for each in self.commands:
+                docker, shoal = (figures(each.samples[side]) for side in ("docker", "shoal"))
+                rows.append((each.shown, _shown(docker), _shown(shoal), f"{shoal.median / docker.median:.2f}"))
+            yield from _aligned(rows)
+        for way in self.ways:
+            if self.commands or way is not self.ways[0]:
+                yield ""
+            total = figures(way.totals)
+            steps = [(f"{way.name}, ms", "median (p10 to p90)", "share")]
+            for name, samples in way.steps.items():
+                step = figures(samples)
+                steps.append((name, _shown(step), f"{step.median / total.median:.0%}"))
+            yield from _aligned([*steps, ("all of it", _shown(total), "")])
+
+    def _value(self) -> dict[str, object]:
+        return {
+            "at": self.at.isoformat(),
+            "docker": self.docker,
+            "shoal": self.shoal,
+            "rounds": self.rounds,
+            "machine": {
+                "cores": os.cpu_count(),
+                "kernel": platform.release(),
+                "python": platform.python_version(),
+                "load": os.getloadavg(),
+            },
+            "commands": {
+                each.name: {
+                    side: {**asdict(figures(samples)), "samples": samples} for side, samples in each.samples.items()
+                }
+                for each in self.commands
+            },
+            "ways": {
+                way.name: {
+                    "total": {**asdict(figures(way.totals)), "samples": way.totals},
+                    "steps": {
+                        name: {**asdict(figures(samples)), "samples": samples} for name, samples in way.steps.items()
+                    },
+                }
+                for way in self.ways
+            },
+        }
+
+
+def _shown(value: Figures) -> str:
+    digits = 0 if value.median >= 100 else 1
+    return f"{value.median:.{digits}f} ({value.p10:.{digits}f} to {value.p90:.{digits}f})"
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        cells = [
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield f"| {' | '.join(cells)} |"
+        if number == 0:
+            yield f"|{'|'.join('-' * (width + 1) + (':' if column else '-') for column, width in enumerate(widths))}|"

@@ -1,0 +1,105 @@
+"""Where it is measured: a lab of one node, and Docker beside it, with the same image in both."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import shoal
+from bench import docker
+from bench.docker import Docker
+from shoal_common.errors import Conflict, NotFound
+from shoal_lab import daemons
+from shoal_lab.cluster import READY_SECONDS, Lab, Plan, default_capacity
+from shoal_lab.hosts import PATH
+from shoal_lab.image import root_filesystem
+from shoal_lab.layout import Layout
+from shoal_proto.v1.node_pb2 import NodeState
+
+LAB: Final = "bench"
+SUBNET: Final = "10.80.0.0/24"
+IMAGE: Final = "bench:1"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Both, running.
+
+    Attributes:
+        lab: Shoal's side.
+        cluster: a connection to it, for what is not measured.
+        docker: Docker's side.
+        environment: of the `shoal` command.
+    """
+
+    lab: Lab
+    cluster: shoal.Cluster
+    docker: Docker
+    environment: dict[str, str]
+
+    async def gone(self, container: str) -> None:
+        """Wait until nothing is left of a container of Shoal's."""
+        try:
+            await self.cluster.containers.wait(container, until=shoal.Until.REMOVED)
+        except NotFound:
+            return
+
+    async def debug(self) -> None:
+        """Start controller and agent anew, so that they log each step."""
+        layout = self.lab.layout
+        for host, service, argv in (
+            (layout.control, "controller", daemons.controller(layout)),
+            (layout.node_hosts[0], "agent", daemons.agent(layout, layout.node_hosts[0], self.lab.plan.capacity)),
+        ):
+            await self.lab.stop(f"{host.name}/{service}")
+            await self.lab.orders(host.name).start(service, [*argv, "--debug"], layout.log(host.name, service))
+        await self._ready()
+
+    async def _ready(self) -> None:
+        async with asyncio.timeout(READY_SECONDS):
+            while True:
+                nodes = await self.cluster.nodes.list()
+                if all(node.status.state == NodeState.NODE_STATE_READY for node in nodes):
+                    return
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def site(say: Callable[[str], None]) -> AsyncIterator[Site]:
+    """Start both sides; end them, and remove every trace, when left.
+
+    Raises:
+        InvalidSpec: something is not installed.
+        Conflict: another benchmark runs, or a part failed.
+    """
+    lab = Lab(Plan(Layout(name=LAB, subnet=SUBNET, nodes=1), default_capacity(1)), say)
+    await lab.up()
+    try:
+        say("Starting Docker")
+        peer = await docker.start(lab.layout)
+        archive = lab.layout.data / "image.tar"
+        archive.write_bytes(await asyncio.to_thread(root_filesystem))
+        _import(peer, archive)
+        environment = {"PATH": PATH, "HOME": "/root", "SHOAL_CONTEXT": LAB}
+        environment["SHOAL_CONFIG"] = os.environ["SHOAL_CONFIG"]
+        async with lab.connect() as cluster:
+            await cluster.images.import_archive(archive, IMAGE)
+            yield Site(lab, cluster, peer, environment)
+    finally:
+        say("Ending both")
+        await lab.down()
+
+
+def _import(peer: Docker, archive: Path) -> None:
+    try:
+        subprocess.run(
+            [*peer.command, "import", str(archive), IMAGE], env=peer.environment, check=True, capture_output=True
+        )
+    except subprocess.CalledProcessError as error:
+        raise Conflict(f"docker import failed: {error.stderr.decode(errors='replace').strip()}") from error
