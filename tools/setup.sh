@@ -65,6 +65,14 @@ check_programs() {
   [ ${#missing[@]} = 0 ] || { say "missing programs: ${missing[*]} (install them; on Debian this script does)"; exit 1; }
 }
 
+pip_install() {
+  local log
+  log=$(mktemp)
+  .venv/bin/python -m pip install -q --disable-pip-version-check "$@" 2>"$log" ||
+    { cat "$log" >&2; say "pip failed"; exit 1; }
+  rm -f "$log"
+}
+
 install_python() {
   local python=/usr/bin/python3
   [ -x $python ] || python=$(command -v python3) || { say "Python 3.11 or newer is missing"; exit 1; }
@@ -77,11 +85,11 @@ install_python() {
   if [ "$(cat .venv/.locked 2>/dev/null)" != "$locked" ]; then
     say "installing the locked Python packages into .venv"
     "$python" -m venv --clear .venv
-    .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+    pip_install --require-hashes -r requirements.lock
     echo "$locked" >.venv/.locked
   fi
   if [ "$(cat .venv/.ours 2>/dev/null)" != "$ours" ]; then
-    .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+    pip_install --no-deps --no-build-isolation -e .
     echo "$ours" >.venv/.ours
   fi
 }
