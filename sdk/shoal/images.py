@@ -116,11 +116,13 @@ class Images:
         call: StreamStreamCall[ImportImageRequest, ImportImageResponse]
         call = ImageServiceStub(endpoint.channel).ImportImage()
         start = ImportImageStart(reference=ref, config=config, architecture=architecture)
-        sender = asyncio.create_task(_send(call, start, first, pieces), name="shoal-import-send")
+        accepted = asyncio.Event()
+        sender = asyncio.create_task(_send(call, start, accepted, first, pieces), name="shoal-import-send")
         image: Image | None = None
         try:
             async with aclosing(received(call)) as responses:
                 async for response in responses:
+                    accepted.set()
                     if response.HasField("image"):
                         image = response.image
                     elif on_progress is not None:
@@ -158,15 +160,19 @@ class Images:
 async def _send(
     call: StreamStreamCall[ImportImageRequest, ImportImageResponse],
     start: ImportImageStart,
+    accepted: asyncio.Event,
     piece: bytes,
     pieces: AsyncIterator[bytes],
 ) -> None:
     try:
         await call.write(ImportImageRequest(start=start))
+        await accepted.wait()
         while piece:
             for begin in range(0, len(piece), PIECE):
                 await call.write(ImportImageRequest(data=piece[begin : begin + PIECE]))
             piece = await anext(pieces, b"")
+        # The end of the stream alone would not tell a whole archive from the first part of one.
+        await call.write(ImportImageRequest(finished=True))
         await call.done_writing()
     except (grpc.RpcError, asyncio.InvalidStateError):
         # The call is over; what it ended with is told to whoever reads it.

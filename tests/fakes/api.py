@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from shoal_common.errors import AlreadyExists, Compacted, Conflict, NotFound, ShoalError
+from shoal_common.errors import AlreadyExists, Compacted, Conflict, NotFound, ShoalError, Unavailable
 from shoal_common.identity import CONTROLLER_NAME, Role
 from shoal_common.rpc_server import ServerInterceptor
 from shoal_proto.v1 import (
@@ -363,17 +363,26 @@ class Images(image_pb2_grpc.ImageServiceServicer):
         self.state = state
 
     async def ImportImage(self, requests, context):  # type: ignore[no-untyped-def]
-        start, data = image_pb2.ImportImageStart(), b""
-        async for request in requests:
-            if request.HasField("start"):
-                start = request.start
-            else:
-                data += request.data
-                yield image_pb2.ImportImageResponse(received_bytes=len(data))
-        self.state.archive = data
-        image = image_pb2.Image(reference=start.reference, digest="sha256:" + "1" * 64, config=start.config)
-        self.state.images[start.reference] = image
-        yield image_pb2.ImportImageResponse(image=image)
+        start, data, whole = image_pb2.ImportImageStart(), b"", False
+        try:
+            async for request in requests:
+                if request.HasField("start"):
+                    start = request.start
+                    yield image_pb2.ImportImageResponse(received_bytes=0)
+                elif request.HasField("data"):
+                    data += request.data
+                    yield image_pb2.ImportImageResponse(received_bytes=len(data))
+                else:
+                    whole = request.finished
+            if not whole:
+                raise Unavailable("the upload of an image broke off (import it again)")
+            self.state.archive = data
+            image = image_pb2.Image(reference=start.reference, digest="sha256:" + "1" * 64, config=start.config)
+            self.state.images[start.reference] = image
+            yield image_pb2.ImportImageResponse(image=image)
+        finally:
+            self.state.calls.append(("ImportImage", start))
+            await self.state.changed()
 
     async def GetImage(self, request, context):  # type: ignore[no-untyped-def]
         if request.ref not in self.state.images:

@@ -234,17 +234,25 @@ class World:
     async def image(self, name: str = "web:3") -> image_pb2.Image:
         return (await self.import_image(name, root_tar()))[-1].image
 
-    async def import_image(self, name: str, data: bytes, **start: object) -> list[image_pb2.ImportImageResponse]:
-        async def upload() -> AsyncIterator[image_pb2.ImportImageRequest]:
-            begin = image_pb2.ImportImageStart(reference=name, config=image_pb2.ImageConfig(cmd=["sh"]), **start)  # type: ignore[arg-type]
-            yield image_pb2.ImportImageRequest(start=begin)
-            for at in range(0, len(data), 64 << 10):
-                yield image_pb2.ImportImageRequest(data=data[at : at + (64 << 10)])
-
+    async def import_image(
+        self, name: str, data: bytes, *, finished: bool = True, **start: object
+    ) -> list[image_pb2.ImportImageResponse]:
+        """Import as clients do; `finished` says whether the end is told."""
+        begin = image_pb2.ImportImageStart(reference=name, config=image_pb2.ImageConfig(cmd=["sh"]), **start)  # type: ignore[arg-type]
+        call = self.images.ImportImage()
         try:
-            return [response async for response in self.images.ImportImage(upload())]
+            await call.write(image_pb2.ImportImageRequest(start=begin))
+            answers = [await next_of(call)]
+            for at in range(0, len(data), 64 << 10):
+                await call.write(image_pb2.ImportImageRequest(data=data[at : at + (64 << 10)]))
+            if finished:
+                await call.write(image_pb2.ImportImageRequest(finished=True))
+            await call.done_writing()
+            while isinstance(answer := await call.read(), image_pb2.ImportImageResponse):
+                answers.append(answer)
         except grpc.aio.AioRpcError as error:
             raise ours(error) from error
+        return answers
 
     async def create(self, name: str, *, start: bool = True, **config: object) -> container_pb2.Container:
         response = await self.containers.CreateContainer(create_request(name, start=start, **config))

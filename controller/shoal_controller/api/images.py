@@ -74,7 +74,11 @@ class ImageService(image_pb2_grpc.ImageServiceServicer):
     async def ImportImage(
         self, request_iterator: AsyncIterator[image_pb2.ImportImageRequest], context: _Context
     ) -> AsyncGenerator[image_pb2.ImportImageResponse, None]:
-        """See image.proto. What is pushed last is the manifest: until then there is no image."""
+        """See image.proto. What is pushed last is the manifest: until then there is no image.
+
+        gRPC shows a client that was cancelled, or that died, as one that has sent everything. Only an upload that says
+        that it is complete is one.
+        """
         requests = aiter(request_iterator)
         start = await _import_start(requests)
         reference = self._import_reference(start.reference)
@@ -90,7 +94,9 @@ class ImageService(image_pb2_grpc.ImageServiceServicer):
         cancelled = threading.Event()
         with imports.Spool(self._spool, str(reference)) as spool:
             told = 0
-            async for data in _import_data(requests):
+            # A client that writes while its call is being refused may see an error of gRPC's own instead of ours.
+            yield image_pb2.ImportImageResponse(received_bytes=told)
+            async for data in _import_data(requests, reference):
                 await loop.run_in_executor(self._files, spool.write, data)
                 if spool.received - told >= _PROGRESS:
                     told = spool.received
@@ -287,11 +293,27 @@ async def _import_start(requests: AsyncIterator[image_pb2.ImportImageRequest]) -
     return first.start
 
 
-async def _import_data(requests: AsyncIterator[image_pb2.ImportImageRequest]) -> AsyncGenerator[bytes, None]:
+async def _import_data(
+    requests: AsyncIterator[image_pb2.ImportImageRequest], reference: Reference
+) -> AsyncGenerator[bytes, None]:
+    """Yield the pieces of an archive.
+
+    Raises:
+        Unavailable: the stream ended before the client said that all was sent.
+        InvalidSpec: it told something else than it should.
+    """
     while (request := await _next_upload(requests)) is not None:
-        if request.WhichOneof("message") != "data":
-            raise InvalidSpec("an import was told twice which image to make (open another stream for another image)")
-        yield request.data
+        match request.WhichOneof("message"):
+            case "data":
+                yield request.data
+            case "finished" if request.finished and await _next_upload(requests) is None:
+                return
+            case _:
+                raise InvalidSpec(
+                    f'the upload of image "{reference}" is out of order (send start once, data, then finished, and '
+                    "close the stream)"
+                )
+    raise Unavailable(f'the upload of image "{reference}" broke off before all of it was sent (import it again)')
 
 
 async def _next_upload(

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import gzip
+import json
+import os
+import urllib.request
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -9,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from shoal_common.errors import InvalidSpec, NotFound, Unavailable
 from shoal_proto.v1 import cluster_pb2, image_pb2, node_pb2
 from shoal_proto.v1.node_pb2 import NodeState
-from tests.parts.api_world import NODE, World, refused, root_tar
+from tests.parts.api_world import NODE, World, next_of, refused, root_tar
 
 
 async def test_import_makes_an_image_that_the_registry_has(world: World) -> None:
@@ -32,6 +38,40 @@ async def test_a_refused_import_leaves_no_image_and_no_file(world: World) -> Non
             await world.import_image(name, data)
     await refused(world.images.GetImage(image_pb2.GetImageRequest(ref="bad:1")), NotFound)
     assert list(world.spool.iterdir()) == []
+
+
+async def test_an_upload_that_breaks_off_leaves_no_image_no_layer_and_no_file(world: World) -> None:
+    # A whole archive, whose zeros at the end are its own: only the missing end tells that more was to come.
+    data = root_tar() + bytes(5 << 20)
+    with pytest.raises(Unavailable, match='"cut:1" broke off'):
+        await world.import_image("cut:1", data, finished=False)
+    call = world.images.ImportImage()
+    await call.write(image_pb2.ImportImageRequest(start=image_pb2.ImportImageStart(reference="cut:1")))
+    for at in range(0, len(data), 1 << 20):
+        await call.write(image_pb2.ImportImageRequest(data=data[at : at + (1 << 20)]))
+    assert [(await next_of(call)).received_bytes > 0 for _ in range(2)] == [False, True]
+    assert _open_in(world.spool)
+    call.cancel()
+    async with asyncio.timeout(10):
+        while _open_in(world.spool):  # noqa: ASYNC110 (nobody tells when the service has let go of it)
+            await asyncio.sleep(0.01)
+    await refused(world.images.GetImage(image_pb2.GetImageRequest(ref="cut:1")), NotFound)
+    assert "cut" not in await asyncio.to_thread(_repositories, world.registry_host)
+
+
+def _repositories(host: str) -> list[str]:
+    """Return the repositories that a registry has anything of, be it one layer."""
+    with urllib.request.urlopen(f"http://{host}/v2/_catalog", timeout=10) as answer:
+        return list(json.load(answer)["repositories"])
+
+
+def _open_in(folder: Path) -> list[str]:
+    """Return this process's open files in a folder, those without a name too."""
+    links = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # Of the listing itself, for one.
+            links.append(os.readlink(entry))
+    return [link for link in links if link.startswith(f"{folder}/")]
 
 
 async def test_lists_images_by_name_and_page(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,30 @@ async def test_an_archive_arrives_whole(cluster: shoal.Cluster, state: State, tm
     with pytest.raises(shoal.InvalidSpec, match="can't be read"):
         await cluster.images.import_archive(tmp_path / "none.tar", "web:4")
     assert "web:4" not in state.images
+
+
+async def test_half_an_archive_makes_no_image(cluster: shoal.Cluster, state: State) -> None:
+    arrived = asyncio.Event()
+
+    def on_progress(received: int) -> None:
+        if received:
+            arrived.set()
+
+    async def breaking() -> AsyncIterator[bytes]:
+        yield bytes(100_000)
+        await arrived.wait()
+        raise shoal.InvalidSpec("the disk is broken")
+
+    async def endless() -> AsyncIterator[bytes]:
+        yield bytes(100_000)
+        await asyncio.Event().wait()
+
+    with pytest.raises(shoal.InvalidSpec, match="disk is broken"):
+        await cluster.images.import_archive(breaking(), "web:3", on_progress=on_progress)
+    arrived.clear()
+    importing = asyncio.create_task(cluster.images.import_archive(endless(), "web:4", on_progress=on_progress))
+    await arrived.wait()
+    importing.cancel()
+    async with asyncio.timeout(10), state.condition:
+        await state.condition.wait_for(lambda: [name for name, _ in state.calls] == ["ImportImage"] * 2)
+    assert not state.images
