@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
 
 import click
 
@@ -46,4 +48,12 @@ def run(arguments: list[str] | None = None) -> int:
 
 def main() -> None:
     """Run the command and exit."""
-    sys.exit(run())
+    code = run()
+    others = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+    if others or "grpc" not in sys.modules:
+        sys.exit(code)
+    # Nothing is at work any more: taking gRPC and the interpreter apart would only keep whoever waits for the command.
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -28,12 +29,16 @@ def converse(action: Callable[[Cluster], Awaitable[int | None]], *, failure: int
     """
     # gRPC's core writes its own account of failed connections to stderr.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # What modules leave on being loaded is there to stay: collecting finds nothing in it, neither now nor later.
+    gc.disable()
     import asyncio
     import logging
 
     from shoal.cluster import connect
     from shoal_common.errors import ShoalError
 
+    gc.freeze()
+    gc.enable()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("shoal: %(message)s"))
     logging.getLogger("shoal").handlers = [handler]

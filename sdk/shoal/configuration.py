@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,6 +152,9 @@ class Configuration:
         return self._save(self.context(name).name, self.contexts)
 
     def _save(self, current: str, contexts: Mapping[str, Context]) -> Configuration:
+        # Only here, since every command reads contexts and few write them.
+        import tempfile
+
         data = {"current": current, "contexts": {name: context.as_json() for name, context in contexts.items()}}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
