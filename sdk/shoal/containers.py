@@ -178,22 +178,8 @@ class Containers:
         Raises:
             Conflict: it runs, and `force` isn't set.
         """
-        repeated = False
-
-        def on_repeat() -> None:
-            nonlocal repeated
-            repeated = True
-
         request = RemoveContainerRequest(container=self._ref(ref), request_id=new_request_id(), force=force)
-        try:
-            response = await self._transport.unary(
-                lambda channel: ContainerServiceStub(channel).RemoveContainer, request, on_repeat=on_repeat
-            )
-        except NotFound:
-            # The answer to the first attempt was lost, and it did its work.
-            if not repeated:
-                raise
-            return ref
+        response = await self._transport.unary(lambda channel: ContainerServiceStub(channel).RemoveContainer, request)
         return response.id
 
     async def progress(

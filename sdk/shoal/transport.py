@@ -163,7 +163,6 @@ class Transport:
         request: Q,
         *,
         deadline: float = DEADLINE,
-        on_repeat: Callable[[], None] | None = None,
     ) -> R:
         """Make an idempotent call: the same bytes again, at any controller, until one answers.
 
@@ -171,7 +170,6 @@ class Transport:
             method: picks the call from a channel's stub.
             request: what is sent, each time the same.
             deadline: seconds for one attempt.
-            on_repeat: told before a repetition of what may have been carried out already.
 
         Raises:
             ShoalError: what the controller answered.
@@ -179,15 +177,11 @@ class Transport:
         """
         patience = self.patience()
         while True:
-            sent = False
             try:
                 endpoint = await self.attempt()
-                sent = True
                 return await method(endpoint.channel)(request, timeout=deadline)
             except grpc.RpcError as error:
                 await patience.bear(error)
-                if sent and on_repeat is not None:
-                    on_repeat()
 
     async def once(self, method: Callable[[Channel], UnaryUnaryMultiCallable[Q, R]], request: Q) -> R:
         """Make a call that must not be repeated: one attempt, at a controller whose connection is up.

@@ -106,6 +106,8 @@ class State:
         self.lose_answer: set[str] = set()
         #: Batches after which a log stream is broken.
         self.break_logs_after: list[int] = []
+        #: What was removed, by the request that asked for it.
+        self.removed: dict[str, str] = {}
         self.images: dict[str, image_pb2.Image] = {}
         self.archive = b""
         self.signals: list[str] = []
@@ -247,9 +249,12 @@ class Containers(container_pb2_grpc.ContainerServiceServicer):
 
     async def RemoveContainer(self, request, context):  # type: ignore[no-untyped-def]
         await self._note("RemoveContainer", request, context)
+        if request.request_id in self.state.removed:
+            return pb.RemoveContainerResponse(id=self.state.removed[request.request_id])
         container = self.state.find(request.container.ref)
         if container.phase == pb.CONTAINER_PHASE_RUNNING and not request.force:
             raise Conflict(f'container "{request.container.ref}" runs (stop it, or use force)')
+        self.state.removed[request.request_id] = container.spec.id
         await self.state.drop(container.spec.id)
         await self._answer("RemoveContainer", context)
         return pb.RemoveContainerResponse(id=container.spec.id)

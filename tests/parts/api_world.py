@@ -207,13 +207,15 @@ class World:
         txn = Txn()
         entry = self.cache.containers[container]
         assert entry.spec is not None
+        name = self.cache.names.get(("default", "container", entry.spec.value.name))
         for key, part in (
             (keys.container_spec("default", container), entry.spec),
             (keys.container_placement("default", container), entry.placement),
             (keys.container_status("default", container), entry.status),
+            # Otherwise it was freed by a forced removal, and is another's by now.
             (
                 keys.name("default", "container", entry.spec.value.name),
-                self.cache.names.get(("default", "container", entry.spec.value.name)),
+                name if name is not None and name.value == container else None,
             ),
         ):
             if part is not None:
@@ -227,6 +229,7 @@ class World:
             status=status,
             run=spec.run,
             request_mac=spec.request_mac,
+            last_request_id=spec.last_request_id,
         )
         txn.put(keys.tombstone("default", container), encode(tombstone), expect=0)
         await self.cache.reached(await self.kv.commit(txn))

@@ -7,7 +7,7 @@ from typing import Final
 
 import grpc.aio
 
-from shoal_common.errors import Conflict, Unavailable
+from shoal_common.errors import Conflict, NotFound, Unavailable
 from shoal_common.ids import new_request_id
 from shoal_common.registry import Registry
 from shoal_common.signals import signal_number
@@ -133,7 +133,13 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
     async def RemoveContainer(
         self, request: container_pb2.RemoveContainerRequest, context: _Context
     ) -> container_pb2.RemoveContainerResponse:
-        """See container.proto. A container whose removal is under way can be removed again, by force if need be."""
+        """See container.proto. A container whose removal is under way can be removed again, by force if need be.
+
+        A repeat is answered as the first request was, also when nothing but the tombstone is left.
+        """
+        done = self._finder.removed(request.container, request.request_id)
+        if done is not None:
+            return container_pb2.RemoveContainerResponse(id=done)
 
         def remove(spec: ContainerSpec, entry: ContainerEntry) -> None:
             if not request.force:
@@ -147,7 +153,14 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
             if request.force and named is not None and named.value == entry.id:
                 txn.delete(keys.name(entry.namespace, "container", name_of(entry)), expect=named.revision)
 
-        entry = await self._update(request.container, request.request_id, remove, also=free_name)
+        try:
+            entry = await self._update(request.container, request.request_id, remove, also=free_name)
+        except NotFound:
+            # This controller's cache has only just heard of what the first request did, at another one.
+            done = self._finder.removed(request.container, request.request_id)
+            if done is None:
+                raise
+            return container_pb2.RemoveContainerResponse(id=done)
         return container_pb2.RemoveContainerResponse(id=entry.id)
 
     async def KillContainer(
@@ -207,8 +220,11 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
             Unavailable: the store does not answer, or others change the container all the time.
         """
         own_id = request_id or new_request_id()
+        meant = ref
         for _ in range(_ATTEMPTS):
-            entry = await self._finder.container(ref)
+            entry = await self._finder.container(meant)
+            # A name may be another container's by the next attempt.
+            meant = ContainerRef(namespace=entry.namespace, ref=entry.id)
             if entry.spec is None:
                 raise Conflict(f"container {entry.id[:12]} is being removed")
             if entry.spec.value.last_request_id == own_id:

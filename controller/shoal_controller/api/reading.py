@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from shoal_common.errors import InvalidSpec, NotFound
 from shoal_common.ids import is_container_id
 from shoal_controller.api import validate
@@ -9,7 +11,7 @@ from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV
 from shoal_controller.state.store import ContainerEntry
-from shoal_proto.v1.container_pb2 import ContainerRef, Tombstone
+from shoal_proto.v1.container_pb2 import ContainerRef, ContainerSpec, DesiredState, Tombstone
 
 
 class Finder:
@@ -58,6 +60,29 @@ class Finder:
             if found is None:
                 raise
             return found
+
+    def removed(self, ref: ContainerRef, request_id: str) -> str | None:
+        """Return the id of the container that a request with this id has removed, or begun to remove.
+
+        Args:
+            ref: as in that request. It need not lead there any more: a forced removal frees the name at once, and what
+                has it now must not be removed by a repeat.
+        """
+        namespace = validate.namespace(ref.namespace)
+        if not request_id or not ref.ref:
+            return None
+        removing = (
+            entry.spec.value
+            for entry in self._cache.containers.values()
+            if entry.spec is not None and entry.spec.value.desired == DesiredState.DESIRED_STATE_REMOVED
+        )
+        buried = (stored.value for stored in self._cache.tombstones.values())
+        traces = itertools.chain[ContainerSpec | Tombstone](removing, buried)
+        for each in traces:
+            same = each.last_request_id == request_id and each.namespace == namespace
+            if same and (ref.ref == each.name or each.id.startswith(ref.ref)):
+                return each.id
+        return None
 
     def tombstone(self, namespace: str, ref: str) -> Tombstone | None:
         """Return the tombstone that an id, the beginning of one, or a name means; of one name the newest."""

@@ -259,6 +259,7 @@ class Draft:
             request_mac=spec.value.request_mac,
             run=spec.value.run,
             removed_at=self._now,
+            last_request_id=spec.value.last_request_id,
         )
         key = keys.tombstone(namespace, container)
         self._put(key, self._cache.tombstones.get((namespace, container)), tombstone)

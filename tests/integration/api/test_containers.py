@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from shoal_common.errors import AlreadyExists, Compacted, Conflict, InvalidSpec, NotFound
 from shoal_controller.state import keys
+from shoal_controller.state.kv import Txn
 from shoal_proto.v1 import container_pb2
 from shoal_proto.v1.container_pb2 import (
     ContainerPhase,
@@ -110,6 +113,58 @@ async def test_remove_wants_force_for_what_runs_and_then_frees_the_name_at_once(
     await world.containers.RemoveContainer(force)
     started = container_pb2.StartContainerRequest(container=ref(container))
     await refused(world.containers.StartContainer(started), Conflict)
+
+
+async def test_a_repeated_removal_is_answered_from_the_tombstone(world: World) -> None:
+    await world.image()
+    container = (await world.create("web", start=False)).spec.id
+    request = container_pb2.RemoveContainerRequest(container=ref("web"), request_id="one")
+    first = await world.containers.RemoveContainer(request)
+    await world.bury(container, None)
+    for text in ("web", container, container[:8]):
+        request.container.ref = text
+        assert await world.containers.RemoveContainer(request) == first
+    request.container.ref = "other"
+    await refused(world.containers.RemoveContainer(request), NotFound)
+    for request_id in ("two", ""):
+        request = container_pb2.RemoveContainerRequest(container=ref("web"), request_id=request_id)
+        await refused(world.containers.RemoveContainer(request), NotFound)
+
+
+async def test_a_repeated_removal_spares_what_has_the_name_now(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.image()
+    await world.node()
+    container = await world.running("web")
+    request = container_pb2.RemoveContainerRequest(container=ref("web"), request_id="one", force=True)
+    first = await world.containers.RemoveContainer(request)
+    assert first.id == container
+    second = (await world.create("web")).spec.id
+    assert await world.containers.RemoveContainer(request) == first
+    await world.bury(container, None)
+    assert await world.containers.RemoveContainer(request) == first
+    assert _desired(world, second) == DesiredState.DESIRED_STATE_RUNNING
+    commit = world.kv.commit
+    third = ""
+
+    async def late(txn: Txn) -> int:
+        """Commit when the same request was carried out elsewhere, and the name is another container's already."""
+        nonlocal third
+        monkeypatch.undo()
+        await world.containers.RemoveContainer(request)
+        await world.bury(second, None)
+        third = (await world.create("web")).spec.id
+        return await commit(txn)
+
+    request.request_id = "two"
+    monkeypatch.setattr(world.kv, "commit", late)
+    assert (await world.containers.RemoveContainer(request)).id == second
+    assert _desired(world, third) == DesiredState.DESIRED_STATE_RUNNING
+
+
+def _desired(world: World, container: str) -> DesiredState:
+    spec = world.cache.containers[container].spec
+    assert spec is not None
+    return spec.value.desired
 
 
 async def test_updates_at_the_same_time_all_count(world: World) -> None:

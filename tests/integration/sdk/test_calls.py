@@ -39,9 +39,9 @@ async def test_what_ended_before_the_answer_came_is_answered_from_its_tombstone(
 
 
 async def test_a_removal_whose_answer_was_lost_counts(cluster: shoal.Cluster, state: State) -> None:
-    await cluster.containers.create("web", name="one")
+    container = await cluster.containers.create("web", name="one")
     state.lose_answer.add("RemoveContainer")
-    assert await cluster.containers.remove("one") == "one"
+    assert await cluster.containers.remove("one") == container.spec.id
     with pytest.raises(shoal.NotFound):
         await cluster.containers.remove("one")
 

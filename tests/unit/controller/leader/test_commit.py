@@ -223,7 +223,7 @@ async def test_a_writer_keeps_fields_that_it_does_not_know(bench: Bench) -> None
 
 async def test_removed_deletes_everything_with_the_last_hold(bench: Bench) -> None:
     await bench.place()
-    await bench.rig.update(C1, desired=DesiredState.DESIRED_STATE_REMOVED)
+    await bench.rig.update(C1, desired=DesiredState.DESIRED_STATE_REMOVED, last_request_id="r1")
     await bench.cache.reached(bench.kv.revision)
     draft = bench.draft()
     draft.decide(SetRole(C1, NODE, HoldRole.HOLD_ROLE_REMOVE))
@@ -236,7 +236,8 @@ async def test_removed_deletes_everything_with_the_last_hold(bench: Bench) -> No
     assert C1 not in bench.cache.containers
     assert not bench.cache.names
     assert not bench.cache.addresses
-    assert bench.cache.tombstones[(CONTAINERS, C1)].value.status.exit_code == 7
+    tombstone = bench.cache.tombstones[(CONTAINERS, C1)].value
+    assert (tombstone.status.exit_code, tombstone.last_request_id) == (7, "r1")
 
 
 async def test_removed_is_refused_where_nobody_asked(bench: Bench) -> None:
