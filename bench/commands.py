@@ -16,6 +16,8 @@ from shoal_lab.daemons import SHOAL
 
 #: Rounds before those that count: the first of each kind finds cold caches.
 _WARM_UP: Final = 2
+#: Seconds before each command, in which both sides end what the one before it left to be done in the background.
+_PAUSE: Final = 0.1
 _SLEEP: Final = ("sleep", "3600")
 
 
@@ -39,6 +41,7 @@ class Side(ABC):
         Raises:
             Conflict: it failed.
         """
+        await asyncio.sleep(_PAUSE)
         # The loop stands still meanwhile, so that nothing here takes part in what is measured.
         took, done = _timed([*self._command, *words], self._environment)
         # Ctrl-C ends the command as well: let it be heard first.
