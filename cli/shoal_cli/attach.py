@@ -41,7 +41,7 @@ class Reasons:
 
     def __call__(self, response: WaitContainerResponse) -> None:
         """Look at where the container is."""
-        if response.phase != ContainerPhase.CONTAINER_PHASE_PENDING:
+        if response.phase not in (ContainerPhase.CONTAINER_PHASE_PENDING, ContainerPhase.CONTAINER_PHASE_PREPARING):
             self._last = ""
         elif response.detail and response.detail != self._last:
             self._last = response.detail

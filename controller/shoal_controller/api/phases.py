@@ -124,11 +124,18 @@ class RunEnd:
 
     Attributes:
         reason: one line, or nothing.
+        ran: whether a process of it was ever asked for, as far as is known.
     """
 
     exit_code: int
     reason: str = ""
     oom_killed: bool = False
+    ran: bool = True
+
+
+def never_ran(reason: str) -> RunEnd:
+    """Return the end of a run of which nothing was started."""
+    return RunEnd(NEVER_RAN, reason, ran=False)
 
 
 def run_end(status: ContainerStatus | None, run: int) -> RunEnd | None:
@@ -141,7 +148,7 @@ def run_end(status: ContainerStatus | None, run: int) -> RunEnd | None:
     if status.run_served < run:
         return None
     if attempt is None:
-        return RunEnd(NEVER_RAN, f"run {run} was followed by run {status.run_served} before it started")
+        return never_ran(f"run {run} was followed by run {status.run_served} before it started")
     return _end_of(attempt)
 
 
@@ -157,7 +164,7 @@ def tombstone_end(tombstone: Tombstone, run: int) -> RunEnd:
         return end
     if status is not None and status.state in _LIVE:
         return RunEnd(KILLED, "it was killed and removed")
-    return RunEnd(NEVER_RAN, "it was removed before it ran")
+    return never_ran("it was removed before it ran")
 
 
 def cancelled_end(entry: ContainerEntry, run: int) -> RunEnd | None:
@@ -172,7 +179,7 @@ def cancelled_end(entry: ContainerEntry, run: int) -> RunEnd | None:
         return None
     if entry.placement is not None and entry.placement.value.run_admitted >= run:
         return None
-    return RunEnd(NEVER_RAN, "it was stopped before it could start")
+    return never_ran("it was stopped before it could start")
 
 
 def may_be_cancelled(entry: ContainerEntry, run: int) -> bool:

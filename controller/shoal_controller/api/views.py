@@ -14,7 +14,12 @@ from shoal_controller.state.store import ContainerEntry, NodeEntry
 from shoal_proto.v1.container_pb2 import Container, ContainerPhase, ContainerState
 from shoal_proto.v1.node_pb2 import HoldRole, Node, NodeState
 
-_ENDED: Final = (ContainerPhase.CONTAINER_PHASE_EXITED, ContainerPhase.CONTAINER_PHASE_FAILED)
+#: Phases of which the node may say why: why it ended so, or what keeps it from being prepared.
+_EXPLAINED: Final = (
+    ContainerPhase.CONTAINER_PHASE_PREPARING,
+    ContainerPhase.CONTAINER_PHASE_EXITED,
+    ContainerPhase.CONTAINER_PHASE_FAILED,
+)
 
 
 class Views:
@@ -61,8 +66,8 @@ class Views:
         said = ""
         if entry.placement is None or phase == ContainerPhase.CONTAINER_PHASE_PENDING:
             said = self._reasons.of(entry)
-        elif phase in _ENDED:
-            said = _why_ended(entry)
+        elif phase in _EXPLAINED:
+            said = _why(entry)
 
         node = self.node_of(entry)
         if node is not None and is_down(node):
@@ -130,7 +135,7 @@ def revision_of(entry: ContainerEntry) -> int:
     return max((part.revision for part in parts if part is not None), default=0)
 
 
-def _why_ended(entry: ContainerEntry) -> str:
+def _why(entry: ContainerEntry) -> str:
     status = present_status(entry)
     if status is None:
         return ""

@@ -8,12 +8,12 @@ from typing import Final
 
 from shoal_common.errors import NotFound
 from shoal_controller.api.phases import (
-    NEVER_RAN,
     RunEnd,
     cancelled_end,
     condition_met,
     is_live,
     may_be_cancelled,
+    never_ran,
     phase_of,
     run_end,
     tombstone_end,
@@ -74,7 +74,7 @@ class Waiter:
                 if not response.done and self._unseen(entry, request.condition, run):
                     undecided = undecided or _now() + SETTLED
                     if _now() >= undecided:
-                        _finish(response, RunEnd(NEVER_RAN, "it was stopped before it could start"))
+                        _finish(response, never_ran("it was stopped before it could start"))
                 else:
                     undecided = None
                 if response != said:
@@ -144,6 +144,9 @@ def _buried(tombstone: Tombstone, run: int) -> WaitContainerResponse:
 
 def _finish(response: WaitContainerResponse, end: RunEnd) -> None:
     response.done = True
+    if not end.ran:
+        # Otherwise it looks like a program that ended with that code.
+        response.phase = ContainerPhase.CONTAINER_PHASE_FAILED
     response.exit_code = end.exit_code
     response.oom_killed = end.oom_killed
     response.detail = end.reason or response.detail
