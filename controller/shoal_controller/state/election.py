@@ -153,6 +153,9 @@ class _Candidate(threading.Thread):
         self._won = won
         self._stopping = threading.Event()
         self._term_over = threading.Event()
+        #: A lease of a term that is over, which etcd did not take back when it was asked to; 0: none.
+        self._owed = 0
+        self._silent = False
 
     def stop(self) -> None:
         """Begin to end the thread. For the loop."""
@@ -170,7 +173,7 @@ class _Candidate(threading.Thread):
                 try:
                     term = self._campaign()
                 except _NoAnswer as error:
-                    _log.warning("can't campaign: %s", error)
+                    self._complain("can't campaign", error)
                     term = None
                 if term is not None:
                     self._hold(term)
@@ -183,6 +186,9 @@ class _Candidate(threading.Thread):
 
     def _campaign(self) -> _Term | None:
         """Return the term that was won, or None while somebody else leads."""
+        if self._owed:
+            # Else this process waits for its own lease to end, as long as etcd was away and longer.
+            self._revoke(self._owed)
         key = keys.leader().encode()
         look = rpc_pb2.RangeRequest(key=key, keys_only=True)
         if self._ask(lambda member: member.kv.Range(look, timeout=_CALL, metadata=REQUIRE_LEADER)).kvs:
@@ -217,7 +223,7 @@ class _Candidate(threading.Thread):
             try:
                 ttl = self._ask(lambda member: _keep_alive(member, term.lease))
             except _NoAnswer as error:
-                _log.warning("leader's lease was not renewed: %s", error)
+                self._complain("leader's lease was not renewed", error)
                 pause = _RETRY
                 continue
             pause = _RENEW
@@ -231,11 +237,28 @@ class _Candidate(threading.Thread):
 
     def _revoke(self, lease: int) -> None:
         request = rpc_pb2.LeaseRevokeRequest(ID=lease)
+
+        def revoke(member: _Member) -> None:
+            try:
+                member.lease.LeaseRevoke(request, timeout=_CALL, metadata=REQUIRE_LEADER)
+            except grpc.RpcError as error:
+                # Gone already is as good.
+                if error.code() is not grpc.StatusCode.NOT_FOUND:
+                    raise
+
         try:
-            self._ask(lambda member: member.lease.LeaseRevoke(request, timeout=_CALL, metadata=REQUIRE_LEADER))
+            self._ask(revoke)
         except _NoAnswer as error:
-            # Gone already, or it ends by itself.
-            _log.info("leader's lease was not revoked: %s", error)
+            self._owed = lease
+            self._complain("leader's lease was not revoked", error)
+        else:
+            self._owed = 0
+
+    def _complain(self, what: str, error: _NoAnswer) -> None:
+        """Log a failure, once until etcd has answered again: it is asked several times a second."""
+        if not self._silent:
+            _log.warning("%s: %s", what, error)
+        self._silent = True
 
     def _ask(self, call: Callable[[_Member], A]) -> A:
         """Return the answer of the first member that gives one.
@@ -246,10 +269,13 @@ class _Candidate(threading.Thread):
         reasons = []
         for _ in self._members:
             try:
-                return call(self._members[self._current])
+                answer = call(self._members[self._current])
             except grpc.RpcError as error:
                 reasons.append(str(wire.translate(error, peer=self._endpoints.addresses[self._current])))
                 self._current = (self._current + 1) % len(self._members)
+            else:
+                self._silent = False
+                return answer
         raise _NoAnswer("; ".join(reasons))
 
     def _tell(self, callback: Callable[[], None]) -> None:

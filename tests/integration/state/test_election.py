@@ -81,6 +81,20 @@ async def test_one_leads_and_the_next_takes_over_at_once(etcd: EtcdServer) -> No
         await kv.close()
 
 
+async def test_a_leader_whose_etcd_was_away_does_not_wait_for_its_own_lease(etcd: EtcdServer) -> None:
+    """etcd counts leases from its start anew, so that the key of the last term is still there for seconds."""
+    terms = Terms()
+    async with asyncio.timeout(30), campaigning(etcd.endpoints, "1", terms):
+        leadership = await terms.began.get()
+        await asyncio.to_thread(etcd.stop, kill=True)
+        await terms.ended.get()
+        await asyncio.to_thread(etcd.start)
+        started = time.monotonic()
+        later = await terms.began.get()
+        assert time.monotonic() - started < LEASE_TTL / 2
+        assert later.create_revision > leadership.create_revision
+
+
 async def test_who_returns_gives_the_term_up_and_campaigns_again(etcd: EtcdServer) -> None:
     terms: list[int] = []
     third = asyncio.Event()
