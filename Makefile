@@ -20,7 +20,7 @@ check: ## fast, without root: format, lint, types, import contracts, generated c
 test: ## set up, then every check and every test
 	@tools/setup.sh test
 	@tools/check.sh
-	@$(root) $(python) -m pytest tests/contract tests/integration tests/faults tests/e2e
+	@$(root) $(python) -m pytest tests/contract tests/mutants tests/integration tests/faults tests/e2e
 
 soak: ## what takes longer: see tests/soak
 	@tools/setup.sh test

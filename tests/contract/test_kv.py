@@ -270,6 +270,17 @@ async def test_a_watch_over_interruptions_skips_and_repeats_nothing(store: Any) 
     assert [batch.revision for batch in await watching] == revisions
 
 
+async def test_a_watch_goes_on_with_the_very_next_revision(store: Any) -> None:
+    kv: KV = store.kv
+    first = await put(kv, PREFIX + "first", b"1")
+    async with asyncio.timeout(20), aclosing(kv.watch(PREFIX, after=first - 1)) as batches:
+        told = (batch.revision async for batch in batches if batch.events)
+        assert await anext(told) == first
+        store.interrupt()
+        written = [await put(kv, f"{PREFIX}{number}", b"1") for number in range(10)]
+        assert await anext(told) == written[0]
+
+
 async def test_a_lease_ends_with_all_that_was_put_under_it(store: Any) -> None:
     kv: KV = store.kv
     lease = await kv.grant(60)

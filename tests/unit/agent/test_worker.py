@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shoal_agent.clock import Clock
-from shoal_agent.core.lifecycle import EXITED, FAILED, PREPARING, RUNNING, STOPPING
+from shoal_agent.core.lifecycle import EXITED, FAILED, PREPARING, RUNNING, STARTING, STOPPING
 from shoal_agent.node import Node
 from shoal_agent.paths import NodePaths
 from shoal_agent.records import Records
@@ -148,6 +148,7 @@ async def test_older_generation_is_refused_and_newer_supersedes(paths: NodePaths
         one.node.apply_set([assignment(generation=2)])
         await one.state(RUNNING)
         one.node.apply_change([assignment(generation=1, desired=STOPPED)], [])
+        assert one.node.worker(ID).record.assignment.generation == 2
         one.node.apply_change([assignment(generation=3, stop_grace_ms=0)], [])
         status = await one.reached(lambda s: s.generation == 3 and s.state == RUNNING)
         assert status.attempt == 1
@@ -223,6 +224,21 @@ async def test_unreadable_record_is_a_stray(paths: NodePaths, host: FakeHost) ->
         one.node.apply_set([])
         assert one.node.strays() == [ID]
     assert path.exists()
+
+
+async def test_a_start_is_on_record_before_it_is_made(paths: NodePaths, host: FakeHost) -> None:
+    seen: list[tuple[int, bool]] = []
+
+    def look(step: str) -> None:
+        if step == "before start":
+            record = ContainerRecord.FromString(paths.record(ID).read_bytes())
+            seen.append((record.status.state, record.start_pending))
+
+    host.on_step = look
+    async with agent(paths, host) as one:
+        one.node.apply_set([assignment()])
+        await one.state(RUNNING)
+    assert seen == [(STARTING, True)]
 
 
 #: Where agents are killed, one after the other.

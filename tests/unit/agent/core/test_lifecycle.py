@@ -292,6 +292,7 @@ def test_never_acts_for_an_older_generation(wish: Wanted) -> None:
 @pytest.mark.parametrize("wish", [_wish(role=REMOVE), _wish(desired=STOPPED), _wish(generation=3)])
 def test_never_acts_on_absence(wish: Wanted) -> None:
     assert planning.plan(_record(), wish, replace(ALIVE, held=False), 0) == planning.Wait()
+    assert planning.plan(_record(state=EXITED), wish, Observed(held=False, mounted=True), 0) == planning.Wait()
 
 
 def test_newer_generation_stops_what_is_older_first() -> None:

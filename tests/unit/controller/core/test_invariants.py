@@ -33,6 +33,7 @@ def test_never_against_a_constraint_nor_on_a_node_that_is_down(snapshot: Snapsho
     for decision in plan(snapshot, limit=1000):
         if isinstance(decision, Place):
             container, node = snapshot.containers[decision.container], snapshot.nodes[decision.node]
+            assert node.ready
             empty = replace(node, reserved=NOTHING, booked_capacity=node.capacity)
             assert all(each.check(empty) for each in placing(container.need, container.constraints))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from shoal_common.errors import NotLeader
 from shoal_controller.core.allocation import address
 from shoal_controller.core.orchestrate import Admit, Finish, Place, Release, SetRemoved, SetRole
-from shoal_controller.core.snapshot import Amounts
+from shoal_controller.core.snapshot import NOTHING, Amounts
 from shoal_controller.core.statuses import Verdict
 from shoal_controller.leader.assignments import Assignments
 from shoal_controller.leader.commit import Draft
@@ -122,6 +123,12 @@ async def test_a_placement_is_refused_if_anything_it_rests_on_changed(bench: Ben
     await bench.rig.put(key, entry.value if entry else b"")
     with pytest.raises(CompareFailed):
         await bench.kv.commit(txn)
+
+
+async def test_a_placement_goes_by_the_ledger_whatever_it_reserves(bench: Bench) -> None:
+    draft = bench.draft()
+    draft.decide(replace(PLACE, reserve=NOTHING))
+    assert LEDGER in (await bench.commit(draft)).writes
 
 
 async def test_every_transaction_is_fenced(bench: Bench) -> None:
@@ -236,6 +243,7 @@ async def test_removed_deletes_everything_with_the_last_hold(bench: Bench) -> No
     assert C1 not in bench.cache.containers
     assert not bench.cache.names
     assert not bench.cache.addresses
+    assert (CONTAINERS, C1) in bench.cache.tombstones
     tombstone = bench.cache.tombstones[(CONTAINERS, C1)].value
     assert (tombstone.status.exit_code, tombstone.last_request_id) == (7, "r1")
 

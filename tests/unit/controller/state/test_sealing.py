@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal_common.errors import Internal, InvalidSpec, PermissionDenied
+from shoal_controller.state.environment import seal_env, unseal_env
 from shoal_controller.state.sealing import Sealer, load_or_create_key
+from shoal_proto.v1.container_pb2 import ContainerSpec
 
 KEY = bytes(range(32))
 
@@ -41,6 +43,15 @@ def test_no_changed_bit_goes_unnoticed(data: bytes, draw: st.DataObject) -> None
     sealed[bit // 8] ^= 1 << bit % 8
     with pytest.raises(Internal):
         sealer.unseal(bytes(sealed), context=b"c")
+
+
+def test_an_environment_opens_only_for_its_own_container() -> None:
+    sealer = Sealer(KEY)
+    sealed = seal_env(sealer, "a", ["A=1", "B="])
+    assert unseal_env(sealer, ContainerSpec(id="a", sealed_env=sealed)) == ["A=1", "B="]
+    assert unseal_env(sealer, ContainerSpec(id="a", sealed_env=seal_env(sealer, "a", []))) == []
+    with pytest.raises(Internal, match="another object"):
+        unseal_env(sealer, ContainerSpec(id="b", sealed_env=sealed))
 
 
 def test_another_key_is_named_as_the_cause() -> None:

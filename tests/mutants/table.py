@@ -1,0 +1,406 @@
+"""The mutants: one thing left out or turned round in the product, and the one test that must notice.
+
+Each stands for a mistake that somebody could make while tidying up. A text that is not in its file any more fails the
+run: bring the entry up to date with the code, or take it out together with what it guarded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One change of one file.
+
+    Attributes:
+        name: what the changed product does.
+        file: from the top of the repository.
+        original: text that is in the file exactly once.
+        replacement: what it becomes.
+        caught_by: the test that must fail, as pytest names it.
+        why: what would happen to a cluster.
+    """
+
+    name: str
+    file: str
+    original: str
+    replacement: str
+    caught_by: str
+    why: str
+
+
+_STATE: Final = "controller/shoal_controller/state"
+_CORE: Final = "controller/shoal_controller/core"
+_LEADER: Final = "controller/shoal_controller/leader"
+_AGENT: Final = "agent/shoal_agent"
+
+STORE: Final = (
+    Mutant(
+        "own-revision-not-compared",
+        f"{_STATE}/kv.py",
+        "self.require(key, revision=expect)",
+        "self._check_size()",
+        "tests/unit/controller/state/test_txn.py::test_no_write_without_a_compare_on_itself",
+        "a commit that lands late overwrites what was decided since",
+    ),
+    Mutant(
+        "absence-not-compared",
+        f"{_STATE}/wire.py",
+        "for key, revision in txn.expected.items():",
+        "for key, revision in filter(lambda each: each[1], txn.expected.items()):",
+        "tests/contract/test_kv.py::test_a_transaction_repeated_after_no_answer_happens_once[etcd]",
+        "a name, an address or a placement is given out twice",
+    ),
+    Mutant(
+        "fence-left-out",
+        f"{_STATE}/wire.py",
+        "    if txn.leader is not None:\n",
+        "    if txn.leader == 0:\n",
+        "tests/contract/test_kv.py::test_lost_leadership_writes_nothing[etcd]",
+        "a leader that was stopped and followed writes over its follower",
+    ),
+    Mutant(
+        "late-renewal-revives-a-term",
+        f"{_STATE}/leadership.py",
+        "if self.lost.is_set() or self._clock() >= self._deadline:",
+        "if self.lost.is_set():",
+        "tests/unit/controller/state/test_leadership.py::test_a_late_renewal_revives_nothing",
+        "two controllers believe that they lead",
+    ),
+    Mutant(
+        "ended-term-fences",
+        f"{_STATE}/kv.py",
+        "if not leadership.valid():",
+        "if leadership.lost.is_set():",
+        "tests/unit/controller/state/test_txn.py::test_who_does_not_lead_any_more_fences_nothing",
+        "a process that wakes up after its lease goes on planning until etcd refuses it",
+    ),
+    Mutant(
+        "no-answer-taken-for-a-refusal",
+        f"{_STATE}/wire.py",
+        "return error.code() in _REFUSED or never_proposed(error)",
+        "return error.code() in _REFUSED or error.code() is grpc.StatusCode.UNAVAILABLE",
+        "tests/unit/controller/state/test_wire.py::test_a_write_counts_as_refused_only_if_etcd_said_so",
+        "what was committed counts as not committed, and is done again",
+    ),
+    Mutant(
+        "watch-repeats-after-a-reconnect",
+        f"{_STATE}/etcd.py",
+        "                            told = batch.revision\n",
+        "",
+        "tests/contract/test_kv.py::test_a_watch_goes_on_with_the_very_next_revision[etcd]",
+        "the cache goes back to old states with every connection that breaks",
+    ),
+    Mutant(
+        "watch-skips-after-a-reconnect",
+        f"{_STATE}/etcd.py",
+        "                failures += 1\n",
+        "                failures += 1\n                told += 1\n",
+        "tests/contract/test_kv.py::test_a_watch_goes_on_with_the_very_next_revision[etcd]",
+        "the cache lacks a change for ever",
+    ),
+    Mutant(
+        "watch-goes-on-after-a-compaction",
+        f"{_STATE}/etcd.py",
+        "            except Unavailable as error:\n                failures += 1\n",
+        "            except Compacted:\n                told += 1\n"
+        "            except Unavailable as error:\n                failures += 1\n",
+        "tests/contract/test_kv.py::test_a_watch_from_before_a_compaction_says_so[etcd]",
+        "the cache lacks all that was compacted, and nobody lists anew",
+    ),
+    Mutant(
+        "pieces-taken-for-the-whole",
+        f"{_STATE}/etcd.py",
+        "if answer.fragment:",
+        "if answer.fragment and not answer.events:",
+        "tests/integration/state/test_etcd_faults.py::test_pieces_of_a_large_answer_are_put_together",
+        "half of a transaction is seen, the other half is not",
+    ),
+    Mutant(
+        "cache-goes-back",
+        f"{_STATE}/cache.py",
+        "if batch.revision <= self.revision:",
+        "if batch.revision < 0:",
+        "tests/unit/controller/state/test_cache.py::test_a_watch_that_was_overtaken_does_not_set_the_cache_back",
+        "who has read a write sees the state before it again",
+    ),
+    Mutant(
+        "environment-sealed-for-any-container",
+        f"{_STATE}/environment.py",
+        'f"container {container} env".encode()',
+        'b"container env"',
+        "tests/unit/controller/state/test_sealing.py::test_an_environment_opens_only_for_its_own_container",
+        "who can write to etcd reads one container's secrets from within another",
+    ),
+)
+
+CORE: Final = (
+    Mutant(
+        "readiness-inverted",
+        f"{_CORE}/filters.py",
+        "return node.ready",
+        "return not node.ready",
+        "tests/unit/controller/core/test_filters.py::test_each_filter_checks_and_explains",
+        "containers are given to nodes that are down",
+    ),
+    Mutant(
+        "readiness-not-asked",
+        f"{_CORE}/filters.py",
+        "return (Readiness(), *admitting(need),",
+        "return (*admitting(need),",
+        "tests/unit/controller/core/test_invariants.py::test_never_against_a_constraint_nor_on_a_node_that_is_down",
+        "containers are given to nodes that are down",
+    ),
+    Mutant(
+        "reserved-not-subtracted",
+        f"{_CORE}/snapshot.py",
+        "return self.booked_capacity - self.reserved",
+        "return self.booked_capacity",
+        "tests/unit/controller/core/test_invariants.py::test_never_above_any_capacity",
+        "a node is booked above what it has, and the kernel kills containers",
+    ),
+    Mutant(
+        "constraint-inverted",
+        f"{_CORE}/filters.py",
+        "return (found == wanted) is equal",
+        "return (found == wanted) is not equal",
+        "tests/unit/controller/core/test_filters.py::test_constraint",
+        "containers go exactly where they must not",
+    ),
+    Mutant(
+        "spread-reversed",
+        f"{_CORE}/scheduler.py",
+        "best = min(",
+        "best = max(",
+        "tests/unit/controller/core/test_spread.py::test_fewest_containers_then_most_free_memory_then_name",
+        "all containers pile up on one node",
+    ),
+    Mutant(
+        "address-in-use-given-out",
+        f"{_CORE}/allocation.py",
+        "self._used = set(used)",
+        "self._used: set[str] = set()",
+        "tests/unit/controller/core/test_invariants.py::test_addresses_are_unique",
+        "two containers that live answer for one address",
+    ),
+    Mutant(
+        "smaller-status-accepted",
+        f"{_CORE}/statuses.py",
+        "order(reported) <= order(stored)",
+        "order(reported) == order(stored)",
+        "tests/unit/controller/core/test_lifecycle.py::test_status_is_accepted_by_its_order",
+        "a report that was delayed brings back a state that has passed",
+    ),
+    Mutant(
+        "generation-of-a-status-not-compared",
+        f"{_CORE}/statuses.py",
+        "if hold is None or reported.generation != hold.generation:",
+        "if hold is None:",
+        "tests/unit/controller/core/test_lifecycle.py::test_status_is_accepted_by_its_order",
+        "what an earlier placement left behind counts as the container's state",
+    ),
+    Mutant(
+        "removal-believed-unasked",
+        f"{_CORE}/statuses.py",
+        "return Verdict.STORE if asked else Verdict.REFUSE",
+        "return Verdict.STORE",
+        "tests/unit/controller/core/test_lifecycle.py::test_removal_is_believed_only_where_it_was_asked_for",
+        "a node that lost its disk makes the cluster forget its containers",
+    ),
+    Mutant(
+        "reservation-released-while-it-runs",
+        f"{_CORE}/statuses.py",
+        "if status is None or status.generation != generation or not status.ended:",
+        "if status is None or status.generation != generation:",
+        "tests/unit/controller/core/test_invariants.py::test_what_runs_keeps_its_reservation",
+        "the room of what runs is given to others",
+    ),
+    Mutant(
+        "reservation-released-before-an-admitted-run",
+        f"{_CORE}/statuses.py",
+        "return status.run_served >= run_admitted or desired in (",
+        "return status.run_served <= run_admitted or desired in (",
+        "tests/unit/controller/core/test_lifecycle.py::test_what_has_ended_gives_its_room_back",
+        "a restart that was promised its room starts without any",
+    ),
+    Mutant(
+        "finished-where-it-may-live",
+        f"{_CORE}/orchestrate.py",
+        "    if not holders:\n",
+        "    if not any(node in snapshot.nodes and snapshot.nodes[node].ready for node in holders):\n",
+        "tests/unit/controller/core/test_invariants.py::test_only_a_spec_removes",
+        "a container that is out of reach runs on, and its name and address are given away",
+    ),
+    Mutant(
+        "own-silence-blamed-on-nodes",
+        f"{_CORE}/liveness.py",
+        "if lag > MAX_LAG:",
+        "if lag < 0:",
+        "tests/unit/controller/core/test_liveness.py::test_the_leaders_own_silence_extends_all_terms",
+        "a leader that was suspended calls all its nodes down",
+    ),
+)
+
+LEADER: Final = (
+    Mutant(
+        "leader-does-not-fence",
+        f"{_LEADER}/commit.py",
+        "        txn.fence(leadership)\n",
+        "",
+        "tests/unit/controller/leader/test_commit.py::test_every_transaction_is_fenced",
+        "a leader that was followed goes on placing",
+    ),
+    Mutant(
+        "placement-passes-by-the-ledger",
+        f"{_LEADER}/commit.py",
+        "        self._book(node, decision.reserve)\n",
+        "",
+        "tests/unit/controller/leader/test_commit.py::test_placing_compares_all_that_it_rests_on",
+        "two placements that each fit are both made where only one does",
+    ),
+    Mutant(
+        "placement-without-a-reservation-passes-by-the-ledger",
+        f"{_LEADER}/commit.py",
+        "        self._book(node, decision.reserve)\n",
+        "        if decision.reserve:\n            self._book(node, decision.reserve)\n",
+        "tests/unit/controller/leader/test_commit.py::test_a_placement_goes_by_the_ledger_whatever_it_reserves",
+        "a placement is made on a node whose capacity was lowered meanwhile",
+    ),
+    Mutant(
+        "address-not-taken",
+        f"{_LEADER}/commit.py",
+        "            self._put(keys.address(found.network, found.ip), None, container)\n",
+        "",
+        "tests/unit/controller/leader/test_commit.py::"
+        "test_a_placement_is_refused_if_anything_it_rests_on_changed[/shoal/v1/addresses/default/10.88.0.2]",
+        "the same address is found free for the next container",
+    ),
+    Mutant(
+        "report-of-an-older-process-stored",
+        f"{_LEADER}/commit.py",
+        "            self._require(keys.node_session(node), session)\n"
+        "            self._require(keys.hold(node, entry.id), holds[entry.id])\n",
+        "            self._require(keys.hold(node, entry.id), holds[entry.id])\n",
+        "tests/unit/controller/leader/test_commit.py::test_a_status_rests_on_session_hold_and_placement",
+        "an agent process that was replaced still has its say",
+    ),
+    Mutant(
+        "end-keeps-the-reservation",
+        f"{_LEADER}/commit.py",
+        "if amounts(hold.reserved) and entry.placement is not None and _frees(entry, spec.value, status):",
+        "if False:",
+        "tests/unit/controller/leader/test_commit.py::test_an_end_gives_room_back_in_the_transaction_that_stores_it",
+        "between two transactions of the leader a node looks full that is not",
+    ),
+    Mutant(
+        "tombstone-not-written",
+        f"{_LEADER}/commit.py",
+        "        self._put(key, self._cache.tombstones.get((namespace, container)), tombstone)\n",
+        "",
+        "tests/unit/controller/leader/test_commit.py::test_removed_deletes_everything_with_the_last_hold",
+        "who waits for the exit code of run --rm never gets it, and a create told again creates again",
+    ),
+)
+
+AGENT: Final = (
+    Mutant(
+        "run-already-served-starts-again",
+        f"{_AGENT}/core/planning.py",
+        "asked = wanted.run_admitted > record.run_served",
+        "asked = wanted.run_admitted >= record.run_served",
+        "tests/unit/agent/core/test_lifecycle.py::test_starts_only_what_is_admitted",
+        "what was run once is run again and again",
+    ),
+    Mutant(
+        "what-vanished-starts-again",
+        f"{_AGENT}/core/planning.py",
+        "return NoteInterrupted() if record.start_pending else NoteEnd(EndCause.LOST)",
+        "return NoteInterrupted()",
+        "tests/unit/agent/core/test_lifecycle.py::test_what_vanished_has_ended_and_is_not_started_again",
+        "a program that may have done all its work does it twice",
+    ),
+    Mutant(
+        "started-before-it-is-on-record",
+        f"{_AGENT}/worker.py",
+        "await self._save(lifecycle.starting(self._record, run=run, boot_id=around.host.boot_id, now=stamp))",
+        "self._record = lifecycle.starting(self._record, run=run, boot_id=around.host.boot_id, now=stamp)",
+        "tests/unit/agent/test_worker.py::test_a_start_is_on_record_before_it_is_made",
+        "an agent killed in the middle of a start makes it again beside what runs",
+    ),
+    Mutant(
+        "older-generation-obeyed",
+        f"{_AGENT}/core/planning.py",
+        "obeys = observed.held and wanted.generation >= record.generation",
+        "obeys = observed.held",
+        "tests/unit/agent/core/test_lifecycle.py::test_never_acts_for_an_older_generation",
+        "a word about an earlier placement stops or removes the present one",
+    ),
+    Mutant(
+        "older-generation-taken",
+        f"{_AGENT}/worker.py",
+        "if assignment.generation < self._record.assignment.generation:",
+        "if assignment.generation < 0:",
+        "tests/unit/agent/test_worker.py::test_older_generation_is_refused_and_newer_supersedes",
+        "the node forgets how far its container's placements had come",
+    ),
+    Mutant(
+        "older-generation-not-stopped-first",
+        f"{_AGENT}/core/planning.py",
+        "        wanted.generation > record.generation\n        or wanted.role in",
+        "        wanted.role in",
+        "tests/unit/agent/core/test_lifecycle.py::test_newer_generation_stops_what_is_older_first",
+        "the process of an earlier placement runs on in place of the new one",
+    ),
+    Mutant(
+        "stray-stopped",
+        f"{_AGENT}/core/planning.py",
+        "record.removing or (obeys and _wants_stop(record, wanted))",
+        "record.removing or not observed.held or (obeys and _wants_stop(record, wanted))",
+        "tests/unit/agent/core/test_lifecycle.py::test_never_acts_on_absence",
+        "an etcd restored from yesterday kills all that was started today",
+    ),
+    Mutant(
+        "stray-removed",
+        f"{_AGENT}/core/planning.py",
+        "if record.removing or (obeys and wanted.role == HoldRole.HOLD_ROLE_REMOVE):",
+        "if record.removing or not observed.held or (obeys and wanted.role == HoldRole.HOLD_ROLE_REMOVE):",
+        "tests/unit/agent/core/test_lifecycle.py::test_never_acts_on_absence",
+        "an etcd restored from yesterday deletes the data of all that was made today",
+    ),
+    Mutant(
+        "lower-revision-accepted",
+        f"{_AGENT}/watermark.py",
+        "return (epoch, revision) < (self.position.epoch, self.position.revision)",
+        "return epoch < self.position.epoch",
+        "tests/unit/agent/test_node_files.py::test_watermark_never_goes_back_also_after_a_restart",
+        "nodes follow an etcd that was restored to an earlier state",
+    ),
+    Mutant(
+        "lower-epoch-accepted",
+        f"{_AGENT}/watermark.py",
+        "return (epoch, revision) < (self.position.epoch, self.position.revision)",
+        "return revision < self.position.revision",
+        "tests/unit/agent/test_node_files.py::test_watermark_never_goes_back_also_after_a_restart",
+        "nodes follow a cluster that was given up when another was recovered",
+    ),
+    Mutant(
+        "new-boot-ignored",
+        f"{_AGENT}/core/model.py",
+        "this_boot=record.boot_id == boot_id,",
+        "this_boot=True,",
+        "tests/unit/agent/test_worker.py::test_reboot_means_everything_exited",
+        "process ids from before a reboot are taken for containers",
+    ),
+    Mutant(
+        "removal-forgotten-before-it-is-stored",
+        f"{_AGENT}/core/planning.py",
+        "settled = record.report_accepted >= record.report or not observed.held",
+        "settled = record.report_accepted <= record.report or not observed.held",
+        "tests/unit/agent/core/test_lifecycle.py::test_removal_is_forgotten_only_after_it_was_accepted",
+        "the leader waits for ever for the news that a container is gone",
+    ),
+)
+
+MUTANTS: Final = (*STORE, *CORE, *LEADER, *AGENT)
