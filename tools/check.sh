@@ -10,7 +10,7 @@ step() {
 }
 step format .venv/bin/ruff format --check .
 step lint .venv/bin/ruff check .
-step types .venv/bin/mypy proto common sdk controller agent cli lab tests bench tools
+step types .venv/bin/mypy common sdk controller agent cli lab tests bench tools
 step imports .venv/bin/lint-imports
 step proto proto/generate.sh --check
 step reference .venv/bin/python tools/api_reference.py --check

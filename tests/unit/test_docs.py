@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from shoal_cli.main import shoal
+from shoal_cli.root import shoal
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")])
