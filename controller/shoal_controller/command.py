@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -67,6 +68,8 @@ def controller(
     """
     if context.invoked_subcommand is not None:
         return
+    # gRPC's core writes its own account of addresses that are taken to stderr.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import asyncio
 
     from shoal_common.daemon_logging import configure_logging

@@ -9,7 +9,9 @@ import signal
 
 import grpc.aio
 
+from shoal_common.errors import NotFound, ShoalError
 from shoal_common.registry import Registry
+from shoal_common.rpc_client import checked
 from shoal_common.version import shoal_version
 from shoal_controller.api.cluster import ClusterService
 from shoal_controller.api.containers import ContainerService
@@ -49,13 +51,19 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    authority = Authority.load(settings.files.root)
-    sealer = Sealer(load_or_create_key(settings.files.seal_key))
+    files = settings.files
+    authority = Authority.load(files.root)
+    checked(files.tls)
+    if not files.seal_key.exists():
+        # A new one would open nothing of what this cluster has sealed.
+        raise NotFound(f"no seal key at {files.seal_key} (copy it from another controller of this cluster)")
+    sealer = Sealer(load_or_create_key(files.seal_key))
     endpoints = Endpoints.parse(settings.etcd)
     kv = EtcdKV(endpoints)
     cache = ClusterCache(kv)
     registry = Registry(insecure=settings.insecure_registries)
-    agents = Agents(settings.files.tls)
+    agents = Agents(files.tls)
+    images = ImageService(cache, registry, agents, settings.registry)
     controllers = (settings.advertise,)
     dispatcher = Dispatcher(kv, cache, sealer, controllers=controllers)
     leader = Leader(kv, cache, sealer, dispatcher)
@@ -65,7 +73,6 @@ async def serve(settings: Settings) -> None:
         containers = ContainerService(kv, cache, sealer, registry, agents, settings.registry)
         container_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
         node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(cache), server)
-        images = ImageService(cache, registry, agents, settings.registry)
         image_pb2_grpc.add_ImageServiceServicer_to_server(images, server)
         cluster = ClusterService(kv, cache, authority.digest, settings.advertise, settings.registry)
         cluster_pb2_grpc.add_ClusterServiceServicer_to_server(cluster, server)
@@ -87,10 +94,10 @@ async def serve(settings: Settings) -> None:
                     api_server(
                         listen=settings.listen,
                         socket=settings.socket,
-                        tls=settings.files.tls,
+                        tls=files.tls,
                         add_services=add_services,
                     ),
-                    join_server(listen=settings.join_listen, tls=settings.files.tls, add_services=add_join),
+                    join_server(listen=settings.join_listen, tls=files.tls, add_services=add_join),
                 ):
                     log.info("serving the API on %s and %s", settings.listen, settings.socket)
                     work.append(group.create_task(election.run(leader.lead), name="election"))
@@ -100,7 +107,21 @@ async def serve(settings: Settings) -> None:
             synced.cancel()
             for task in work:
                 task.cancel()
+    except BaseExceptionGroup as group:
+        first = _first(group)
+        if isinstance(first, ShoalError):
+            # Whatever else ended did so because of it.
+            raise first from None
+        raise
     finally:
+        images.close()
         await agents.close()
         await registry.close()
         await kv.close()
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the first error inside groups of them."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -51,10 +51,14 @@ class ClusterCache:
 
     async def run(self) -> None:
         """Follow the store until cancelled: list, watch from there, list again when the history is gone."""
+        silent = False
         while True:
             try:
                 listed = await self._list()
                 self._swap(listed)
+                if silent:
+                    _log.info("following the cluster's state again")
+                silent = False
                 self.synced.set()
                 async with aclosing(self._kv.watch(keys.PREFIX, after=listed.revision)) as batches:
                     async for batch in batches:
@@ -62,7 +66,10 @@ class ClusterCache:
             except Compacted as error:
                 _log.warning("listing the cluster's state anew: %s", error)
             except Unavailable as error:
-                _log.warning("can't follow the cluster's state: %s", error)
+                # Once for an outage, which may last for hours.
+                if not silent:
+                    _log.warning("can't follow the cluster's state, and goes on trying: %s", error)
+                silent = True
                 await asyncio.sleep(_RETRY)
 
     async def reached(self, revision: int) -> None:

@@ -183,7 +183,7 @@ class EtcdKV:
             except Unavailable as error:
                 failures += 1
                 # A member that restarts, or loses its leader for a moment, is no news; that it lasts is.
-                _log.log(logging.WARNING if failures == 3 else logging.INFO, "watch interrupted: %s", error)
+                _log.log(logging.WARNING if failures == 3 else logging.DEBUG, "watch interrupted: %s", error)
                 await asyncio.sleep(random.uniform(0.5, 1.0) * min(_WATCH_PAUSE, _PAUSE * 2**failures))
 
     async def _watch_once(self, prefix: str, told: int) -> AsyncGenerator[Batch, None]:

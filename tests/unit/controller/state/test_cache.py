@@ -11,7 +11,7 @@ from shoal_common.errors import Internal, InvalidSpec, NotFound, Unavailable
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.changes import Change
-from shoal_controller.state.kv import Batch, Txn
+from shoal_controller.state.kv import Batch, Listing, Txn
 from shoal_controller.state.store import Stored, encode, read
 from shoal_proto.v1.cluster_pb2 import Cluster
 from shoal_proto.v1.container_pb2 import ContainerSpec, Tombstone
@@ -210,5 +210,30 @@ async def test_a_watch_that_was_overtaken_does_not_set_the_cache_back() -> None:
         newest = await write(kv, {**spec(B, "web")})
         await cache.reached(newest)
         assert await anext(changes) == Change(newest, frozenset({B}))
+    running.cancel()
+    await asyncio.wait({running})
+
+
+class Away(FakeKV):
+    """Does not answer the first three times."""
+
+    left = 3
+
+    async def list(self, prefix: str, *, revision: int = 0) -> Listing:
+        if self.left:
+            self.left -= 1
+            raise Unavailable("etcd does not answer")
+        return await super().list(prefix, revision=revision)
+
+
+async def test_a_long_outage_is_told_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shoal_controller.state.cache._RETRY", 0)
+    caplog.set_level(logging.INFO)
+    kv = Away()
+    cache = ClusterCache(kv)
+    running = asyncio.create_task(cache.run(), name="cache")
+    await cache.synced.wait()
+    assert kv.left == 0
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     running.cancel()
     await asyncio.wait({running})
