@@ -29,6 +29,7 @@ from shoal_common.identity import Role
 from shoal_common.ids import is_container_id
 from shoal_common.rpc_server import caller
 from shoal_controller.core import allocation, liveness
+from shoal_controller.leader import intake
 from shoal_controller.leader.assignments import Assignments
 from shoal_controller.leader.inbox import Described, Inbox, Opening, StateSeen, StraysFound
 from shoal_controller.leader.sessions import AgentSession, Sessions
@@ -227,6 +228,9 @@ class Dispatcher(DispatcherServiceServicer):
             raise Conflict(
                 f"node {node} belongs to cluster {hello.cluster_id}, not to {cluster.id} (shoal agent reset)"
             )
+        if len(hello.process_id) > intake.MAX_PROCESS_ID or not hello.process_id.isprintable():
+            raise InvalidSpec(f"node {node} names its agent process in a way that no agent does")
+        intake.check_description(node, hello.description)
         if term.is_superseded(node, hello.process_id):
             raise Superseded(f"a newer agent process speaks for node {node}")
 
@@ -291,12 +295,14 @@ def _take(request: AgentToLeader, session: AgentSession, inbox: Inbox) -> None:
         case "reports":
             for report in request.reports.reports:
                 if not is_container_id(report.id):
-                    raise InvalidSpec(f'node {session.node} reports on "{report.id[:80]}", which is no container id')
+                    raise InvalidSpec(f"node {session.node} reports on {report.id[:80]!a}, which is no container id")
+                report.status.CopyFrom(intake.bounded(report.status))
                 inbox.put_report(session, report)
         case "description":
+            intake.check_description(session.node, request.description)
             inbox.put_news(Described(session.node, request.description))
         case "strays":
-            inbox.put_news(StraysFound(session.node, tuple(request.strays.ids)))
+            inbox.put_news(StraysFound(session.node, intake.strays(request.strays.ids)))
         case "hello":
             raise InvalidSpec(f"node {session.node} said hello twice in one session")
         case None:

@@ -40,6 +40,7 @@ _ELSEWHERE: Final = frozenset(
 _NO_LEADER: Final = "etcdserver: no leader"
 #: etcd's text for the alarm NOSPACE.
 _NO_SPACE: Final = "database space exceeded"
+_TOO_LARGE: Final = "message larger than max"
 
 
 def range_end(prefix: str) -> bytes:
@@ -126,6 +127,9 @@ def translate(error: grpc.RpcError, *, peer: str) -> errors.ShoalError:
             "etcdctl compact REVISION; etcdctl defrag; etcdctl alarm disarm; or start it with a larger "
             "--quota-backend-bytes)"
         )
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in details:
+        # Said by etcd's gRPC from 2 MiB on, before etcd itself sees it. It never gets smaller: not to be tried again.
+        return errors.InvalidSpec(f"etcd at {peer} refuses the request, it is too large ({details})")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         # "too many requests": it lags behind with applying what it has accepted.
         return errors.Unavailable(f"etcd at {peer} is overloaded ({details})")

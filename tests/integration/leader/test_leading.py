@@ -345,3 +345,23 @@ async def test_placing_is_fast_when_idle(rig: Rig, controller: Controller) -> No
             times.append(loop.time() - before)
         # No debounce: far below what any fixed one would cost. Generous, since other tests share the machine.
         assert sorted(times)[len(times) // 2] < 0.05
+
+
+async def test_a_node_that_says_too_much_does_not_stop_the_others(rig: Rig, controller: Controller) -> None:
+    async with agent(controller) as one, agent(controller, "n2") as two:
+        first = await rig.create(1, constraints=("node.name==n1",))
+        await controller.until(runs(controller, first))
+        status = ContainerStatus(generation=1, attempt=1, state=EXITED, report=10**6, run_served=1)
+        status.reason = "x" * 3_000_000
+        status.finished_at.seconds = 2**62
+        await one.report(StatusReport(namespace="default", id=first, status=status))
+        await controller.until(lambda: state_of(controller.cache, first) == EXITED)
+        second = await rig.create(2, constraints=("node.name==n2",))
+        await controller.until(runs(controller, second))
+        await settled(controller, two)
+        one.description.labels["long"] = "x" * 3_000_000
+        await one.describe()
+        await one.until(lambda: one.error is not None)
+        assert isinstance(one.error, InvalidSpec)
+        third = await rig.create(3, constraints=("node.name==n2",))
+        await controller.until(runs(controller, third))

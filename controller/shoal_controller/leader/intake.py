@@ -1,0 +1,84 @@
+"""What a node may say, before any of it reaches the leader's loop: no node may keep the others from being served.
+
+etcd takes 1.5 MiB in one request. What is too large or makes no sense in a status is cut, since a report that is
+refused would come again; a description that is not one ends the session of its node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from shoal_common.errors import InvalidSpec
+from shoal_common.ids import is_container_id
+from shoal_proto.v1.container_pb2 import ContainerStatus
+from shoal_proto.v1.node_pb2 import NodeDescription
+
+#: Bytes of a description, of a status, and characters of a reason.
+MAX_DESCRIPTION: Final = 64 << 10
+MAX_STATUS: Final = 768 << 10
+MAX_REASON: Final = 2_000
+MAX_PROCESS_ID: Final = 128
+#: Attempts that are looked at; a status keeps no more.
+MAX_ATTEMPTS: Final = 16
+#: Strays that are looked at; a node's status names no more.
+MAX_STRAYS: Final = 1_000
+#: What no machine has: bytes, thousandths of a core.
+_MAX_MEMORY: Final = 1 << 50
+_MAX_CPU: Final = 10_000_000
+#: 9999-12-31, the last that protobuf can show (timestamp.proto).
+_LAST_SECOND: Final = 253_402_300_799
+
+
+def check_description(node: str, description: NodeDescription) -> None:
+    """Check what an agent says of its host.
+
+    Raises:
+        InvalidSpec: it can't be so.
+    """
+    if description.ByteSize() > MAX_DESCRIPTION:
+        raise InvalidSpec(f"node {node} describes itself in more than {MAX_DESCRIPTION} bytes (give it fewer labels)")
+    texts = [value for field, value in description.ListFields() if isinstance(value, str)]
+    for pairs in (description.labels, description.runtimes):
+        texts += [*pairs.keys(), *pairs.values()]
+    for text in texts:
+        if not text.isprintable():
+            raise InvalidSpec(f"node {node} describes itself with a control character: {text[:80]!a}")
+    capacity = description.capacity
+    if not (0 <= capacity.memory_bytes <= _MAX_MEMORY and 0 <= capacity.cpu_millis <= _MAX_CPU):
+        raise InvalidSpec(f"node {node} claims {capacity.memory_bytes} bytes and {capacity.cpu_millis} mcpu")
+
+
+def bounded(status: ContainerStatus) -> ContainerStatus:
+    """Return a copy of a reported status in which nothing is too large to store or not to be shown."""
+    kept = ContainerStatus()
+    kept.CopyFrom(status)
+    del kept.attempts[:-MAX_ATTEMPTS]
+    kept.reason = one_line(kept.reason)
+    for attempt in kept.attempts:
+        attempt.reason = one_line(attempt.reason)
+    for message in (kept, *kept.attempts):
+        for name in ("started_at", "finished_at"):
+            if message.HasField(name) and not _is_time(getattr(message, name)):
+                message.ClearField(name)
+    if kept.ByteSize() > MAX_STATUS:
+        # The only other thing that an honest node can make long. Whoever wrote it has it in the image.
+        del kept.command[:]
+    return kept
+
+
+def strays(ids: Iterable[str]) -> tuple[str, ...]:
+    """Return the ids in a report of strays, as many as are kept."""
+    return tuple(sorted({each for each in ids if is_container_id(each)})[:MAX_STRAYS])
+
+
+def one_line(text: str) -> str:
+    """Return a text of a node's as one line that is safe to show."""
+    words = " ".join(text[: 2 * MAX_REASON].split())
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in words)[:MAX_REASON]
+
+
+def _is_time(time: Timestamp) -> bool:
+    return 0 <= time.seconds <= _LAST_SECOND and 0 <= time.nanos < 1_000_000_000

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoal_common.errors import InvalidSpec
+from shoal_controller.leader import intake
+from shoal_proto.v1.container_pb2 import Attempt, ContainerState, ContainerStatus
+from shoal_proto.v1.node_pb2 import NodeDescription
+from shoal_proto.v1.resources_pb2 import Resources
+
+times = st.builds(Timestamp, seconds=st.integers(-(2**63), 2**63 - 1), nanos=st.integers(-(2**31), 2**31 - 1))
+reasons = st.text(max_size=50) | st.just("x" * 3_000_000)
+attempts = st.builds(Attempt, number=st.integers(0, 9), reason=reasons, started_at=times, finished_at=times)
+statuses = st.builds(
+    ContainerStatus,
+    generation=st.integers(0, 9),
+    state=st.sampled_from(ContainerState.values()),
+    reason=reasons,
+    started_at=times,
+    finished_at=times,
+    attempts=st.lists(attempts, max_size=20),
+    command=st.lists(st.text(max_size=5) | st.just("y" * 400_000), max_size=4),
+)
+
+
+@given(statuses)
+def test_any_status_can_be_stored_and_shown(status: ContainerStatus) -> None:
+    kept = intake.bounded(status)
+    assert kept.ByteSize() <= intake.MAX_STATUS
+    assert len(kept.attempts) == min(len(status.attempts), intake.MAX_ATTEMPTS)
+    assert all(reason.isprintable() for reason in (kept.reason, *(each.reason for each in kept.attempts)))
+    MessageToDict(kept)
+    assert (kept.generation, kept.state) == (status.generation, status.state)
+
+
+def test_an_honest_status_is_kept_as_it_is() -> None:
+    status = ContainerStatus(
+        generation=1,
+        attempt=2,
+        state=ContainerState.CONTAINER_STATE_EXITED,
+        report=3,
+        reason='executable "nö" not found',
+        exit_code=127,
+        started_at=Timestamp(seconds=1_700_000_000, nanos=5),
+        command=["sh", "-c", "a\nb"],
+        attempts=[Attempt(number=2, run=1, reason="x", finished_at=Timestamp(seconds=1))],
+    )
+    assert intake.bounded(status) == status
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        NodeDescription(labels={str(number): "x" * 1000 for number in range(100)}),
+        NodeDescription(version="1\n9 ready"),
+        NodeDescription(labels={"a": "\x1b[31m"}),
+        NodeDescription(runtimes={"a\0": "1"}),
+        NodeDescription(capacity=Resources(memory_bytes=2**63 - 1)),
+        NodeDescription(capacity=Resources(cpu_millis=-1)),
+    ],
+    ids=["large", "line", "escape", "nul", "memory", "negative"],
+)
+def test_a_description_that_no_agent_gives_is_refused(description: NodeDescription) -> None:
+    with pytest.raises(InvalidSpec):
+        intake.check_description("n1", description)
+
+
+def test_strays_are_container_ids() -> None:
+    assert intake.strays(["../x", "b" * 64, "a" * 64, "a" * 64]) == ("a" * 64, "b" * 64)
