@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import shutil
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,6 +21,7 @@ from shoal_agent.runtime.process import Process, resolve
 from shoal_agent.runtime.rootfs import RootFilesystems
 from shoal_agent.runtime.sandbox import Sandboxes
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks, TaskSpec
+from shoal_agent.trees import remove_tree
 from shoal_common.errors import Conflict, ShoalError
 from shoal_proto.v1.agent_pb2 import ContainerRecord
 from shoal_proto.v1.container_pb2 import NetworkMode
@@ -215,5 +215,5 @@ def _remove_data(directory: Path) -> None:
         return
     for entry in directory.iterdir():
         if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
+            remove_tree(entry)
     sync_directory(directory)

@@ -262,7 +262,9 @@ class Lab:
                 await _ip(os.getpid(), f"link delete {layout.uplink}\n")
         busy = await cgroups.clear(f"/shoal-lab/{layout.name}")
         for path in (layout.run, layout.data):
-            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+            # Not by shutil, which fails at the depth to which a container may nest its directories.
+            remover = await asyncio.create_subprocess_exec("rm", "-rf", "--one-file-system", "--", path)
+            await remover.wait()
         for parent in (RUN_ROOT, DATA_ROOT):
             with contextlib.suppress(OSError):
                 parent.rmdir()

@@ -11,13 +11,13 @@ import errno
 import fcntl
 import os
 import struct
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 from shoal_agent.durable import make_directory, sync_directory
 from shoal_agent.runtime.syscalls import Resolve, openat2
+from shoal_agent.trees import remove_tree
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -75,7 +75,7 @@ class DirectorySnapshotter:
             make_directory(directory)
         _spread(self._staging)
         for left in self._staging.iterdir():
-            _remove_tree(left)
+            remove_tree(left)
 
     def prepare(self) -> Path:
         path = self._staging / os.urandom(16).hex()
@@ -109,7 +109,7 @@ class DirectorySnapshotter:
         sync_directory(self._layers)
 
     def discard(self, prepared: Path) -> None:
-        _remove_tree(prepared)
+        remove_tree(prepared)
 
     def path(self, diff_id: str) -> Path:
         return self._layers / diff_id.removeprefix("sha256:")
@@ -125,7 +125,7 @@ class DirectorySnapshotter:
         grave = self._staging / os.urandom(16).hex()
         path.rename(grave)
         sync_directory(self._layers)
-        _remove_tree(grave)
+        remove_tree(grave)
 
 
 def _mark_opaque(root: int, path: str) -> None:
@@ -144,16 +144,6 @@ def _mark_opaque(root: int, path: str) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
-
-
-def _remove_tree(path: Path) -> None:
-    """Remove a tree of any depth, whose files strangers named; shutil.rmtree recurses and would overflow."""
-    done = subprocess.run(
-        ["rm", "-rf", "--one-file-system", "--", str(path)], stdin=subprocess.DEVNULL, capture_output=True, check=False
-    )
-    if done.returncode != 0:
-        complaint = done.stderr.decode(errors="replace").strip().partition("\n")[0]
-        raise OSError(errno.EIO, f"cannot remove {path}: {complaint[:300]}")
 
 
 def _spread(directory: Path) -> None:
