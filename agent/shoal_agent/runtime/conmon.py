@@ -49,6 +49,11 @@ class TaskFiles:
         return self.directory / "task.json"
 
     @property
+    def own(self) -> Path:
+        """Where the container's own /etc/hosts and the like are: a small tmpfs, which the container can fill."""
+        return self.directory / "etc"
+
+    @property
     def started(self) -> Path:
         """Made before the runtime is asked to start what it has created."""
         return self.directory / "started"

@@ -9,18 +9,21 @@ import resource
 from pathlib import Path
 from typing import Final
 
-from shoal_agent.runtime import capabilities, host_files, own_sys
+from shoal_agent.runtime import capabilities, host_files, own_sys, syscalls
 from shoal_agent.runtime.bundle import Confinement, configuration
 from shoal_agent.runtime.cgroups import Cgroups
 from shoal_agent.runtime.conmon import Runtime, TaskFiles
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
 from shoal_agent.runtime.log_format import parse_line
 from shoal_agent.runtime.seccomp import compile_profile
+from shoal_agent.runtime.syscalls import MountFlag
 from shoal_agent.runtime.task import TaskSpec
 from shoal_agent.runtime.users import find_user
 
 #: What Docker's daemon allows its containers.
 _OPEN_FILES: Final = 1 << 20
+#: Room for a container's /etc/hosts, hostname and resolv.conf.
+_OWN_FILES: Final = "256k"
 #: Annotation in which crun takes a compiled seccomp filter (base64); its source, container.c.
 _CRUN_FILTER: Final = "run.oci.seccomp_bpf_data"
 #: How crun and runc tell of a failed execve.
@@ -65,8 +68,13 @@ def stage(
         "log": str(spec.log),
     }
     write_file(files.facts, json.dumps(facts))
+    files.own.mkdir(mode=0o700)
+    # The container may write to them, and must not be able to fill the host's tmpfs. The flags are those of the bind
+    # mounts: in a user namespace runc can't take a further one off again.
+    flags = MountFlag.NOSUID | MountFlag.NODEV
+    syscalls.mount("shoal-files", files.own, "tmpfs", flags, f"mode=0755,size={_OWN_FILES},nr_inodes=16")
     for file, text in host_files.contents(spec.process.hostname, text_of(Path("/etc/resolv.conf"))).items():
-        write_file(files.directory / file, text, mode=0o644, owner=base)
+        write_file(files.own / file, text, mode=0o644, owner=base)
     config = configuration(
         process=spec.process,
         user=user,
@@ -74,7 +82,7 @@ def stage(
         seccomp=compile_profile(limits.capabilities),
         rootfs=spec.rootfs,
         sandbox=spec.sandbox,
-        files=files.directory,
+        files=files.own,
         resources=spec.resources,
         cgroup=groups.container_path(name),
         limits_swap=groups.limits_swap,

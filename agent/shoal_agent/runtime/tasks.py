@@ -32,6 +32,7 @@ from shoal_agent.runtime.conmon import Runtime, TaskFiles
 from shoal_agent.runtime.exec import ExecProcess, ExecSpec, execute
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
 from shoal_agent.runtime.inotify import Change, Event, Inotify
+from shoal_agent.runtime.mounts import unmount_all
 from shoal_agent.runtime.orphans import claim, orphans
 from shoal_agent.runtime.process import override
 from shoal_agent.runtime.staging import (
@@ -329,6 +330,7 @@ class Tasks:
         for runtime in self._runtimes.values():
             shutil.rmtree(runtime.root / name, ignore_errors=True)
         (self._paths.exits / name).unlink(missing_ok=True)
+        unmount_all(self._files(key).own)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._files(key).directory)
 
