@@ -19,6 +19,7 @@ class Operator(StrEnum):
     """How an argument is compared."""
 
     EQ = "SCMP_CMP_EQ"
+    NE = "SCMP_CMP_NE"
     LT = "SCMP_CMP_LT"
     GT = "SCMP_CMP_GT"
     #: (argument & value) == value_two
@@ -71,6 +72,7 @@ _ENOSYS: Final = 38
 NAMESPACE_FLAGS: Final = 0x7E020000
 _PTRACE_SEIZE: Final = 0x4206
 _PTRACE_ATTACH: Final = 16
+_AF_VSOCK: Final = 40
 
 
 def _equal(*values: int) -> tuple[Argument, ...]:
@@ -226,7 +228,14 @@ PURPOSES: Final[tuple[Purpose, ...]] = (
     Purpose(
         "sockets",
         "accept accept4 bind connect getpeername getsockname getsockopt listen recv recvfrom recvmmsg recvmmsg_time64 "
-        "recvmsg send sendmmsg sendmsg sendto setsockopt shutdown socket socketcall socketpair",
+        "recvmsg send sendmmsg sendmsg sendto setsockopt shutdown socketcall socketpair",
+    ),
+    Purpose(
+        # Those of a virtual machine with its hypervisor belong to no network namespace. socketcall, for programs of 32
+        # bits, has its arguments in memory, where a filter can't look.
+        "make sockets, but not to the hypervisor",
+        "socket",
+        arguments=(Argument(0, Operator.NE, _AF_VSOCK),),
     ),
     Purpose(
         "System V and POSIX message queues, semaphores, shared memory",
