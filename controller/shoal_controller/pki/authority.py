@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,10 @@ AUTHORITY_LIFE: Final = timedelta(days=3650)
 #: Certificates are valid from a little before they are made, since hosts' clocks differ.
 CLOCK_SLACK: Final = timedelta(minutes=10)
 CERTIFICATE_LIFE: Final = timedelta(days=365)
+#: Addresses that one certificate names at most.
+MAX_ADDRESSES: Final = 64
+#: RFC 1123, section 2.1.
+_HOST_NAME: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,62})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +60,21 @@ def alternative_names(identity: Identity, addresses: Iterable[str]) -> list[x509
     """Return the names in a certificate: the holder's own, and the IP addresses and host names it is reached by.
 
     Raises:
-        InvalidSpec: an address is neither an IP address nor a host name, or is one of the names that mean a holder.
+        InvalidSpec: an address is neither an IP address nor a host name, or is one of the names that mean a holder,
+            or there are too many.
     """
     names: list[x509.GeneralName] = [x509.DNSName(f"{identity.id}.{identity.role.value}.shoal")]
     if identity.role is Role.CONTROLLER:
         names.append(x509.DNSName(CONTROLLER_NAME))
-    for address in dict.fromkeys(addresses):
+    wanted = list(dict.fromkeys(addresses))
+    if len(wanted) > MAX_ADDRESSES:
+        raise InvalidSpec(f"{len(wanted)} addresses are more than a certificate can name ({MAX_ADDRESSES})")
+    for address in wanted:
         try:
             names.append(x509.IPAddress(ipaddress.ip_address(address)))
         except ValueError:
-            # A node that asked for a name below .shoal could pass for another node, or for a controller.
-            if not address.isascii() or not address or address.lower().rstrip(".").endswith(".shoal"):
+            # A node that asked for a name below .shoal, or for a pattern, could pass for another node or a controller.
+            if _HOST_NAME.fullmatch(address) is None or address.lower().endswith(".shoal"):
                 raise InvalidSpec(f'address "{address[:80]}" can\'t be in a certificate') from None
             names.append(x509.DNSName(address))
     return names

@@ -41,10 +41,22 @@ def test_a_node_can_not_pass_for_a_controller(authority: Authority) -> None:
         _verify(authority, pair.certificate, CONTROLLER_NAME)
 
 
-@pytest.mark.parametrize("address", [CONTROLLER_NAME, "x.node.shoal", "X.NODE.SHOAL.", "", "bücher.example"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        *(CONTROLLER_NAME, "x.node.shoal", "X.NODE.SHOAL.", "", "bücher.example"),
+        *("*", "*.shoal", "*.example", f"{CONTROLLER_NAME}\0.example", f"{CONTROLLER_NAME}\n", "a b", "-a.example"),
+    ],
+)
 def test_names_that_mean_a_holder_are_refused_as_addresses(authority: Authority, address: str) -> None:
     with pytest.raises(InvalidSpec):
         authority.sign(ec.generate_private_key(ec.SECP256R1()).public_key(), NODE, [address], NOW)
+
+
+def test_a_certificate_names_a_limited_number_of_addresses(authority: Authority) -> None:
+    addresses = [f"10.0.{number // 256}.{number % 256}" for number in range(1000)]
+    with pytest.raises(InvalidSpec, match="1000 addresses"):
+        authority.sign(ec.generate_private_key(ec.SECP256R1()).public_key(), NODE, addresses, NOW)
 
 
 def test_a_certificate_of_another_authority_does_not_verify(authority: Authority) -> None:
