@@ -20,7 +20,7 @@ from shoal_agent.runtime.logs import read_attempt
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks
 from shoal_common.errors import Conflict
 from tests.integration.agent_runtime.node import CONTAINER, UID_BASE, Node, kill_hard, next_exit, opened
-from tests.integration.agent_runtime.raw_calls import CALLS
+from tests.parts.raw_calls import CALLS
 
 KEY = TaskKey(CONTAINER, 1, 1)
 

@@ -37,7 +37,7 @@ def program(number: int, *arguments: int, legacy: bool = False) -> bytes:
 
 
 _NEWUSER = 0x10000000
-EPERM, ENOSYS = 1, 38
+EPERM, ENOENT, ENOSYS = 1, 2, 38
 
 #: Calls by name: program, and the errno that it must end with.
 CALLS: dict[str, tuple[bytes, int]] = {
@@ -69,4 +69,6 @@ CALLS: dict[str, tuple[bytes, int]] = {
     "open_by_handle_at": (program(304, 0, 0, 0), EPERM),
     "iopl": (program(172, 3), EPERM),
     "personality-executable-data": (program(135, 0x400000), EPERM),
+    "socket-to-the-hypervisor": (program(41, 40, 1, 0), EPERM),
+    "finit_module": (program(313, 0, 0, 0), EPERM),
 }

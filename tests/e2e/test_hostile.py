@@ -1,0 +1,170 @@
+"""Images, programs and nodes that mean harm: what they try fails, and leaves the node and the cluster at work."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Awaitable, Mapping
+from pathlib import Path
+
+import grpc
+import grpc.aio
+import pytest
+
+from shoal_common.identity import CONTROLLER_NAME, node_server_name
+from shoal_common.rpc_client import TlsFiles, secure_channel
+from shoal_lab.image import root_filesystem
+from shoal_proto.v1.agent_pb2 import AgentSignalRequest
+from shoal_proto.v1.agent_pb2_grpc import AgentServiceStub
+from shoal_proto.v1.container_pb2 import ListContainersRequest
+from shoal_proto.v1.container_pb2_grpc import ContainerServiceStub
+from tests.parts.lab import LabUnderTest, eventually
+
+SECRET = "s3cr3t-9b1f62d04c"
+
+
+def _import(lab: LabUnderTest, folder: Path, name: str, links: Mapping[str, str]) -> str:
+    """Import the image with some of its names replaced by symbolic links."""
+    buffer = io.BytesIO()
+    with (
+        tarfile.open(fileobj=io.BytesIO(root_filesystem())) as source,
+        tarfile.open(fileobj=buffer, mode="w") as archive,
+    ):
+        for member in source:
+            if not any(member.name == link or member.name.startswith(f"{link}/") for link in links):
+                archive.addfile(member, source.extractfile(member) if member.isreg() else None)
+        for link, target in links.items():
+            info = tarfile.TarInfo(link)
+            info.type, info.linkname = tarfile.SYMTYPE, target
+            archive.addfile(info)
+    (folder / "root.tar").write_bytes(buffer.getvalue())
+    reference = f"hostile/{name}:1"
+    lab.run("image", "import", str(folder / "root.tar"), reference)
+    return reference
+
+
+@pytest.mark.parametrize("target", ["/tmp", "../../../../../../tmp", "/../../../../dev"])
+@pytest.mark.parametrize("link", ["proc", "sys", "dev", "etc"])
+def test_a_link_in_place_of_a_mount_point_leads_nowhere(
+    clean_lab: LabUnderTest, tmp_path: Path, link: str, target: str
+) -> None:
+    before = set(Path("/tmp").iterdir()), set(Path("/dev").iterdir())
+    image = _import(clean_lab, tmp_path, "link", {link: target})
+    done = clean_lab.run(
+        "run", "--rm", image, "/bin/busybox", "grep", "-c", "^sysfs /sys sysfs ro", "/proc/mounts", ok=None
+    )
+    # It is refused, or everything is mounted where it should be.
+    assert done.returncode == 125 or done.stdout == "1\n", done.stderr
+    assert {path.name for path in set(Path("/dev").iterdir()) - before[1]} == set()
+    assert not {"hosts", "hostname", "resolv.conf", "null", "shm"} & {
+        path.name for path in set(Path("/tmp").iterdir()) - before[0]
+    }
+
+
+def test_a_link_in_place_of_hosts_stays_in_the_container(clean_lab: LabUnderTest, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    image = _import(clean_lab, tmp_path, "hosts", {"etc/hosts": f"../../../../../../../..{victim}"})
+    assert "localhost" in clean_lab.out("run", "--rm", image, "cat", "/etc/hosts")
+    assert not victim.exists()
+
+
+def test_a_link_in_place_of_passwd_is_not_followed_to_the_hosts(clean_lab: LabUnderTest, tmp_path: Path) -> None:
+    only_here = "daemon"
+    image = _import(clean_lab, tmp_path, "passwd", {"etc/passwd": "../../../../../../../../../etc/passwd-"})
+    done = clean_lab.run("run", "--rm", "-u", only_here, image, "id", ok=None)
+    assert done.returncode == 125
+    assert "is not in the image" in done.stderr
+
+
+@pytest.mark.parametrize("descriptor", range(3, 12))
+def test_a_descriptor_of_the_runtimes_is_no_working_directory(clean_lab: LabUnderTest, descriptor: int) -> None:
+    script = "cat /proc/self/mountinfo >/dev/null; ls ../../../../../../etc/debian_version"
+    done = clean_lab.run(
+        "run", "--rm", "-w", f"/proc/self/fd/{descriptor}", clean_lab.image, "sh", "-c", script, ok=None
+    )
+    assert done.returncode != 0
+
+
+def test_a_tree_of_any_depth_is_removed(clean_lab: LabUnderTest) -> None:
+    """Python's own removal fails where directories are nested deeper than its stack."""
+    script = "cd /tmp; i=0; while [ $i -lt 2000 ]; do mkdir d; cd d; i=$((i+1)); done; echo made; sleep 1000"
+    clean_lab.run("run", "-d", "--name", "deep", clean_lab.image, "sh", "-c", script)
+    eventually(lambda: clean_lab.out("logs", "deep") == "made", seconds=30, what="the tree")
+    clean_lab.run("rm", "-f", "deep")
+    eventually(lambda: not clean_lab.containers(), seconds=10, what="the container is gone")
+
+
+def test_a_containers_own_files_do_not_fill_the_hosts_memory(clean_lab: LabUnderTest) -> None:
+    for name in ("hosts", "hostname", "resolv.conf"):
+        done = clean_lab.run(
+            *("run", "--rm", clean_lab.image, "dd", "if=/dev/zero", f"of=/etc/{name}", "bs=64k", "count=100"), ok=None
+        )
+        assert done.returncode != 0
+        assert "No space left" in done.stderr
+    # Changing them is fine.
+    assert clean_lab.out(
+        "run", "--rm", clean_lab.image, "sh", "-c", "echo '1.2.3.4 x' >>/etc/hosts; tail -n 1 /etc/hosts"
+    )
+
+
+def test_a_secret_is_only_where_the_container_is(clean_lab: LabUnderTest) -> None:
+    """An environment value is sealed in etcd, in logs and in every record, and on no command line."""
+    lab = clean_lab
+    data = lab.data("control1").parent
+    script = 'test -n "$TOKEN" && sleep 1000'
+    done = lab.run("run", "-d", "--name", "secret", "-e", f"TOKEN={SECRET}", lab.image, "sh", "-c", script)
+    assert done.returncode == 0
+    lab.run("exec", "-e", f"OTHER={SECRET}", "secret", "true")
+    found = [path for path in data.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
+    assert not found
+    command_lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
+    assert not any(SECRET.encode() in line for line in command_lines)
+    for host in lab.nodes:
+        files = lab.run(
+            *(
+                "lab",
+                "exec",
+                "--name",
+                lab.name,
+                host,
+                "--",
+                "grep",
+                "-rls",
+                "--exclude-dir=rootfs",
+                SECRET,
+                "/run/shoal",
+            ),
+            ok=None,
+        ).stdout.split()
+        for file in files:
+            # What the runtime must have, on a tmpfs, for nobody else.
+            assert Path(file).name in ("config.json", "task.json")
+            assert lab.inside(host, "stat", "-c", "%a %u", file) in ("600 0", "700 0")
+
+
+async def _code(call: Awaitable[object]) -> grpc.StatusCode:
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
+
+
+async def test_a_nodes_certificate_opens_neither_the_api_nor_another_node(lab: LabUnderTest) -> None:
+    identity = lab.data("node2") / "shoal" / "identity"
+    tls = TlsFiles(identity / "ca.pem", identity / "node.pem", identity / "node.key")
+    nodes = {each["spec"]["name"]: each for each in lab.json_lines("node", "ls", "--format", "json")}
+    other = nodes["node1"]
+    address = other["status"]["description"]["address"]
+    async with secure_channel(address, tls, node_server_name(other["spec"]["id"])) as channel:
+        call = AgentServiceStub(channel).Signal(AgentSignalRequest(id="a" * 64, signal=9), timeout=5)
+        assert await _code(call) is grpc.StatusCode.PERMISSION_DENIED
+    own = nodes["node2"]["status"]["description"]["address"]
+    controller = f"{lab.inside('control1', 'hostname', '-I').split()[0]}:7400"
+    async with secure_channel(controller, tls, CONTROLLER_NAME) as channel:
+        listing = ContainerServiceStub(channel).ListContainers(ListContainersRequest(), timeout=5)
+        assert await _code(listing) is grpc.StatusCode.PERMISSION_DENIED
+    # Nor can a node pass for a controller.
+    async with secure_channel(own, tls, CONTROLLER_NAME) as channel:
+        listing = ContainerServiceStub(channel).ListContainers(ListContainersRequest(), timeout=5)
+        assert await _code(listing) is grpc.StatusCode.UNAVAILABLE
