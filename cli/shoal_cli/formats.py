@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
+from shoal_cli.printable import printable
+
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
@@ -30,7 +32,7 @@ def as_dict(message: Message) -> dict[str, object]:
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return aligned columns, three spaces apart, with their headings."""
-    lines = [list(headers), *(list(row) for row in rows)]
+    lines = [list(headers), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
     return "\n".join(
         "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines

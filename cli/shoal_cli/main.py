@@ -10,13 +10,14 @@ import threading
 import click
 
 from shoal_cli.codes import FAILED, INTERRUPTED, USAGE
+from shoal_cli.printable import printable
 from shoal_cli.root import shoal
 from shoal_common.errors import ShoalError
 
 
 def report(message: str) -> None:
     """Write one line to stderr."""
-    click.echo(f"shoal: {' '.join(message.split())}", err=True)
+    click.echo(f"shoal: {printable(' '.join(message.split()))}", err=True)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shoal_cli.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 def note(message: str) -> None:
     """Write one line to stderr."""
-    click.echo(f"shoal: {' '.join(message.split())}", err=True)
+    click.echo(f"shoal: {printable(' '.join(message.split()))}", err=True)
 
 
 def converse(action: Callable[[Cluster], Awaitable[int | None]], *, failure: int = 1) -> int:
