@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -92,6 +93,8 @@ def agent(
       shoal agent --listen 192.0.2.11:7410 --join 192.0.2.10:7401 --token-file token
       shoal agent --listen 192.0.2.11:7410
     """
+    # gRPC's core writes its own account of addresses that are taken to stderr.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import asyncio
 
     from shoal_agent.daemon import serve

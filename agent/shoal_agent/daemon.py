@@ -141,8 +141,8 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
         stack.callback(service.close)
         closing = asyncio.Event()
         async with (
-            asyncio.TaskGroup() as group,
             agent_server(listen=settings.listen, tls=member.tls, service=service),
+            asyncio.TaskGroup() as group,
         ):
             group.create_task(node.run(closing), name="node")
             talking = group.create_task(session.run(), name="session")

@@ -20,7 +20,7 @@ from shoal_common.rpc_server import SERVER_OPTIONS, ServerInterceptor
 from shoal_proto.v1 import cluster_pb2, container_pb2, dispatcher_pb2, image_pb2, join_pb2, node_pb2
 
 #: Calls under way end by themselves within this time when a controller stops; then they are cut.
-GRACE_SECONDS: Final = 2.0
+GRACE_SECONDS: Final = 1.0
 
 _ADMIN_SERVICES: Final = tuple(
     service.full_name
