@@ -160,6 +160,7 @@ async def _relay(process: ExecProcess, requests: AsyncIterator[AgentExecRequest]
         asyncio.create_task(pump(process.stdout, error=False), name=f"exec-stdout-{process.pid}"),
         asyncio.create_task(pump(process.stderr, error=True), name=f"exec-stderr-{process.pid}"),
         asyncio.create_task(_feed(process, requests), name=f"exec-input-{process.pid}"),
+        asyncio.create_task(process.cut_off(), name=f"exec-end-{process.pid}"),
     ]
     ended = False
     try:

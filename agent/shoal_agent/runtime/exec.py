@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
+import termios
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +29,8 @@ from shoal_common.errors import Conflict, InvalidSpec
 
 #: Bytes of output that wait in memory before the command is held up.
 _BUFFER: Final = 256 << 10
+#: Seconds from the command's end until its output counts as complete, whoever else has it open.
+_LINGER: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,14 @@ class ExecProcess:
     """
 
     def __init__(
-        self, process: asyncio.subprocess.Process, *, pid: int, program: str, runtime: Runtime, directory: Path
+        self,
+        process: asyncio.subprocess.Process,
+        transport: asyncio.SubprocessTransport,
+        *,
+        pid: int,
+        program: str,
+        runtime: Runtime,
+        directory: Path,
     ) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -66,10 +78,25 @@ class ExecProcess:
         self.stderr: asyncio.StreamReader = process.stderr
         self.stdin: asyncio.StreamWriter | None = process.stdin
         self._process = process
+        self._transport = transport
         self._pid_start = processes.start_time(pid)
         self._program = program
         self._runtime = runtime
         self._directory = directory
+
+    async def cut_off(self) -> None:
+        """Wait until it has ended, and a moment later end its output too.
+
+        What it left in the background may have its output still, and would keep whoever reads it for as long as it
+        lives. What was written before is not lost. (runc passes output on itself, and does not end before that does.)
+        """
+        await processes.ended(self._process.pid)
+        pipes = [pipe for pipe in map(self._transport.get_pipe_transport, (1, 2)) if pipe is not None]
+        while pipes := [pipe for pipe in pipes if not pipe.is_closing()]:
+            await asyncio.sleep(_LINGER)
+            for pipe in pipes:
+                if not pipe.is_closing() and not _unread(pipe):
+                    pipe.close()
 
     async def wait(self) -> int:
         """Wait until it has ended and return its exit code; 128 + N for signal N; 126 or 127 if it never ran."""
@@ -125,15 +152,18 @@ async def execute(
             *("--process", str(own / "process.json"), "--pid-file", str(own / "pid"), name),
         ]
         async with Bell(own, Event.CLOSE_WRITE | Event.MOVED_TO) as bell:
-            process = await asyncio.create_subprocess_exec(
+            loop = asyncio.get_running_loop()
+            # As asyncio.create_subprocess_exec does it, which keeps the transport to itself.
+            transport, protocol = await loop.subprocess_exec(
+                lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=_BUFFER, loop=loop),
                 *within(groups, command),
                 stdin=subprocess.PIPE if spec.stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                limit=_BUFFER,
                 env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
                 start_new_session=True,
             )
+            process = asyncio.subprocess.Process(transport, protocol, loop)
             pid = await _begun(process, own, bell)
         if pid is None:
             assert process.stderr is not None
@@ -143,7 +173,7 @@ async def execute(
     except BaseException:
         shutil.rmtree(own, ignore_errors=True)
         raise
-    return ExecProcess(process, pid=pid, program=spec.args[0], runtime=runtime, directory=own)
+    return ExecProcess(process, transport, pid=pid, program=spec.args[0], runtime=runtime, directory=own)
 
 
 async def _begun(process: asyncio.subprocess.Process, own: Path, bell: Bell) -> int | None:
@@ -163,6 +193,11 @@ async def _begun(process: asyncio.subprocess.Process, own: Path, bell: Bell) -> 
         end.cancel()
         await asyncio.wait([end])
     return pid or read_pid(own / "pid") or None
+
+
+def _unread(pipe: asyncio.BaseTransport) -> int:
+    """Return how many bytes wait in a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe.get_extra_info("pipe"), termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 async def _close(stdin: asyncio.StreamWriter | None) -> None:

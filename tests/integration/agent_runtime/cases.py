@@ -169,6 +169,14 @@ async def executes(node: Node) -> None:
         assert await process.stdout.readline() == b"up\n"
         process.signal(signal.SIGTERM)
         assert await process.wait() == 3
+        # What it leaves in the background has its output, and does not keep who reads it.
+        if node.runtime == "crun":
+            process = await tasks.exec(KEY, ExecSpec(args=["sh", "-c", "sleep 1000 & echo done; exit 4"]))
+            async with asyncio.timeout(10):
+                _, output, errors = await asyncio.gather(
+                    process.cut_off(), process.stdout.read(), process.stderr.read()
+                )
+                assert (await process.wait(), output, errors) == (4, b"done\n", b"")
         # What runs beside the first process ends with it.
         process = await tasks.exec(KEY, ExecSpec(args=["sleep", "1000"]))
         await tasks.signal(KEY, signal.SIGKILL)
