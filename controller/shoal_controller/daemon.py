@@ -65,8 +65,8 @@ async def serve(settings: Settings) -> None:
     agents = Agents(files.tls)
     images = ImageService(cache, registry, agents, settings.registry)
     controllers = (settings.advertise,)
-    dispatcher = Dispatcher(kv, cache, sealer, controllers=controllers)
-    leader = Leader(kv, cache, sealer, dispatcher)
+    dispatcher = Dispatcher(cache, sealer, controllers=controllers)
+    leader = Leader(kv, cache, dispatcher)
     name = secrets.token_hex(8)
 
     def add_services(server: grpc.aio.Server) -> None:

@@ -48,8 +48,8 @@ class Controller:
         self.kv = kv
         self.cache = ClusterCache(kv)
         self.sealer = sealer
-        self.dispatcher = Dispatcher(kv, self.cache, sealer, controllers=("127.0.0.1:1",), heartbeat_ms=heartbeat_ms)
-        self.leader = Leader(kv, self.cache, sealer, self.dispatcher)
+        self.dispatcher = Dispatcher(self.cache, sealer, controllers=("127.0.0.1:1",), heartbeat_ms=heartbeat_ms)
+        self.leader = Leader(kv, self.cache, self.dispatcher)
         self.address = ""
         self.leadership: Leadership | None = None
         self._authority = authority

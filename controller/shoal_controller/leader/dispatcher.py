@@ -34,7 +34,6 @@ from shoal_controller.leader.assignments import Assignments
 from shoal_controller.leader.inbox import Described, Inbox, Opening, StateSeen, StraysFound
 from shoal_controller.leader.sessions import AgentSession, Sessions
 from shoal_controller.state.cache import Change, ClusterCache
-from shoal_controller.state.kv import KV
 from shoal_controller.state.sealing import Sealer
 from shoal_proto.v1.cluster_pb2 import Cluster
 from shoal_proto.v1.dispatcher_pb2 import (
@@ -110,7 +109,6 @@ class Dispatcher(DispatcherServiceServicer):
     """Serves the agents.
 
     Args:
-        kv: of the cluster.
         cache: of the cluster.
         sealer: opens what is stored sealed and sent in clear.
         controllers: "HOST:PORT" of every controller's API, for agents to find the next leader.
@@ -118,7 +116,7 @@ class Dispatcher(DispatcherServiceServicer):
     """
 
     def __init__(
-        self, kv: KV, cache: ClusterCache, sealer: Sealer, *, controllers: Sequence[str], heartbeat_ms: int = 2000
+        self, cache: ClusterCache, sealer: Sealer, *, controllers: Sequence[str], heartbeat_ms: int = 2000
     ) -> None:
         self._cache = cache
         self._assignments = Assignments(cache, sealer)

@@ -25,7 +25,6 @@ from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV, CompareFailed, OutcomeUnknown
 from shoal_controller.state.leadership import Leadership
-from shoal_controller.state.sealing import Sealer
 from shoal_controller.state.store import ContainerEntry, NodeEntry
 
 _log: Final = logging.getLogger(__name__)
@@ -48,11 +47,10 @@ class Leader:
     Args:
         kv: of the cluster.
         cache: of the cluster; somebody runs it.
-        sealer: of the controllers.
         dispatcher: is woken at the beginning of a term.
     """
 
-    def __init__(self, kv: KV, cache: ClusterCache, sealer: Sealer, dispatcher: Dispatcher) -> None:
+    def __init__(self, kv: KV, cache: ClusterCache, dispatcher: Dispatcher) -> None:
         self._kv = kv
         self._cache = cache
         self._dispatcher = dispatcher
