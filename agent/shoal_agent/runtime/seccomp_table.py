@@ -5,7 +5,9 @@ purpose says what its calls do and, where there is a condition, what the conditi
 
 Left out on purpose, although Docker 20.10 lets every container call them: io_uring (it runs other operations past
 any filter and has been the kernel's richest source of escapes), attaching to running processes with ptrace,
-memfd_secret, epoll_ctl_old and epoll_wait_old (never implemented), fanotify_mark (useless without fanotify_init).
+memfd_secret, epoll_ctl_old and epoll_wait_old (never implemented), fanotify_mark (useless without fanotify_init). And
+although later Docker lets them: process_vm_readv and process_vm_writev (into processes that don't ask for it),
+name_to_handle_at, and what programs do without where it is refused: cachestat, pkey_*, map_shadow_stack, futex_wait.
 """
 
 from __future__ import annotations
@@ -206,8 +208,8 @@ PURPOSES: Final[tuple[Purpose, ...]] = (
     ),
     Purpose(
         "owners, modes, times",
-        "chmod chown chown32 fchmod fchmodat fchown fchown32 fchownat futimesat lchown lchown32 umask utime utimensat "
-        "utimensat_time64 utimes",
+        "chmod chown chown32 fchmod fchmodat fchmodat2 fchown fchown32 fchownat futimesat lchown lchown32 umask utime "
+        "utimensat utimensat_time64 utimes",
     ),
     Purpose(
         "extended attributes",
