@@ -20,7 +20,6 @@ from shoal_lab.cluster import READY_SECONDS, Lab, Plan, default_capacity
 from shoal_lab.hosts import PATH
 from shoal_lab.image import root_filesystem
 from shoal_lab.layout import Layout
-from shoal_proto.v1.node_pb2 import NodeState
 
 LAB: Final = "bench"
 SUBNET: Final = "10.80.0.0/24"
@@ -53,20 +52,17 @@ class Site:
     async def debug(self) -> None:
         """Start controller and agent anew, so that they log each step."""
         layout = self.lab.layout
+        log = layout.log(layout.node_hosts[0].name, "agent")
+        before = log.stat().st_size
         for host, service, argv in (
             (layout.control, "controller", daemons.controller(layout)),
             (layout.node_hosts[0], "agent", daemons.agent(layout, layout.node_hosts[0], self.lab.plan.capacity)),
         ):
             await self.lab.stop(f"{host.name}/{service}")
             await self.lab.orders(host.name).start(service, [*argv, "--debug"], layout.log(host.name, service))
-        await self._ready()
-
-    async def _ready(self) -> None:
+        # The node was ready all the time, as far as the cluster knows: only its agent can tell that it is back.
         async with asyncio.timeout(READY_SECONDS):
-            while True:
-                nodes = await self.cluster.nodes.list()
-                if all(node.status.state == NodeState.NODE_STATE_READY for node in nodes):
-                    return
+            while b" is open" not in log.read_bytes()[before:]:
                 await asyncio.sleep(0.05)
 
 
