@@ -26,7 +26,6 @@ from shoal_agent.runtime.rootfs import RootFilesystems
 from shoal_agent.runtime.sandbox import Sandboxes
 from shoal_agent.runtime.tasks import Tasks
 from shoal_agent.runtime_host import RuntimeHost
-from shoal_agent.sealing import NodeSealer
 from shoal_agent.server import agent_server
 from shoal_agent.service import AgentService
 from shoal_agent.session import Session
@@ -34,6 +33,7 @@ from shoal_agent.settings import Settings
 from shoal_agent.watermark import Watermark
 from shoal_common.errors import Conflict, InvalidSpec, Unavailable
 from shoal_common.registry import Registry
+from shoal_common.sealing import Sealer, load_or_create_key
 from shoal_common.version import shoal_version
 
 log = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
         )
         stack.callback(host.close)
         await host.open()
-        records = Records(paths, NodeSealer.load(paths.identity / "seal.key"))
+        records = Records(paths, Sealer(load_or_create_key(paths.identity / "seal.key")))
         stack.callback(records.close)
         node = Node(host, records, Clock(), starts)
         await node.open(left_behind=host.left_behind())

@@ -11,9 +11,10 @@ from google.protobuf.message import DecodeError
 from shoal_agent.durable import make_directory, remove_file, replace_file, sync_directory
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
-from shoal_agent.sealing import NodeSealer
+from shoal_common.environment import seal_env, unseal_env
 from shoal_common.errors import ShoalError
 from shoal_common.ids import is_container_id
+from shoal_common.sealing import Sealer
 from shoal_proto.v1.agent_pb2 import ContainerRecord
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class Records:
     Writes of one container must not overlap; its worker sees to that.
     """
 
-    def __init__(self, paths: NodePaths, sealer: NodeSealer) -> None:
+    def __init__(self, paths: NodePaths, sealer: Sealer) -> None:
         self._paths = paths
         self._sealer = sealer
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="records")
@@ -52,7 +53,7 @@ class Records:
         container = record.assignment.id
         stored = ContainerRecord()
         stored.CopyFrom(record)
-        stored.sealed_env = self._sealer.seal(record.assignment.config.env, container=container)
+        stored.sealed_env = seal_env(self._sealer, container, record.assignment.config.env)
         stored.assignment.config.ClearField("env")
         await finished(self._executor, lambda: self._write(container, stored.SerializeToString()))
 
@@ -87,8 +88,7 @@ class Records:
         record = ContainerRecord.FromString(self._paths.record(container).read_bytes())
         if record.schema != _SCHEMA:
             raise DecodeError(f"it is of version {record.schema}, this agent knows version {_SCHEMA}")
-        env = self._sealer.unseal(record.sealed_env, container=container)
-        record.assignment.config.env[:] = env
+        record.assignment.config.env[:] = unseal_env(self._sealer, container, record.sealed_env)
         record.ClearField("sealed_env")
         return record
 

@@ -12,6 +12,7 @@ import grpc.aio
 from shoal_common.errors import NotFound, ShoalError
 from shoal_common.registry import Registry
 from shoal_common.rpc_client import checked
+from shoal_common.sealing import Sealer, load_or_create_key
 from shoal_common.version import shoal_version
 from shoal_controller.api.cluster import ClusterService
 from shoal_controller.api.containers import ContainerService
@@ -28,7 +29,6 @@ from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.election import Election
 from shoal_controller.state.endpoints import Endpoints
 from shoal_controller.state.etcd import EtcdKV
-from shoal_controller.state.sealing import Sealer, load_or_create_key
 from shoal_proto.v1 import (
     cluster_pb2_grpc,
     container_pb2_grpc,

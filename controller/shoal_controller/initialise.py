@@ -10,13 +10,13 @@ from cryptography.x509.oid import NameOID
 from shoal_common.errors import Conflict, InvalidSpec, NotFound
 from shoal_common.identity import Identity, Role
 from shoal_common.ids import new_request_id
+from shoal_common.sealing import load_or_create_key
 from shoal_controller.pki.authority import Authority, now, write_private
 from shoal_controller.settings import ControllerFiles
 from shoal_controller.state import keys
 from shoal_controller.state.endpoints import Endpoints
 from shoal_controller.state.etcd import EtcdKV
 from shoal_controller.state.kv import CompareFailed, Txn
-from shoal_controller.state.sealing import load_or_create_key
 from shoal_controller.state.store import read
 from shoal_proto.v1.cluster_pb2 import Cluster
 

@@ -11,18 +11,18 @@ from typing import Final
 
 import grpc.aio
 
+from shoal_common.environment import seal_env
 from shoal_common.identity import CONTROLLER_NAME, Identity, Role
 from shoal_common.rpc_client import CHANNEL_OPTIONS
 from shoal_common.rpc_server import SERVER_OPTIONS, ServerInterceptor
+from shoal_common.sealing import Sealer
 from shoal_controller.leader.dispatcher import Dispatcher
 from shoal_controller.leader.loop import Leader
 from shoal_controller.pki.authority import Authority
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
-from shoal_controller.state.environment import seal_env
 from shoal_controller.state.kv import KV, Txn
 from shoal_controller.state.leadership import Leadership
-from shoal_controller.state.sealing import Sealer
 from shoal_controller.state.store import SCHEMA, ContainerEntry, encode
 from shoal_proto.v1.cluster_pb2 import Cluster
 from shoal_proto.v1.cluster_pb2 import Leader as LeaderRecord

@@ -128,10 +128,10 @@ STORE: Final = (
     ),
     Mutant(
         "environment-sealed-for-any-container",
-        f"{_STATE}/environment.py",
+        "common/shoal_common/environment.py",
         'f"container {container} env".encode()',
         'b"container env"',
-        "tests/unit/controller/state/test_sealing.py::test_an_environment_opens_only_for_its_own_container",
+        "tests/unit/common/test_sealing.py::test_an_environment_opens_only_for_its_own_container",
         "who can write to etcd reads one container's secrets from within another",
     ),
 )

@@ -10,6 +10,7 @@ import grpc.aio
 from shoal_common.errors import Conflict, NotFound, Unavailable
 from shoal_common.ids import new_request_id
 from shoal_common.registry import Registry
+from shoal_common.sealing import Sealer
 from shoal_common.signals import signal_number
 from shoal_controller.api import validate
 from shoal_controller.api.creation import Creation
@@ -24,7 +25,6 @@ from shoal_controller.api.waiting import Waiter
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV, CompareFailed, OutcomeUnknown, Txn
-from shoal_controller.state.sealing import Sealer
 from shoal_controller.state.store import ContainerEntry, Stored, encode, read
 from shoal_proto.v1 import container_pb2, container_pb2_grpc
 from shoal_proto.v1.agent_pb2 import AgentSignalRequest

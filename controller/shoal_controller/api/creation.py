@@ -7,17 +7,17 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from shoal_common.environment import seal_env
 from shoal_common.errors import AlreadyExists, Unavailable
 from shoal_common.ids import SHORT_ID
 from shoal_common.references import parse_reference
 from shoal_common.registry import Registry
+from shoal_common.sealing import Sealer
 from shoal_controller.api import validate
 from shoal_controller.api.views import Views
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
-from shoal_controller.state.environment import seal_env
 from shoal_controller.state.kv import KV, CompareFailed, OutcomeUnknown, Txn
-from shoal_controller.state.sealing import Sealer
 from shoal_controller.state.store import SCHEMA, ContainerEntry, Stored, encode, read
 from shoal_proto.v1.container_pb2 import (
     ContainerSpec,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from shoal_common.environment import unseal_env
+from shoal_common.sealing import Sealer
 from shoal_controller.api.phases import is_live, phase_of, present_status
 from shoal_controller.api.reasons import PendingReasons
 from shoal_controller.state.cache import ClusterCache
-from shoal_controller.state.environment import unseal_env
-from shoal_controller.state.sealing import Sealer
 from shoal_controller.state.store import ContainerEntry, NodeEntry
 from shoal_proto.v1.container_pb2 import Container, ContainerPhase, ContainerState
 from shoal_proto.v1.node_pb2 import HoldRole, Node, NodeState
@@ -43,7 +43,7 @@ class Views:
         view = Container(phase=phase_of(entry), detail=self.detail(entry), node_name=self.node_name(entry))
         if entry.spec is not None:
             view.spec.CopyFrom(entry.spec.value)
-            view.spec.config.env[:] = unseal_env(self._sealer, entry.spec.value)
+            view.spec.config.env[:] = unseal_env(self._sealer, entry.id, entry.spec.value.sealed_env)
             view.spec.sealed_env = b""
             view.spec.request_mac = b""
         if entry.placement is not None:

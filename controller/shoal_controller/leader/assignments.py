@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from shoal_common.environment import unseal_env
+from shoal_common.sealing import Sealer
 from shoal_controller.state.cache import ClusterCache
-from shoal_controller.state.environment import unseal_env
-from shoal_controller.state.sealing import Sealer
 from shoal_proto.v1.container_pb2 import DesiredState
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from shoal_proto.v1.node_pb2 import Hold, HoldRole
@@ -54,7 +54,7 @@ class Assignments:
         spec = entry.spec.value
         assignment.name = spec.name
         assignment.config.CopyFrom(spec.config)
-        assignment.config.env[:] = unseal_env(self._sealer, spec)
+        assignment.config.env[:] = unseal_env(self._sealer, spec.id, spec.sealed_env)
         assignment.image_repository = spec.image_repository
         assignment.image_digest = spec.image_digest
         assignment.stop_grace_ms = spec.stop_grace_ms

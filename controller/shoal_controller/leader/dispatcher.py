@@ -28,13 +28,13 @@ from shoal_common.errors import (
 from shoal_common.identity import Role
 from shoal_common.ids import is_container_id
 from shoal_common.rpc_server import caller
+from shoal_common.sealing import Sealer
 from shoal_controller.core import allocation, liveness
 from shoal_controller.leader import intake
 from shoal_controller.leader.assignments import Assignments
 from shoal_controller.leader.inbox import Described, Inbox, Opening, StateSeen, StraysFound
 from shoal_controller.leader.sessions import AgentSession, Sessions
 from shoal_controller.state.cache import Change, ClusterCache
-from shoal_controller.state.sealing import Sealer
 from shoal_proto.v1.cluster_pb2 import Cluster
 from shoal_proto.v1.dispatcher_pb2 import (
     AgentToLeader,

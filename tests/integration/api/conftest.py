@@ -20,6 +20,7 @@ import pytest
 from shoal_common.identity import Identity, Role
 from shoal_common.registry import Registry
 from shoal_common.rpc_client import TlsFiles, local_channel
+from shoal_common.sealing import Sealer
 from shoal_controller.api.cluster import ClusterService
 from shoal_controller.api.containers import ContainerService
 from shoal_controller.api.images import ImageService
@@ -30,7 +31,6 @@ from shoal_controller.server import api_server
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.etcd import EtcdKV
-from shoal_controller.state.sealing import Sealer
 from shoal_proto.v1 import (
     cluster_pb2_grpc,
     container_pb2_grpc,

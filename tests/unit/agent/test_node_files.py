@@ -8,7 +8,6 @@ import pytest
 
 from shoal_agent.describe import cgroup_kind, total_memory
 from shoal_agent.durable import make_directory, remove_file, replace_file
-from shoal_agent.sealing import NodeSealer
 from shoal_agent.watermark import Watermark
 from shoal_common.errors import Internal
 
@@ -38,17 +37,6 @@ def test_damaged_watermark_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(Internal, match="remove it"):
         mark.open()
     mark.close()
-
-
-def test_sealed_environment_opens_only_for_its_container_and_key(tmp_path: Path) -> None:
-    sealer = NodeSealer.load(tmp_path / "seal.key")
-    assert (tmp_path / "seal.key").stat().st_mode & 0o777 == 0o600
-    sealed = sealer.seal(["A=b", "C="], container="one")
-    assert NodeSealer.load(tmp_path / "seal.key").unseal(sealed, container="one") == ["A=b", "C="]
-    assert sealer.seal([], container="one") == b""
-    for other, container in ((sealer, "two"), (NodeSealer(b"x" * 32), "one")):
-        with pytest.raises(Internal, match="can't be read with this node's key"):
-            other.unseal(sealed, container=container)
 
 
 def test_files_are_replaced_whole_and_removed_twice(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from shoal_agent.node import Node
 from shoal_agent.paths import NodePaths
 from shoal_agent.records import Records
 from shoal_agent.runtime.failures import StartFailed
-from shoal_agent.sealing import NodeSealer
 from shoal_common.errors import NotFound, Unavailable
+from shoal_common.sealing import Sealer
 from shoal_proto.v1.agent_pb2 import ContainerRecord
 from shoal_proto.v1.container_pb2 import ContainerStatus, DesiredState
 from shoal_proto.v1.dispatcher_pb2 import AcceptedReport, Assignment
@@ -58,7 +58,7 @@ class Agent:
     """One agent process: a node over the same disk and host as the one before."""
 
     def __init__(self, paths: NodePaths, host: FakeHost) -> None:
-        self.records = Records(paths, NodeSealer(b"k" * 32))
+        self.records = Records(paths, Sealer(b"k" * 32))
         self.boot_ms = 1_000
         clock = Clock(boot_ms=lambda: self.boot_ms, wall=lambda: 1_700_000_000.0)
         self.node = Node(host, self.records, clock, asyncio.Semaphore(4))

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoal_common.environment import seal_env, unseal_env
 from shoal_common.errors import Internal, InvalidSpec, PermissionDenied
-from shoal_controller.state.environment import seal_env, unseal_env
-from shoal_controller.state.sealing import Sealer, load_or_create_key
-from shoal_proto.v1.container_pb2 import ContainerSpec
+from shoal_common.sealing import Sealer, load_or_create_key
 
 KEY = bytes(range(32))
 
@@ -48,15 +47,15 @@ def test_no_changed_bit_goes_unnoticed(data: bytes, draw: st.DataObject) -> None
 def test_an_environment_opens_only_for_its_own_container() -> None:
     sealer = Sealer(KEY)
     sealed = seal_env(sealer, "a", ["A=1", "B="])
-    assert unseal_env(sealer, ContainerSpec(id="a", sealed_env=sealed)) == ["A=1", "B="]
-    assert unseal_env(sealer, ContainerSpec(id="a", sealed_env=seal_env(sealer, "a", []))) == []
+    assert unseal_env(sealer, "a", sealed) == ["A=1", "B="]
+    assert unseal_env(sealer, "a", seal_env(sealer, "a", [])) == []
     with pytest.raises(Internal, match="another object"):
-        unseal_env(sealer, ContainerSpec(id="b", sealed_env=sealed))
+        unseal_env(sealer, "b", sealed)
 
 
 def test_another_key_is_named_as_the_cause() -> None:
     sealed = Sealer(KEY).seal(b"x", context=b"c")
-    with pytest.raises(Internal, match="give every controller the same key file"):
+    with pytest.raises(Internal, match="restore the key file"):
         Sealer(bytes(32)).unseal(sealed, context=b"c")
 
 

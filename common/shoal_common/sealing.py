@@ -1,7 +1,7 @@
 """Sealed values: what is stored of secrets, and the MACs of requests.
 
-One 32-byte key file lies on the controllers, not in etcd. Every use has a sub-key of its own (HKDF, RFC 5869), so that
-neither use says anything about the other.
+One 32-byte key file lies on the controllers, not in etcd; a node has one of its own for its records. Every use has a
+sub-key of its own (HKDF, RFC 5869), so that neither use says anything about the other.
 
 A sealed value is: version (1 byte, 1), key id (4 bytes), nonce (12 bytes), AES-256-GCM ciphertext with its tag
 (NIST SP 800-38D). Version, key id and the caller's context are authenticated with it: a value that is copied to
@@ -37,10 +37,10 @@ def _derive(key: bytes, purpose: bytes, length: int) -> bytes:
 
 
 class Sealer:
-    """Seals, unseals and makes MACs with the controllers' key.
+    """Seals, unseals and makes MACs with one key.
 
     Args:
-        key: 32 random bytes, the same on every controller.
+        key: 32 random bytes; the same on every controller of a cluster.
 
     Raises:
         InvalidSpec: the key is of another length.
@@ -71,8 +71,8 @@ class Sealer:
             raise Internal(f"sealed value has version {header[0]}, which this version of Shoal does not know")
         if header != self._header:
             raise Internal(
-                f"value was sealed with key {header[1:].hex()}, this controller has {self._header[1:].hex()} "
-                "(give every controller the same key file)"
+                f"value was sealed with key {header[1:].hex()}, the key here is {self._header[1:].hex()} "
+                "(restore the key file; all controllers need the same)"
             )
         try:
             return self._cipher.decrypt(nonce, sealed[_HEADER_BYTES + _NONCE_BYTES :], header + context)
