@@ -59,7 +59,7 @@ def test_etcd_is_killed_while_containers_run_and_start(clean_lab: LabUnderTest) 
     log = shoal.data("logs") / "control1-controller.log"
     shoal.run("run", "-d", "--name", "calm", shoal.image)
     before = shoal.inspect("calm")["status"]
-    with _starting(shoal, 8, prefix="e"):
+    with _starting(shoal, 6, prefix="e"):
         with _gone(shoal, "control1/etcd"):
             pass
         term = eventually(lambda: _leader(shoal), seconds=20, what="a leader")
@@ -69,7 +69,7 @@ def test_etcd_is_killed_while_containers_run_and_start(clean_lab: LabUnderTest) 
             # What is known is served meanwhile, and what runs is reached.
             assert shoal.inspect("calm")["status"] == before
             assert shoal.out("exec", "calm", "echo", "here") == "here"
-    _check_started_once(shoal, 8, prefix="e")
+    _check_started_once(shoal, 6, prefix="e")
     assert shoal.inspect("calm")["status"] == before
     assert eventually(lambda: _leader(shoal), seconds=10, what="a leader") > term
     shoal.run("rm", "-f", *shoal.containers())
@@ -122,10 +122,10 @@ def _of_leader(found: Stored) -> dict[str, object]:
 def test_a_controller_that_slept_past_its_lease_writes_nothing_as_the_old_leader(clean_lab: LabUnderTest) -> None:
     shoal = clean_lab
     before = eventually(lambda: _leader(shoal), seconds=20, what="a leader")
-    with _starting(shoal, 8, prefix="s"), frozen(shoal, "control1", "controller"):
+    with _starting(shoal, 6, prefix="s"), frozen(shoal, "control1", "controller"):
         # In the middle of starts: reports wait in its sockets, and decisions of its own, when it wakes up.
         asleep = eventually(lambda: _leaderless(shoal), seconds=20, what="the end of its lease")
-    _check_started_once(shoal, 8, prefix="s")
+    _check_started_once(shoal, 6, prefix="s")
     after = eventually(lambda: _leader(shoal), seconds=20, what="a leader again")
     assert after > asleep.revision >= before
     awake = stored(shoal, revision=after)

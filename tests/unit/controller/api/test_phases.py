@@ -87,7 +87,9 @@ def test_says_that_a_run_was_taken_back_only_where_it_cannot_have_begun() -> Non
 
 def test_reads_the_end_from_a_tombstone() -> None:
     ended = ContainerStatus(state=S.CONTAINER_STATE_EXITED, run_served=1, exit_code=3)
-    assert phases.tombstone_end(Tombstone(status=ended, run=1), 1).exit_code == 3
+    end = phases.tombstone_end(Tombstone(status=ended, run=1), 1)
+    assert (end.exit_code, end.ran) == (3, True)
     ended.state = S.CONTAINER_STATE_RUNNING
     assert phases.tombstone_end(Tombstone(status=ended, run=1), 1).exit_code == phases.KILLED
-    assert phases.tombstone_end(Tombstone(run=1), 1).exit_code == phases.NEVER_RAN
+    never = phases.tombstone_end(Tombstone(run=1), 1)
+    assert (never.exit_code, never.ran) == (phases.NEVER_RAN, False)
