@@ -76,6 +76,15 @@ def test_a_link_in_place_of_passwd_is_not_followed_to_the_hosts(clean_lab: LabUn
     assert "is not in the image" in done.stderr
 
 
+@pytest.mark.parametrize("trap", ["ln -s /proc/kmsg", "ln -s /proc/1/mem", "ln -s /dev/zero", "mkfifo"])
+def test_a_trap_in_place_of_passwd_does_not_hold_up_an_exec(clean_lab: LabUnderTest, trap: str) -> None:
+    """The agent looks users up as the host's root: it must not read for a container what that may not read itself."""
+    clean_lab.run("run", "-d", "--name", "trap", clean_lab.image)
+    clean_lab.run("exec", "trap", "sh", "-c", f"rm /etc/passwd && {trap} /etc/passwd")
+    assert clean_lab.out("exec", "trap", "echo", "here", timeout=10) == "here"
+    assert "is not in the image" in clean_lab.run("exec", "-u", "nobody", "trap", "true", ok=False).stderr
+
+
 @pytest.mark.parametrize("descriptor", range(3, 12))
 def test_a_descriptor_of_the_runtimes_is_no_working_directory(clean_lab: LabUnderTest, descriptor: int) -> None:
     script = "cat /proc/self/mountinfo >/dev/null; ls ../../../../../../etc/debian_version"

@@ -34,6 +34,9 @@ class User:
 def open_in_root(root: Path, path: str, flags: int) -> int:
     """Open `path` with `root` as "/"; return the descriptor (close-on-exec).
 
+    Nothing that is mounted in there is entered: a running container could link its files to /proc, where the host's
+    root may read more than the container (/proc/kmsg, for one).
+
     Raises:
         OSError: as open(2).
     """
@@ -41,7 +44,9 @@ def open_in_root(root: Path, path: str, flags: int) -> int:
     try:
         while True:
             try:
-                return openat2(directory, path, flags, resolve=Resolve.IN_ROOT | Resolve.NO_MAGICLINKS)
+                return openat2(
+                    directory, path, flags, resolve=Resolve.IN_ROOT | Resolve.NO_MAGICLINKS | Resolve.NO_XDEV
+                )
             except (BlockingIOError, InterruptedError):
                 # Something was renamed while the kernel walked (openat2(2), EAGAIN): the same again is right.
                 continue

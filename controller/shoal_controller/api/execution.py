@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
+from signal import SIGRTMAX
 from typing import Final, TypeAlias
 
 import grpc
@@ -151,6 +152,8 @@ async def _send(call: _AgentCall, start: AgentExecStart, requests: AsyncIterator
         async for request in messages:
             if request.WhichOneof("message") == "start":
                 raise InvalidSpec("exec was told twice what to run (open another stream for another command)")
+            if request.WhichOneof("message") == "signal" and not 0 < request.signal <= SIGRTMAX:
+                raise InvalidSpec(f"signal {request.signal} is not known (use a number from 1 to {int(SIGRTMAX)})")
             await call.write(AgentExecRequest(request=request))
     # A client that is gone looks like one that has closed its side, until the cancellation that follows arrives: the
     # command must not take half of an input for the whole. (close_stdin says that it is, and was passed on.)

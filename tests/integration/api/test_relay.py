@@ -168,6 +168,11 @@ async def test_exec_says_what_is_wrong(ready: World) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         _ = [response async for response in twice]
     assert "told twice" in ours(raised.value).message
+    for number in (0, 65, 2**32 - 1):
+        unknown = ready.containers.ExecContainer(exec_requests(ExecRequest(signal=number)), timeout=30)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            _ = [response async for response in unknown]
+        assert f"signal {number} is not known" in ours(raised.value).message
     cut = ready.containers.ExecContainer()
     await cut.write(ExecRequest(start=ExecStart(container=ref("web"), args=["cat"], stdin=True)))
     await cut.read()
