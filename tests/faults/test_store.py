@@ -122,15 +122,19 @@ def _of_leader(found: Stored) -> dict[str, object]:
 def test_a_controller_that_slept_past_its_lease_writes_nothing_as_the_old_leader(clean_lab: LabUnderTest) -> None:
     shoal = clean_lab
     before = eventually(lambda: _leader(shoal), seconds=20, what="a leader")
+    ends = [f"ends-{node}" for node in shoal.nodes]
+    for node, name in zip(shoal.nodes, ends, strict=True):
+        here = ("--constraint", f"node.name=={node}")
+        shoal.run("run", "-d", "--name", name, *here, shoal.image, "sh", "-c", "sleep 3; exit 8")
     with _starting(shoal, 6, prefix="s"), frozen(shoal, "control1", "controller"):
-        # In the middle of starts: reports wait in its sockets, and decisions of its own, when it wakes up.
+        # In the middle of starts, and some end meanwhile: reports wait in its sockets when it wakes up.
         asleep = eventually(lambda: _leaderless(shoal), seconds=20, what="the end of its lease")
     _check_started_once(shoal, 6, prefix="s")
     after = eventually(lambda: _leader(shoal), seconds=20, what="a leader again")
     assert after > asleep.revision >= before
     awake = stored(shoal, revision=after)
     assert _of_leader(awake) == _of_leader(asleep)
-    # Its agents noticed, and the cluster is as it was.
+    assert shoal.out("wait", *ends).split() == ["8", "8", "8"]
     shoal.run("rm", "-f", *shoal.containers())
     assert_nothing_left(shoal)
 
