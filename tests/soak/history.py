@@ -1,0 +1,154 @@
+"""What clients asked, and what they were told. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shoal_common.errors import AlreadyExists, Conflict, InvalidSpec, NotFound, PermissionDenied, Unauthenticated
+
+
+class Outcome(StrEnum):
+    """What a client knows of a call that is over."""
+
+    #: It was told that it is done.
+    DONE = "done"
+    #: It was told that nothing was done.
+    REFUSED = "refused"
+    #: It was told neither: it may have been done, or may still be.
+    UNKNOWN = "unknown"
+
+
+class Call(StrEnum):
+    """Calls of the SDK; the waits are told apart by what they wait for."""
+
+    CREATE = "create"
+    RUN = "run"
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+    KILL = "kill"
+    REMOVE = "remove"
+    EXEC = "exec"
+    LOGS = "logs"
+    UNTIL_READY = "wait until ready"
+    UNTIL_RUNNING = "wait until running"
+    UNTIL_ENDED = "wait until ended"
+    UNTIL_REMOVED = "wait until removed"
+
+
+#: Calls that bring a container into being.
+MAKING = frozenset({Call.CREATE, Call.RUN})
+#: Calls after which a run may end in another way than by itself.
+INTERFERING = frozenset({Call.STOP, Call.RESTART, Call.KILL, Call.REMOVE})
+
+#: What a client gave up waiting for has this instead of the class of an error.
+GAVE_UP = "gave up"
+_REFUSALS = frozenset(
+    kind.__name__ for kind in (AlreadyExists, Conflict, InvalidSpec, NotFound, PermissionDenied, Unauthenticated)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a container does: says that it began, then ends by itself or not at all.
+
+    Attributes:
+        code: it ends with, by itself; None: it runs until it is stopped.
+        seconds: until that end.
+    """
+
+    code: int | None
+    seconds: float = 0.0
+
+    @property
+    def shown(self) -> str:
+        """What it does, for people."""
+        return "runs on" if self.code is None else f"exits {self.code} after {self.seconds:.1f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One container that a client asked for."""
+
+    id: str
+    name: str
+    program: Program
+    auto_remove: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One call and its answer.
+
+    Attributes:
+        began: seconds since the beginning, as is `ended`.
+        error: class of the error that was told, or `GAVE_UP`; "" without one.
+        run: that was told, or waited for; 0 if none was.
+        exit_code: that was told.
+        wanted: exit code that a command was to end with.
+        lines: of the log that was read.
+        message: of the error.
+    """
+
+    client: int
+    call: Call
+    container: str
+    began: float
+    ended: float
+    error: str = ""
+    run: int = 0
+    exit_code: int | None = None
+    wanted: int | None = None
+    lines: tuple[str, ...] = ()
+    message: str = ""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the client knows."""
+        if not self.error:
+            return Outcome.DONE
+        return Outcome.REFUSED if self.error in _REFUSALS else Outcome.UNKNOWN
+
+    def __str__(self) -> str:
+        run = f" run {self.run}" if self.run else ""
+        code = "" if self.exit_code is None else f", exit code {self.exit_code}"
+        told = f"{self.error}: {self.message}" if self.error else "done"
+        return f"{self.began:.2f}-{self.ended:.2f} client {self.client} {self.call}{run}: {told}{code}"
+
+
+@dataclass(slots=True)
+class History:
+    """All of it, in the order of the answers.
+
+    Attributes:
+        made: the containers, by id.
+        operations: how often each operation of a client ended in which way.
+        faults: what was done to the cluster, a line each.
+    """
+
+    made: dict[str, Made] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    operations: Counter[tuple[str, str]] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+
+    def of(self, container: str) -> list[Event]:
+        """Return the calls on one container."""
+        return [event for event in self.events if event.container == container]
+
+    def by_container(self) -> dict[str, list[Event]]:
+        """Return the calls on each container, in the order of the answers."""
+        grouped: dict[str, list[Event]] = {container: [] for container in self.made}
+        for event in self.events:
+            grouped[event.container].append(event)
+        return grouped
+
+    def story(self, container: str) -> Iterator[str]:
+        """Yield what is known of one container, a line each."""
+        if (made := self.made.get(container)) is not None:
+            removed = ", removed when it ends" if made.auto_remove else ""
+            yield f"{made.id} {made.name}: {made.program.shown}{removed}"
+        for event in self.of(container):
+            yield str(event)

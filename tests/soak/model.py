@@ -1,0 +1,281 @@
+"""What must be true of a cluster after all that it was asked and told. Pure: each check returns what is wrong."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Final
+
+from tests.soak.found import Amounts, Attempt, Found, Record
+from tests.soak.growth import Life
+from tests.soak.history import GAVE_UP, INTERFERING, MAKING, Call, Event, History, Made, Outcome
+from tests.soak.operations import ASKED
+
+#: What an end that somebody caused may look like: asked, killed, or stopped before it could start.
+_CAUSED: Final = frozenset({ASKED, 137, 125})
+_STARTS: Final = frozenset({Call.RUN, Call.START, Call.RESTART})
+#: Errors that a client with valid requests and certificates is never told.
+_NEVER_TOLD: Final = frozenset({"Internal", "InvalidSpec", "Unauthenticated", "PermissionDenied", "Compacted"})
+_NOT_FOUND: Final = "NotFound"
+
+#: How much more than after its first minute a daemon may use at the end, for the same small population.
+MEMORY_FACTOR: Final = 1.25
+MEMORY_SLACK: Final = 8 << 20
+FILES_SLACK: Final = 24
+THREADS_SLACK: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Something that must not be; `container` is the one whose story tells more, or ""."""
+
+    check: str
+    what: str
+    container: str = ""
+
+
+def existence(history: History, found: Found) -> list[Violation]:
+    """What was made is there unless it was removed; what was removed or refused is not; nothing else is."""
+    wrong = []
+    for container, events in history.by_container().items():
+        made = history.made[container]
+        told = _outcome(events, MAKING)
+        removal = _outcome(events, frozenset({Call.REMOVE}))
+        present = container in found.containers
+        if present and told is Outcome.REFUSED:
+            wrong.append(Violation("existence", "exists, though its making was refused", container))
+        if present and removal is Outcome.DONE:
+            wrong.append(Violation("existence", "exists, though its removal was told", container))
+        if not present and told is Outcome.DONE and removal in (None, Outcome.REFUSED) and not made.auto_remove:
+            wrong.append(Violation("existence", "is gone, and nobody removed it", container))
+    wrong += [
+        Violation("existence", f"exists, and no client made it ({found.containers[container].name})", container)
+        for container in found.containers.keys() - history.made.keys()
+    ]
+    return wrong
+
+
+def _outcome(events: Iterable[Event], calls: frozenset[Call]) -> Outcome | None:
+    """Return the best that was told of calls of these kinds; None if there were none."""
+    told = {event.outcome for event in events if event.call in calls}
+    return next((each for each in (Outcome.DONE, Outcome.UNKNOWN, Outcome.REFUSED) if each in told), None)
+
+
+def starts(found: Found, begins: Mapping[str, Mapping[tuple[int, int], int]]) -> list[Violation]:
+    """No run was started twice, nor more of them than were asked for; what runs did begin."""
+    wrong = []
+    for container, counts in begins.items():
+        record = found.containers.get(container) or found.tombstones.get(container)
+        if record is None:
+            continue
+        of_run: Counter[int] = Counter()
+        runs = {(record.generation, attempt.number): attempt.run for attempt in record.attempts}
+        for attempt, count in counts.items():
+            if attempt in runs:
+                of_run[runs[attempt]] += count
+            elif count > 1:
+                wrong.append(Violation("starts", f"attempt {attempt[1]} began {count} times", container))
+        wrong += [
+            Violation("starts", f"run {run} began {count} times", container)
+            for run, count in of_run.items()
+            if count > 1
+        ]
+        if (total := sum(counts.values())) > record.run:
+            wrong.append(Violation("starts", f"began {total} times in {record.run} runs", container))
+    for container, record in found.containers.items():
+        newest = record.attempts[-1] if record.attempts else None
+        if record.running and not (newest and begins.get(container, {}).get((record.generation, newest.number))):
+            wrong.append(Violation("starts", "is told to run, and never began", container))
+    return wrong
+
+
+def exit_codes(history: History, found: Found) -> list[Violation]:
+    """An exit code that was told, or is stored, is the program's own, or of an end that somebody caused."""
+    wrong = []
+    for container, events in history.by_container().items():
+        made = history.made[container]
+        record = found.containers.get(container) or found.tombstones.get(container)
+        stored = _stored_codes(record)
+        for event in events:
+            if event.call is not Call.UNTIL_ENDED or event.exit_code is None:
+                continue
+            if event.exit_code not in _possible_codes(made, events, event.run):
+                wrong.append(Violation("exit codes", f"run {event.run} was told to exit {event.exit_code}", container))
+            if event.run in stored and event.exit_code != stored[event.run]:
+                what = f"run {event.run} was told to exit {event.exit_code}, and {stored[event.run]} is stored"
+                wrong.append(Violation("exit codes", what, container))
+        wrong += [
+            Violation("exit codes", f"run {run} has exit code {code} stored", container)
+            for run, code in stored.items()
+            if code not in _possible_codes(made, events, run)
+        ]
+    return wrong
+
+
+def _stored_codes(record: Record | None) -> dict[int, int]:
+    """Return the exit code of each run by its last attempt; an interrupted attempt is followed by another."""
+    last: dict[int, Attempt] = {}
+    for attempt in record.attempts if record is not None else ():
+        last[attempt.run] = attempt
+    return {run: attempt.exit_code for run, attempt in last.items() if attempt.exit_code is not None}
+
+
+def _possible_codes(made: Made, events: Iterable[Event], run: int) -> frozenset[int]:
+    own = frozenset() if made.program.code is None else frozenset({made.program.code})
+    return own | _CAUSED if _interfered(list(events), run) else own
+
+
+def _interfered(events: list[Event], run: int) -> bool:
+    """Say whether a client may have ended the run, or kept it from starting."""
+    asking = [event for event in events if event.call in _STARTS and event.run == run and not event.error]
+    # What was done before the run was asked for did not concern it. Who asked is not known if no answer came.
+    since = min((event.began for event in asking), default=0.0)
+    return any(
+        event.call in INTERFERING
+        and event.outcome is not Outcome.REFUSED
+        and event not in asking
+        and not (event.outcome is Outcome.DONE and event.ended <= since)
+        for event in events
+    )
+
+
+def gone(found: Found, traces: Mapping[str, Mapping[str, Iterable[str]]]) -> list[Violation]:
+    """Nothing is left of what does not exist: keys, and what nodes have."""
+    wrong = [
+        Violation("gone", f"name {name} is still taken", container)
+        for name, container in found.names.items()
+        if container not in found.containers
+    ]
+    wrong += [
+        Violation("gone", f"address {ip} is still taken", container)
+        for ip, container in found.addresses.items()
+        if container not in found.containers
+    ]
+    for ledger in found.ledgers:
+        wrong += [
+            Violation("gone", f"{ledger.node} still holds it", container)
+            for container in ledger.holds
+            if container not in found.containers
+        ]
+    for record in found.containers.values():
+        if not record.name:
+            wrong.append(Violation("gone", "a part of it is left in etcd", record.id))
+    holders = {ledger.node: ledger.holds for ledger in found.ledgers}
+    for node, containers in traces.items():
+        wrong += [
+            Violation("gone", f"{node} has its {', '.join(kinds)}, and no hold says so", container)
+            for container, kinds in containers.items()
+            if container not in holders.get(node, {})
+        ]
+    return wrong
+
+
+def unique(found: Found) -> list[Violation]:
+    """Names and addresses are each one container's, and the keys say whose."""
+    wrong = []
+    names: dict[str, list[str]] = defaultdict(list)
+    addresses: dict[str, list[str]] = defaultdict(list)
+    for record in found.containers.values():
+        # One that is being removed by force has given its name away.
+        if record.name and found.names.get(record.name) == record.id:
+            names[record.name].append(record.id)
+        for ip in record.addresses:
+            addresses[ip].append(record.id)
+            if found.addresses.get(ip) != record.id:
+                wrong.append(Violation("unique", f"address {ip} is not booked for it", record.id))
+    for kind, taken in (("name", names), ("address", addresses)):
+        wrong += [
+            Violation("unique", f"{kind} {each} is that of {len(ids)} containers", ids[0])
+            for each, ids in taken.items()
+            if len(ids) > 1
+        ]
+    return wrong
+
+
+def named(found: Found) -> list[Violation]:
+    """When nothing is being removed, each container has the key of its name."""
+    return [
+        Violation("unique", f"name {record.name} is not its own", record.id)
+        for record in found.containers.values()
+        if record.name and found.names.get(record.name) != record.id
+    ]
+
+
+def ledgers(found: Found) -> list[Violation]:
+    """No node has more reserved than it has, and each ledger is the sum of its holds."""
+    wrong = []
+    for ledger in found.ledgers:
+        held = reduce(Amounts.__add__, ledger.holds.values(), Amounts(0, 0))
+        if held != ledger.reserved:
+            wrong.append(Violation("ledgers", f"{ledger.node} has {ledger.reserved} reserved, and holds of {held}"))
+        if ledger.reserved.memory > ledger.capacity.memory or ledger.reserved.cpu > ledger.capacity.cpu:
+            wrong.append(Violation("ledgers", f"{ledger.node} has {ledger.reserved} of {ledger.capacity} reserved"))
+    return wrong
+
+
+def answers(history: History) -> list[Violation]:
+    """No answer is one that can't be: a fault of Shoal's own, not found though there, a wrong code, a line twice."""
+    wrong = []
+    for container, events in history.by_container().items():
+        made = history.made[container]
+        for event in events:
+            if event.error in _NEVER_TOLD:
+                wrong.append(Violation("answers", f"{event.call} was told {event.error}: {event.message}", container))
+            if event.error == _NOT_FOUND and not made.auto_remove and _must_exist(events, event):
+                wrong.append(Violation("answers", f"{event.call} did not find it", container))
+            if event.call is Call.LOGS and len(set(event.lines)) < len(event.lines):
+                wrong.append(Violation("answers", "a line of its log was told twice", container))
+            if event.call is Call.EXEC and not event.error and event.exit_code != event.wanted:
+                # With the container the command ends too; where none ended it, it has its own code.
+                if event.exit_code == 137 and (made.program.code is not None or _interfered(events, 0)):
+                    continue
+                what = f"a command was told to exit {event.exit_code}, not {event.wanted}"
+                wrong.append(Violation("answers", what, container))
+    return wrong
+
+
+def _must_exist(events: Iterable[Event], asked: Event) -> bool:
+    """Say whether the container was there for as long as the call lasted."""
+    before = [event for event in events if event.began < asked.ended]
+    made = any(event.call in MAKING and not event.error and event.ended <= asked.began for event in before)
+    removal = any(event.call is Call.REMOVE and event.outcome is not Outcome.REFUSED for event in before)
+    return made and not removal
+
+
+def patience(history: History) -> list[Violation]:
+    """Nobody waited in vain for what needs nothing but that faults end: an end that was asked for, a removal."""
+    return [
+        Violation("patience", f"a client gave up: {event.call} run {event.run}", event.container)
+        for event in history.events
+        if event.error == GAVE_UP and event.call in (Call.UNTIL_REMOVED, Call.STOP, Call.REMOVE)
+    ]
+
+
+def growth(lives: Iterable[Life]) -> list[Violation]:
+    """No daemon uses much more at the end than after its first minute."""
+    wrong = []
+    for life in lives:
+        if (then := life.settled) is None:
+            continue
+        now = life.last
+        if now.memory > then.memory * MEMORY_FACTOR + MEMORY_SLACK:
+            grown = f"{then.memory >> 20} to {now.memory >> 20} MiB"
+            wrong.append(Violation("growth", f"{life.daemon} grew from {grown} in {now.age:.0f} s"))
+        if now.files > then.files + FILES_SLACK:
+            wrong.append(Violation("growth", f"{life.daemon} went from {then.files} to {now.files} open files"))
+        if now.threads > then.threads + THREADS_SLACK:
+            wrong.append(Violation("growth", f"{life.daemon} went from {then.threads} to {now.threads} threads"))
+    return wrong
+
+
+def logged(daemon: str, log: str) -> list[Violation]:
+    """No daemon logged a traceback: a fault that nobody foresaw."""
+    lines = log.splitlines()
+    found: Counter[str] = Counter()
+    for number, line in enumerate(lines):
+        if "Traceback (most recent call last)" in line:
+            rest = lines[number + 1 :]
+            found[next((each for each in rest if each and not each.startswith((" ", "|", "+"))), "?")] += 1
+    return [Violation("logged", f"{daemon}: {count} tracebacks, {what[:200]}") for what, count in found.items()]
