@@ -62,7 +62,9 @@ class Site:
             await self.lab.orders(host.name).start(service, [*argv, "--debug"], layout.log(host.name, service))
         # The node was ready all the time, as far as the cluster knows: only its agent can tell that it is back.
         async with asyncio.timeout(READY_SECONDS):
-            while b" is open" not in log.read_bytes()[before:]:
+            while True:
+                if b" is open" in log.read_bytes()[before:]:
+                    return
                 await asyncio.sleep(0.05)
 
 
