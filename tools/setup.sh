@@ -14,7 +14,7 @@ case "${1:-run}" in
 run) ;;
 # Docker's own seccomp profile is the reference that ours is tested against.
 test) packages+=(golang-github-docker-docker-dev) ;;
-bench) packages+=(golang-github-docker-docker-dev docker.io podman iptables) ;;
+bench) packages+=(golang-github-docker-docker-dev docker.io iptables) ;;
 *) sed -n '5,7p' "$0" >&2; exit 2 ;;
 esac
 # Daemons live in sbin, which is not everybody's PATH.

@@ -67,6 +67,12 @@ def _pairs(values: tuple[str, ...], option: str) -> dict[str, str]:
     help="An OCI runtime; the first is the default. Can be repeated.",
 )
 @click.option(
+    "--registry-own",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="A registry of the cluster, with mutual TLS by its certificates. Can be repeated.",
+)
+@click.option(
     "--registry-insecure", multiple=True, metavar="HOST:PORT", help="A registry without TLS. Can be repeated."
 )
 @click.option("--debug", is_flag=True, help="Log more.")
@@ -83,6 +89,7 @@ def agent(
     uid_range: str,
     cgroup_parent: str,
     runtimes: tuple[str, ...],
+    registry_own: tuple[str, ...],
     registry_insecure: tuple[str, ...],
     debug: bool,
 ) -> None:
@@ -121,6 +128,7 @@ def agent(
             uid_bases=parse_bases(uid_range),
             cgroup_parent=cgroup_parent,
             runtimes={key: Path(path) for key, path in _pairs(runtimes, "--runtime").items()},
+            own_registries=registry_own,
             insecure_registries=registry_insecure,
         )
         asyncio.run(serve(settings))

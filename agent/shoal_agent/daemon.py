@@ -94,7 +94,9 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
         watermark = Watermark(paths.data / "watermark.json")
         stack.callback(watermark.close)
         watermark.open()
-        registry = Registry(insecure=settings.insecure_registries)
+        registry = Registry(
+            insecure=settings.insecure_registries, own=dict.fromkeys(settings.own_registries, member.tls)
+        )
         stack.push_async_callback(registry.close)
         images = Images(paths, registry)
         await images.open()

@@ -22,6 +22,7 @@ class Settings:
         uid_bases: first host uids of the ranges of 65536 that containers may get.
         cgroup_parent: below which all control groups are made.
         runtimes: programs of OCI runtimes by name; the first is the default.
+        own_registries: "HOST:PORT" of registries that trust the cluster's certificates, and are trusted by them.
         insecure_registries: "HOST:PORT" of registries that are spoken to in plain HTTP.
     """
 
@@ -36,4 +37,5 @@ class Settings:
     uid_bases: range
     cgroup_parent: str
     runtimes: Mapping[str, Path]
+    own_registries: tuple[str, ...]
     insecure_registries: tuple[str, ...]

@@ -43,6 +43,12 @@ _etcd = click.option(
     "--registry", default="127.0.0.1:5000", show_default=True, metavar="HOST:PORT", help="Cluster's registry."
 )
 @click.option(
+    "--registry-own",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="A registry of the cluster, with mutual TLS by its certificates. Can be repeated.",
+)
+@click.option(
     "--registry-insecure", multiple=True, metavar="HOST:PORT", help="A registry without TLS. Can be repeated."
 )
 @click.option("--debug", is_flag=True, help="Log more.")
@@ -56,6 +62,7 @@ def controller(
     join_listen: str | None,
     socket: Path,
     registry: str,
+    registry_own: tuple[str, ...],
     registry_insecure: tuple[str, ...],
     debug: bool,
 ) -> None:
@@ -86,6 +93,7 @@ def controller(
         join_listen=join_listen or f"{host}:{JOIN_PORT}",
         socket=socket,
         registry=registry,
+        own_registries=registry_own,
         insecure_registries=registry_insecure,
     )
     asyncio.run(serve(settings))

@@ -61,7 +61,9 @@ async def serve(settings: Settings) -> None:
     endpoints = Endpoints.parse(settings.etcd)
     kv = EtcdKV(endpoints)
     cache = ClusterCache(kv)
-    registry = Registry(insecure=settings.insecure_registries)
+    registry = Registry(
+        insecure=settings.insecure_registries, own=dict.fromkeys(settings.own_registries, settings.files.tls)
+    )
     agents = Agents(files.tls)
     images = ImageService(cache, registry, agents, settings.registry)
     controllers = (settings.advertise,)

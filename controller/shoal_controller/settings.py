@@ -44,6 +44,7 @@ class Settings:
         join_listen: "IP:PORT" where hosts join.
         socket: unix socket for the local administrator.
         registry: "HOST:PORT" of the cluster's registry.
+        own_registries: "HOST:PORT" of registries that trust the cluster's certificates, and are trusted by them.
         insecure_registries: registries that are spoken to in plain HTTP.
     """
 
@@ -54,4 +55,5 @@ class Settings:
     join_listen: str
     socket: Path
     registry: str
+    own_registries: tuple[str, ...]
     insecure_registries: tuple[str, ...]

@@ -149,9 +149,9 @@ class Lab:
         control = self.orders(layout.control.name)
         (layout.host_data(layout.control.name) / "registry.yml").write_text(daemons.registry_config(layout))
         await control.start("etcd", daemons.etcd(layout), layout.log(layout.control.name, "etcd"))
-        await control.start("registry", daemons.registry(layout), layout.log(layout.control.name, "registry"))
         await inside(control.pid, daemons.controller_init(layout))
         self._install_client()
+        await control.start("registry", daemons.registry(layout), layout.log(layout.control.name, "registry"))
         await control.start("controller", daemons.controller(layout), layout.log(layout.control.name, "controller"))
         async with self.connect() as cluster:
             token = await self._token(cluster)

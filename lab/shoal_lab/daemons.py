@@ -20,7 +20,9 @@ storage:
   cache: {{blobdescriptor: inmemory}}
   filesystem: {{rootdirectory: {root}}}
   delete: {{enabled: true}}
-http: {{addr: "{address}:{port}"}}
+http:
+  addr: "{address}:{port}"
+  tls: {{certificate: {certificate}, key: {key}, clientcas: [{authority}]}}
 """
 
 
@@ -52,8 +54,17 @@ def etcd(layout: Layout) -> list[str]:
 
 def registry_config(layout: Layout) -> str:
     """Return the configuration file of the registry."""
-    root = layout.host_data(layout.control.name) / "registry"
-    return _REGISTRY_CONFIG.format(root=root, address=layout.control.address, port=REGISTRY_PORT)
+    host = layout.host_data(layout.control.name)
+    # The controller's certificate is for this host, and the registry is the cluster's: who has none of its
+    # certificates, such as a container, gets nothing from it.
+    return _REGISTRY_CONFIG.format(
+        root=host / "registry",
+        address=layout.control.address,
+        port=REGISTRY_PORT,
+        certificate=host / "controller" / "controller.pem",
+        key=host / "controller" / "controller.key",
+        authority=host / "controller" / "ca.pem",
+    )
 
 
 def registry(layout: Layout) -> list[str]:
@@ -79,7 +90,7 @@ def controller(layout: Layout) -> list[str]:
     return [
         *(SHOAL, "controller", *_controller_root(layout), "--etcd", f"http://127.0.0.1:{ETCD_PORT}"),
         *("--listen", f"{address}:{API_PORT}", "--join-listen", f"{address}:{JOIN_PORT}"),
-        *("--registry", registry_address(layout), "--registry-insecure", registry_address(layout)),
+        *("--registry", registry_address(layout), "--registry-own", registry_address(layout)),
     ]
 
 
@@ -91,6 +102,6 @@ def agent(layout: Layout, host: Host, capacity: Capacity, labels: tuple[str, ...
         *("--listen", f"{host.address}:{AGENT_PORT}", "--join", f"{layout.control.address}:{JOIN_PORT}"),
         *("--token-file", str(data / "token"), "--cgroup-parent", layout.cgroup(host.name)),
         *("--memory", str(capacity.memory_bytes), "--cpus", f"{capacity.cpu_millis / 1000:g}"),
-        *("--uid-range", layout.uid_range(host), "--registry-insecure", registry_address(layout)),
+        *("--uid-range", layout.uid_range(host), "--registry-own", registry_address(layout)),
         *(word for label in labels for word in ("--label", label)),
     ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import ssl
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -96,5 +98,19 @@ def test_the_data_root_is_roots_alone(lab: LabUnderTest) -> None:
 
 
 def test_the_outside_is_reached_through_the_node(lab: LabUnderTest, sixty: dict[str, dict[str, Any]]) -> None:
-    output = lab.out("exec", "c0", "timeout", "5", "wget", "-qO-", f"http://{lab.control_address}:5000/v2/")
-    assert output == "{}"
+    # What listens there wants TLS, and says so to who comes without.
+    done = lab.run("exec", "c0", "timeout", "5", "wget", "-O-", f"http://{lab.control_address}:5000/v2/", ok=False)
+    assert "400 Bad Request" in done.stderr
+
+
+def test_the_registry_serves_nobody_without_a_certificate(lab: LabUnderTest, sixty: dict[str, dict[str, Any]]) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection((lab.control_address, 5000), timeout=5) as plain,
+        context.wrap_socket(plain) as connection,
+    ):
+        # TLS 1.3 tells a client that it is refused with the first answer.
+        connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: registry\r\n\r\n")
+        with pytest.raises(ssl.SSLError, match="certificate"):
+            connection.recv(1)

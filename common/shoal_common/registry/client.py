@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +23,7 @@ from shoal_common.registry.manifests import Descriptor, Platform
 from shoal_common.registry.retry import Retry
 from shoal_common.registry.transport import Transport, read, refusal
 from shoal_common.registry.uploads import Upload
+from shoal_common.rpc_client import TlsFiles
 
 _ACCEPT: Final = ", ".join(manifests.MANIFEST_TYPES + manifests.INDEX_TYPES)
 #: Names per page of a list.
@@ -44,14 +45,20 @@ class Registry:
 
     Args:
         insecure: registries that serve plain HTTP.
+        own: registries of the cluster itself, and what to show them: mutual TLS with the cluster's authority.
         platform: which image of an index is meant; the host's own by default.
         retry: how calls are tried again.
     """
 
     def __init__(
-        self, *, insecure: Collection[str] = (), platform: Platform | None = None, retry: Retry | None = None
+        self,
+        *,
+        insecure: Collection[str] = (),
+        own: Mapping[str, TlsFiles] | None = None,
+        platform: Platform | None = None,
+        retry: Retry | None = None,
     ) -> None:
-        self._transport = Transport(insecure=insecure, retry=retry or Retry())
+        self._transport = Transport(insecure=insecure, own=own or {}, retry=retry or Retry())
         self._platform = platform or Platform.of_host()
         self._files = ThreadPoolExecutor(2, thread_name_prefix="registry-files")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final, TypeVar
@@ -22,6 +23,7 @@ from shoal_common.errors import (
     Unavailable,
 )
 from shoal_common.registry.retry import RETRIED_STATUSES, Retry, imposed_wait
+from shoal_common.rpc_client import TlsFiles, checked
 
 #: Seconds until a connection must stand, and until the next bytes must come.
 CONNECT_TIMEOUT: Final = 5.0
@@ -53,11 +55,13 @@ class Transport:
 
     Args:
         insecure: registries ("host:port") that are spoken to in plain HTTP.
+        own: registries of the cluster itself, which trust its certificates and are trusted by its authority alone.
         retry: how calls are tried again.
     """
 
-    def __init__(self, *, insecure: Collection[str], retry: Retry) -> None:
+    def __init__(self, *, insecure: Collection[str], own: Mapping[str, TlsFiles], retry: Retry) -> None:
         self._insecure = frozenset(insecure)
+        self._own = {host: _mutual(tls) for host, tls in own.items()}
         self._retry = retry
         self._session: aiohttp.ClientSession | None = None
 
@@ -116,6 +120,7 @@ class Transport:
                 # A redirect of an upload would send its body to whoever the answer names.
                 allow_redirects=method in ("GET", "HEAD"),
                 max_redirects=MAX_REDIRECTS,
+                ssl=self._own.get(url.authority, True),
             )
         # Errors of the caller's own inside the context (a full disk) must not look like the connection's.
         async with response:
@@ -136,6 +141,13 @@ class Transport:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+
+def _mutual(tls: TlsFiles) -> ssl.SSLContext:
+    checked(tls)
+    context = ssl.create_default_context(cafile=str(tls.ca))
+    context.load_cert_chain(tls.certificate, tls.key)
+    return context
 
 
 def unavailable(host: str, what: str, cause: str) -> Unavailable:
