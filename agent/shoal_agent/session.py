@@ -43,7 +43,29 @@ _OPENING: Final = 10.0
 _PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 2.0
 
-_Call = grpc.aio.StreamStreamCall[AgentToLeader, LeaderToAgent]
+Call = grpc.aio.StreamStreamCall[AgentToLeader, LeaderToAgent]
+
+
+async def send(call: Call, message: AgentToLeader) -> None:
+    """Send a message of a session.
+
+    Raises:
+        grpc.RpcError: the call is over, and why.
+        Superseded: the controller ended it in good order.
+    """
+    try:
+        await call.write(message)
+    except asyncio.InvalidStateError:
+        # It was over before: gRPC tells why only to whoever asks for its status.
+        raise await _end(call) from None
+
+
+async def _end(call: Call) -> Exception:
+    """Return why a call is over."""
+    code, details = await call.code(), await call.details()
+    if code is grpc.StatusCode.OK:
+        return Superseded("the controller ended the session")
+    return grpc.aio.AioRpcError(code, await call.initial_metadata(), await call.trailing_metadata(), details=details)
 
 
 class Network(Protocol):
@@ -142,7 +164,7 @@ class Session:
         """
         self._reopen.clear()
         async with secure_channel(address, self._tls, CONTROLLER_NAME) as channel:
-            call: _Call = DispatcherServiceStub(channel).Session()
+            call: Call = DispatcherServiceStub(channel).Session()
             try:
                 opened = await self._open_session(call, address)
                 await self._take_opened(opened, address, heartbeat)
@@ -171,7 +193,7 @@ class Session:
             raise first
         raise group
 
-    async def _open_session(self, call: _Call, address: str) -> LeaderToAgent:
+    async def _open_session(self, call: Call, address: str) -> LeaderToAgent:
         hello = SessionHello(
             process_id=self._process_id,
             description=self._description,
@@ -182,7 +204,7 @@ class Session:
         try:
             # The one read with a time limit: when it runs out the call is given up anyway.
             async with asyncio.timeout(_OPENING):
-                await call.write(AgentToLeader(hello=hello))
+                await send(call, AgentToLeader(hello=hello))
                 message = await call.read()
         except TimeoutError:
             raise Unavailable(f"controller {address} did not open a session in {_OPENING:g} s") from None
@@ -191,15 +213,10 @@ class Session:
             raise Conflict(f"controller {address} did not say that the session is open")
         return message
 
-    async def _checked(self, call: _Call, message: object) -> LeaderToAgent:
+    async def _checked(self, call: Call, message: object) -> LeaderToAgent:
         """Return a message that is there and of our cluster, or raise why the stream ended."""
         if not isinstance(message, LeaderToAgent):
-            code, details = await call.code(), await call.details()
-            if code is grpc.StatusCode.OK:
-                raise Superseded("the controller ended the session")
-            raise grpc.aio.AioRpcError(
-                code, await call.initial_metadata(), await call.trailing_metadata(), details=details
-            )
+            raise await _end(call)
         if message.cluster_id != self._cluster_id:
             raise Conflict(
                 f"refused what a controller of cluster {message.cluster_id or '(unnamed)'} sent: this node belongs to "
@@ -222,7 +239,7 @@ class Session:
             self._node.confirm()
         await self._watermark.save()
 
-    async def _read(self, call: _Call) -> None:
+    async def _read(self, call: Call) -> None:
         while True:
             message = await self._checked(call, await call.read())
             match message.WhichOneof("message"):
@@ -247,18 +264,18 @@ class Session:
         apply(message)
         self._watermark.advance(message.epoch, message.revision)
 
-    async def _write(self, call: _Call) -> None:
+    async def _write(self, call: Call) -> None:
         strays: list[str] | None = None
         everything = True
         while True:
             reports = self._node.reports(everything=everything)
             for start in range(0, len(reports), _BATCH):
-                await call.write(AgentToLeader(reports=StatusReports(reports=reports[start : start + _BATCH])))
+                await send(call, AgentToLeader(reports=StatusReports(reports=reports[start : start + _BATCH])))
             if self._node.confirmed and (now_strays := self._node.strays()) != strays:
                 strays = now_strays
                 if strays:
                     log.warning("%d strays: no hold names them, they are left alone", len(strays))
-                await call.write(AgentToLeader(strays=Strays(ids=strays)))
+                await send(call, AgentToLeader(strays=Strays(ids=strays)))
             everything = False
             try:
                 async with asyncio.timeout(_RESEND):
