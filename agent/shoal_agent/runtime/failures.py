@@ -27,7 +27,10 @@ class StartFailed(ShoalError):
 
 
 #: Said of the program itself, by crun and by runc.
-_ABOUT_PROGRAM: Final = re.compile(r"exec: |executable file|exec container process|open executable|\bexec /")
+_ABOUT_PROGRAM: Final = re.compile(
+    r"exec: |executable file|exec container process|open executable|\bexec /"
+    r"|^the path `.*` (?:exists but it is not executable|is not a regular file)|^cannot find `.*` in \$PATH"
+)
 _MISSING: Final = re.compile(r"not found|no such file or directory", re.IGNORECASE)
 _DENIED: Final = re.compile(r"permission denied|operation not permitted|is a directory", re.IGNORECASE)
 _FORMAT: Final = re.compile(r"exec format error", re.IGNORECASE)

@@ -11,6 +11,17 @@ from shoal_agent.runtime.failures import explain
         ("executable file `/bin/nope` not found in $PATH: No such file or directory", "/bin/nope", 127, "in the image"),
         ("open executable: Permission denied", "/etc/passwd", 126, "permission denied"),
         ("open executable: Operation not permitted", "/etc", 126, "permission denied"),
+        # crun 1.21
+        ("executable file `/bin/nope` not found: No such file or directory", "/bin/nope", 127, "in the image"),
+        ("cannot find `` in $PATH: No such file or directory", "", 127, "image's PATH"),
+        (
+            "the path `/etc/passwd` exists but it is not executable: Operation not permitted",
+            "/etc/passwd",
+            126,
+            "permission denied",
+        ),
+        ("the path `/etc` is not a regular file: Operation not permitted", "/etc", 126, "permission denied"),
+        ("chdir to `/nope`: No such file or directory", "pwd", 125, "crun could not start it: chdir"),
         ("exec container process `/bin/junk`: Exec format error", "junk", 126, "exec format error"),
         (
             "exec container process (missing dynamic library?) `/bin/x`: No such file or directory",
@@ -37,6 +48,8 @@ from shoal_agent.runtime.failures import explain
             126,
             "permission denied",
         ),
+        # runc 1.1.15
+        ('exec failed: unable to start container process: exec: "/etc": is a directory', "/etc", 126, "denied"),
         ("exec /bin/junk: exec format error", "junk", 126, "exec format error"),
         ("make `/x` private: Permission denied", "sh", 125, "crun could not start it: make `/x` private"),
         ("", "sh", 125, "it gave no reason"),
