@@ -14,7 +14,11 @@ case "${1:-run}" in
 run) ;;
 # Docker's own seccomp profile is the reference that ours is tested against.
 test) packages+=(golang-github-docker-docker-dev) ;;
-bench) packages+=(golang-github-docker-docker-dev docker.io iptables) ;;
+bench)
+  packages+=(golang-github-docker-docker-dev docker.io iptables)
+  # Docker's client is a part of docker.io, and since Debian 13 a package of its own.
+  grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release || packages+=(docker-cli)
+  ;;
 *) sed -n '5,7p' "$0" >&2; exit 2 ;;
 esac
 # Daemons live in sbin, which is not everybody's PATH.
