@@ -106,7 +106,7 @@ def agent(
 
     from shoal_agent.daemon import serve
     from shoal_agent.paths import NodePaths
-    from shoal_agent.runtime.uid_ranges import parse_bases
+    from shoal_agent.sandbox.uid_ranges import parse_bases
     from shoal_agent.settings import Settings
     from shoal_common.daemon_logging import configure_logging
     from shoal_common.ids import check_name

@@ -21,11 +21,11 @@ from shoal_agent.network.node import NodeNetwork
 from shoal_agent.node import Node
 from shoal_agent.paths import NodePaths
 from shoal_agent.records import Records
-from shoal_agent.runtime.host_checks import check_data_root, check_kernel
-from shoal_agent.runtime.rootfs import RootFilesystems
-from shoal_agent.runtime.sandbox import Sandboxes
 from shoal_agent.runtime.tasks import Tasks
 from shoal_agent.runtime_host import RuntimeHost
+from shoal_agent.sandbox.host_checks import check_data_root, check_kernel
+from shoal_agent.sandbox.rootfs import RootFilesystems
+from shoal_agent.sandbox.sandboxes import Sandboxes
 from shoal_agent.server import agent_server
 from shoal_agent.service import AgentService
 from shoal_agent.session import Session

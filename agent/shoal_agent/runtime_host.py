@@ -18,9 +18,9 @@ from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.process import Process, resolve
-from shoal_agent.runtime.rootfs import RootFilesystems
-from shoal_agent.runtime.sandbox import Sandboxes
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks, TaskSpec
+from shoal_agent.sandbox.rootfs import RootFilesystems
+from shoal_agent.sandbox.sandboxes import Sandboxes
 from shoal_agent.trees import remove_tree
 from shoal_common.errors import Conflict, ShoalError
 from shoal_proto.v1.agent_pb2 import ContainerRecord

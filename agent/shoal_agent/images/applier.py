@@ -20,7 +20,7 @@ from typing import Final
 
 from shoal_agent.images import tarstream
 from shoal_agent.images.tarstream import ByteStream, Entry, MalformedArchive
-from shoal_agent.runtime.syscalls import Resolve, openat2
+from shoal_agent.kernel.syscalls import Resolve, openat2
 
 _WHITEOUT: Final = b".wh."
 _OPAQUE: Final = b".wh..wh..opq"

@@ -13,7 +13,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
-from shoal_agent.runtime.syscalls import (
+from shoal_agent.kernel.syscalls import (
     CloneFlag,
     MountAttr,
     MountFlag,

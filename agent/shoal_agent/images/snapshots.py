@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from shoal_agent.durable import make_directory, sync_directory
-from shoal_agent.runtime.syscalls import Resolve, openat2
+from shoal_agent.kernel.syscalls import Resolve, openat2
 from shoal_agent.trees import remove_tree
 
 _libc = ctypes.CDLL(None, use_errno=True)

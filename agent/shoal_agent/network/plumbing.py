@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pyroute2 import IPRoute, NetlinkError
 
+from shoal_agent.kernel import syscalls
+from shoal_agent.kernel.syscalls import CloneFlag
 from shoal_agent.network.links import BRIDGE, LINK_PREFIX, Port
-from shoal_agent.runtime import syscalls
-from shoal_agent.runtime.syscalls import CloneFlag
 from shoal_common.errors import Internal, Unavailable
 
 _NTF_MASTER = 0x04

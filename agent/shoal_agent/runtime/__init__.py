@@ -1,1 +1,1 @@
-"""Running one container on this host: sandbox, root file system, cgroups, OCI bundle, conmon and the OCI runtime."""
+"""Running containers in their sandboxes: bundle, confinement, cgroups, conmon and the OCI runtime, exec, logs."""

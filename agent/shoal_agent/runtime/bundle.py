@@ -12,9 +12,9 @@ from typing import Any, Final, TypeAlias
 
 from shoal_agent.runtime import capabilities
 from shoal_agent.runtime.process import Process
-from shoal_agent.runtime.sandbox import Sandbox
 from shoal_agent.runtime.seccomp import Profile
 from shoal_agent.runtime.users import ID_COUNT, User
+from shoal_agent.sandbox.sandboxes import Sandbox
 from shoal_proto.v1.resources_pb2 import Resources
 
 Json: TypeAlias = dict[str, Any]

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from shoal_agent.runtime.processes import ended
+from shoal_agent.kernel.processes import ended
 from shoal_common.errors import InvalidSpec, Unavailable
 
 _MOUNT: Final = Path("/sys/fs/cgroup")

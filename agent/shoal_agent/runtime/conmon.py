@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from shoal_agent.kernel.inotify import Bell, Event
+from shoal_agent.kernel.processes import ended
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
-from shoal_agent.runtime.inotify import Bell, Event
-from shoal_agent.runtime.processes import ended
 
 CONMON: Final = Path("/usr/bin/conmon")
 

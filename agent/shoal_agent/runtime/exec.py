@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shoal_agent.runtime import processes
+from shoal_agent.kernel import processes
+from shoal_agent.kernel.inotify import Bell, Event
 from shoal_agent.runtime.conmon import Runtime, read_pid, within
 from shoal_agent.runtime.failures import explain
-from shoal_agent.runtime.inotify import Bell, Event
 from shoal_common.errors import Conflict, InvalidSpec
 
 #: Bytes of output that wait in memory before the command is held up.

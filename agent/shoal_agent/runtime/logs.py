@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
 
-from shoal_agent.runtime.inotify import Bell, Event
+from shoal_agent.kernel.inotify import Bell, Event
 from shoal_agent.runtime.log_format import parse_line
 from shoal_proto.v1.container_pb2 import LogCursor, LogsResponse
 

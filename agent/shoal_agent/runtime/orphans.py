@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from shoal_agent.runtime.processes import start_time
+from shoal_agent.kernel.processes import start_time
 from shoal_common.errors import Conflict
 
 

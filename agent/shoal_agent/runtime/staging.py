@@ -9,14 +9,15 @@ import resource
 from pathlib import Path
 from typing import Final
 
-from shoal_agent.runtime import capabilities, host_files, own_sys, syscalls
+from shoal_agent.kernel import syscalls
+from shoal_agent.kernel.syscalls import MountFlag
+from shoal_agent.runtime import capabilities, host_files, own_sys
 from shoal_agent.runtime.bundle import Confinement, configuration
 from shoal_agent.runtime.cgroups import Cgroups
 from shoal_agent.runtime.conmon import Runtime, TaskFiles
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
 from shoal_agent.runtime.log_format import parse_line
 from shoal_agent.runtime.seccomp import compile_profile
-from shoal_agent.runtime.syscalls import MountFlag
 from shoal_agent.runtime.task import TaskSpec
 from shoal_agent.runtime.users import find_user
 

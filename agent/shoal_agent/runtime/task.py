@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shoal_agent.runtime.process import Process
-from shoal_agent.runtime.sandbox import Sandbox
+from shoal_agent.sandbox.sandboxes import Sandbox
 from shoal_common.ids import is_container_id
 from shoal_proto.v1.resources_pb2 import Resources
 

@@ -23,16 +23,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
+from shoal_agent.kernel import processes
+from shoal_agent.kernel.inotify import Change, Event, Inotify
+from shoal_agent.kernel.mounts import unmount_all
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
-from shoal_agent.runtime import conmon, own_sys, processes
+from shoal_agent.runtime import conmon, own_sys
 from shoal_agent.runtime.bundle import process_section
 from shoal_agent.runtime.cgroups import Cgroups
 from shoal_agent.runtime.conmon import Runtime, TaskFiles
 from shoal_agent.runtime.exec import ExecProcess, ExecSpec, execute
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
-from shoal_agent.runtime.inotify import Change, Event, Inotify
-from shoal_agent.runtime.mounts import unmount_all
 from shoal_agent.runtime.orphans import claim, orphans
 from shoal_agent.runtime.process import override
 from shoal_agent.runtime.staging import (

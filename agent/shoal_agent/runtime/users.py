@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from shoal_agent.runtime.syscalls import Resolve, openat2
+from shoal_agent.kernel.syscalls import Resolve, openat2
 from shoal_common.errors import InvalidSpec
 
 #: Ids that a container has: 0 to 65535.

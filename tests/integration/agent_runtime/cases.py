@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from typing import TypeVar
 
-from shoal_agent.runtime import conmon, processes
+from shoal_agent.kernel import processes
+from shoal_agent.runtime import conmon
 from shoal_agent.runtime.exec import ExecSpec
 from shoal_agent.runtime.failures import StartFailed
 from shoal_agent.runtime.logs import read_attempt

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.process import Process
-from shoal_agent.runtime.sandbox import Sandbox
 from shoal_agent.runtime.tasks import Exited, TaskKey, Tasks, TaskSpec
+from shoal_agent.sandbox.sandboxes import Sandbox
 from shoal_proto.v1.resources_pb2 import Resources
 
 UID_BASE = 1_700_003_840

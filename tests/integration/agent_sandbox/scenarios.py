@@ -19,16 +19,16 @@ from pathlib import Path
 
 import pytest
 
+from shoal_agent.kernel.mounts import mounts_below
 from shoal_agent.network import plumbing
 from shoal_agent.network.links import mac_of
 from shoal_agent.network.node import NodeNetwork
 from shoal_agent.paths import NodePaths
-from shoal_agent.runtime.helper_client import HelperClient
-from shoal_agent.runtime.host_checks import check_data_root, check_kernel
-from shoal_agent.runtime.host_uids import parse_uid_map
-from shoal_agent.runtime.mounts import mounts_below
-from shoal_agent.runtime.rootfs import RootFilesystems
-from shoal_agent.runtime.sandbox import Sandbox, Sandboxes
+from shoal_agent.sandbox.helper_client import HelperClient
+from shoal_agent.sandbox.host_checks import check_data_root, check_kernel
+from shoal_agent.sandbox.host_uids import parse_uid_map
+from shoal_agent.sandbox.rootfs import RootFilesystems
+from shoal_agent.sandbox.sandboxes import Sandbox, Sandboxes
 from shoal_common.errors import Conflict, InvalidSpec, Unavailable
 from shoal_proto.v1.resources_pb2 import Address
 

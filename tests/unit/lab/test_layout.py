@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shoal_agent.runtime.uid_ranges import parse_bases
+from shoal_agent.sandbox.uid_ranges import parse_bases
 from shoal_common.errors import InvalidSpec
 from shoal_lab.layout import MAX_NODES, Layout
 from shoal_lab.network import host_batch, partition_batch, switch_batch

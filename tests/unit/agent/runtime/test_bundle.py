@@ -3,9 +3,9 @@ from pathlib import Path
 from shoal_agent.runtime import capabilities
 from shoal_agent.runtime.bundle import DEFAULT_PIDS, Confinement, Json, configuration, process_section
 from shoal_agent.runtime.process import Process
-from shoal_agent.runtime.sandbox import Sandbox
 from shoal_agent.runtime.seccomp import compile_profile
 from shoal_agent.runtime.users import User
+from shoal_agent.sandbox.sandboxes import Sandbox
 from shoal_proto.v1.resources_pb2 import Resources
 
 CONFINEMENT = Confinement(capabilities.DEFAULT, no_new_privileges=True, rlimits={"RLIMIT_NOFILE": (10, 20)})

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from shoal_agent.kernel.mounts import MountEntry, parse_mountinfo
 from shoal_agent.network.links import Port
 from shoal_agent.paths import NodePaths
-from shoal_agent.runtime.host_checks import check_data_root, missing_capabilities
-from shoal_agent.runtime.mounts import MountEntry, parse_mountinfo
-from shoal_agent.runtime.overlay import MAX_LAYERS, overlay_plan
-from shoal_agent.runtime.sandbox import Claim, checked_key
+from shoal_agent.sandbox.host_checks import check_data_root, missing_capabilities
+from shoal_agent.sandbox.overlay import MAX_LAYERS, overlay_plan
+from shoal_agent.sandbox.sandboxes import Claim, checked_key
 from shoal_common.errors import InvalidSpec
 
 PORT = Port(link="shl0", inside="eth0", ip="10.88.0.7", prefix_length=16, gateway="10.88.0.1", mac="02:42:0a:58:00:07")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shoal_agent.runtime.uid_ranges import FIRST, LAST, SIZE, parse_bases
+from shoal_agent.sandbox.uid_ranges import FIRST, LAST, SIZE, parse_bases
 from shoal_common.errors import InvalidSpec
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal_agent.runtime.host_uids import parse_uid_map
-from shoal_agent.runtime.uid_ranges import FIRST, LAST, SIZE, UidRanges, parse_delegations
+from shoal_agent.sandbox.host_uids import parse_uid_map
+from shoal_agent.sandbox.uid_ranges import FIRST, LAST, SIZE, UidRanges, parse_delegations
 from shoal_common.errors import Exhausted
 
 BASES = range(FIRST, FIRST + 8 * SIZE, SIZE)

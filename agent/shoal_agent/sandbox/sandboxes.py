@@ -21,15 +21,15 @@ from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
+from shoal_agent.kernel.mounts import is_mounted, unmount_all
 from shoal_agent.kernel_work import finished
 from shoal_agent.network.links import Port, plan_ports
 from shoal_agent.network.node import NodeNetwork
 from shoal_agent.paths import NodePaths
-from shoal_agent.runtime import uid_ranges
-from shoal_agent.runtime.helper_client import HelperClient
-from shoal_agent.runtime.host_uids import bases_in_use, delegated_ids
-from shoal_agent.runtime.mounts import is_mounted, unmount_all
-from shoal_agent.runtime.uid_ranges import UidRanges
+from shoal_agent.sandbox import uid_ranges
+from shoal_agent.sandbox.helper_client import HelperClient
+from shoal_agent.sandbox.host_uids import bases_in_use, delegated_ids
+from shoal_agent.sandbox.uid_ranges import UidRanges
 from shoal_common.errors import Conflict, Exhausted, InvalidSpec, ShoalError
 from shoal_proto.v1 import resources_pb2
 

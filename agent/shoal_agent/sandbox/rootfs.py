@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from shoal_agent.kernel.mounts import is_mounted, mounts_below, unmount_all
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
-from shoal_agent.runtime.helper_client import HelperClient
-from shoal_agent.runtime.mounts import is_mounted, mounts_below, unmount_all
-from shoal_agent.runtime.sandbox import Sandbox, checked_key
+from shoal_agent.sandbox.helper_client import HelperClient
+from shoal_agent.sandbox.sandboxes import Sandbox, checked_key
 from shoal_common.errors import Conflict, Internal, NotFound
 
 T = TypeVar("T")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from shoal_agent.runtime import syscalls
-from shoal_agent.runtime.syscalls import UnmountFlag
+from shoal_agent.kernel import syscalls
+from shoal_agent.kernel.syscalls import UnmountFlag
 
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 

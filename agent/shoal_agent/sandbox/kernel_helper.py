@@ -21,10 +21,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from shoal_agent.runtime import syscalls
-from shoal_agent.runtime.mounts import is_mounted
-from shoal_agent.runtime.overlay import OverlayPlan, Staging, overlay_plan
-from shoal_agent.runtime.syscalls import CloneFlag, MountFlag
+from shoal_agent.kernel import syscalls
+from shoal_agent.kernel.mounts import is_mounted
+from shoal_agent.kernel.syscalls import CloneFlag, MountFlag
+from shoal_agent.sandbox.overlay import OverlayPlan, Staging, overlay_plan
 
 #: Bytes of the largest request: 500 layers with long paths fit.
 MAX_MESSAGE = 1 << 20

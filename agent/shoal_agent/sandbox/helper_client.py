@@ -11,10 +11,10 @@ from pathlib import Path
 
 import shoal_agent
 from shoal_agent.kernel_work import finished
-from shoal_agent.runtime.kernel_helper import MAX_MESSAGE
+from shoal_agent.sandbox.kernel_helper import MAX_MESSAGE
 from shoal_common.errors import Internal, Unavailable
 
-_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from shoal_agent.runtime.kernel_helper import main; main()"
+_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from shoal_agent.sandbox.kernel_helper import main; main()"
 
 
 class HelperClient:

@@ -15,9 +15,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shoal_agent.runtime import syscalls
-from shoal_agent.runtime.idmap import open_idmapped
-from shoal_agent.runtime.syscalls import CloneFlag, MountAttr, MountFlag, UnmountFlag
+from shoal_agent.kernel import syscalls
+from shoal_agent.kernel.syscalls import CloneFlag, MountAttr, MountFlag, UnmountFlag
+from shoal_agent.sandbox.idmap import open_idmapped
 
 #: The kernel's own limit (OVL_MAX_STACK).
 MAX_LAYERS = 500

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 
-from shoal_agent.runtime import syscalls
-from shoal_agent.runtime.syscalls import MountAttr
+from shoal_agent.kernel import syscalls
+from shoal_agent.kernel.syscalls import MountAttr
 
 
 def open_idmapped(path: str, userns_fd: int, *, read_only: bool) -> int:

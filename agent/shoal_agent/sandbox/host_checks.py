@@ -7,9 +7,9 @@ import os
 import stat
 from pathlib import Path
 
+from shoal_agent.kernel import syscalls
 from shoal_agent.network.nftables import Nftables
 from shoal_agent.paths import NodePaths
-from shoal_agent.runtime import syscalls
 from shoal_common.errors import InvalidSpec, ShoalError
 
 #: Capabilities of the agent by number (capabilities(7)), those without which no container can be made.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shoal_agent.runtime.uid_ranges import parse_delegations
+from shoal_agent.sandbox.uid_ranges import parse_delegations
 
 _DELEGATIONS = (Path("/etc/subuid"), Path("/etc/subgid"))
 
