@@ -44,12 +44,16 @@ def main(minutes: float, seed: int | None, report: bool) -> None:
         sys.exit(_INTERRUPTED)
     except ShoalError as error:
         raise click.ClickException(f"seed {chosen}: {error.message}") from error
+    except BaseExceptionGroup as group:
+        if (found := group.subgroup(ShoalError)) is None:
+            raise
+        told = "; ".join(str(error) for error in found.exceptions)
+        raise click.ClickException(f"seed {chosen}: {told}") from group
     click.echo(result.text())
     if report:
         _say(f"The report is {result.write()}")
     if result.violations:
         click.echo(f"\n{result.stories()}")
-        _say(f"The daemons' logs, the calls and the faults are in {kept}")
         sys.exit(1)
 
 

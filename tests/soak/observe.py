@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import glob
 import json
 import os
 import re
@@ -79,7 +80,8 @@ class Logs:
     def look(self) -> None:
         """Link the files that are new."""
         for node in self._nodes:
-            for path in (self._data / node / "shoal" / "containers").glob("*/*/logs/*.log"):
+            # Not by Path.glob, which fails when a directory goes away meanwhile.
+            for path in map(Path, glob.glob(f"{self._data / node / 'shoal' / 'containers'}/*/*/logs/*.log")):
                 container, generation = path.parts[-4], path.parts[-3]
                 # One that is there already, or is just being removed.
                 with contextlib.suppress(FileExistsError, FileNotFoundError):

@@ -64,7 +64,7 @@ async def soak(seed: int, minutes: float, keep: Path, say: Callable[[str], None]
     Args:
         seed: fixes what clients ask and which faults happen.
         minutes: of clients and faults.
-        keep: where the daemons' logs are copied to if something is wrong.
+        keep: where the daemons' logs are copied to if something is wrong, or the run breaks off.
         say: is told, in a line, what is being done.
     """
     history = History()
@@ -74,13 +74,21 @@ async def soak(seed: int, minutes: float, keep: Path, say: Callable[[str], None]
     try:
         await _run(lab, result, say)
         if result.violations:
-            shutil.copytree(lab.layout.data / "logs", keep, dirs_exist_ok=True)
-            keep.joinpath("faults").write_text("\n".join(history.faults))
-            keep.joinpath("events").write_text("\n".join(f"{each.container[:12]} {each}" for each in history.events))
+            _keep(lab, history, keep, say)
+    except Exception:
+        _keep(lab, history, keep, say)
+        raise
     finally:
         say("Ending the lab")
         await lab.down()
     return result
+
+
+def _keep(lab: Lab, history: History, keep: Path, say: Callable[[str], None]) -> None:
+    shutil.copytree(lab.layout.data / "logs", keep, dirs_exist_ok=True)
+    keep.joinpath("faults").write_text("\n".join(history.faults))
+    keep.joinpath("events").write_text("\n".join(f"{each.container[:12]} {each}" for each in history.events))
+    say(f"The daemons' logs, the calls and the faults are in {keep}")
 
 
 async def _run(lab: Lab, result: Result, say: Callable[[str], None]) -> None:
