@@ -85,7 +85,9 @@ class SetLedger:
 Decision = Place | Admit | Release | SetRemoved | SetRole | Finish | SetLedger
 
 
-def plan(snapshot: Snapshot, *, limit: int, aside: frozenset[str] = frozenset()) -> tuple[Decision, ...]:
+def plan(
+    snapshot: Snapshot, *, limit: int, aside: frozenset[str] = frozenset(), kept: frozenset[str] = frozenset()
+) -> tuple[Decision, ...]:
     """Return what to do now, the most urgent first.
 
     First ledgers are set right, then room is given back, then it is given away: to further runs of what is placed, and
@@ -95,13 +97,14 @@ def plan(snapshot: Snapshot, *, limit: int, aside: frozenset[str] = frozenset())
         snapshot: of the cluster.
         limit: the most decisions to make; more follow with the next snapshot.
         aside: ids of containers and nodes about which nothing is decided.
+        kept: ids of containers that are not removed for having ended.
     """
     if not snapshot.initialised:
         return ()
-    return tuple(islice(_decisions(snapshot, aside), limit))
+    return tuple(islice(_decisions(snapshot, aside, kept), limit))
 
 
-def _decisions(snapshot: Snapshot, aside: frozenset[str]) -> Iterator[Decision]:
+def _decisions(snapshot: Snapshot, aside: frozenset[str], kept: frozenset[str]) -> Iterator[Decision]:
     room = Room(snapshot.nodes.values())
     yield from _ledgers(snapshot, room, aside)
     admissible: list[ContainerView] = []
@@ -111,7 +114,7 @@ def _decisions(snapshot: Snapshot, aside: frozenset[str]) -> Iterator[Decision]:
             continue
         if container.desired == DesiredState.DESIRED_STATE_REMOVED:
             yield from _removal(snapshot, container)
-        elif _ends_with_itself(container):
+        elif container.id not in kept and _ends_with_itself(container):
             yield SetRemoved(container.id)
         elif container.placement is not None:
             yield from _superseded(snapshot, container)

@@ -37,6 +37,8 @@ _LEASE_USE: Final = 60
 #: Seconds between attempts while the store does not answer, or is full.
 _RETRY: Final = 0.25
 _RETRY_FULL: Final = 5.0
+#: Seconds in which clients of a controller that is gone have found another one.
+_SETTLE: Final = 3.0
 #: Refusals in a row after which what stands first is put aside, alone by then, for the rest to go on.
 _PATIENCE: Final = 8
 
@@ -68,6 +70,7 @@ class Leader:
                 helpers = (
                     group.create_task(self._follow(inbox), name="leader-follow"),
                     group.create_task(self._dispatcher.watch_terms(), name="leader-liveness"),
+                    group.create_task(writer.settle(), name="leader-settle"),
                 )
                 await writer.run()
                 for helper in helpers:
@@ -128,9 +131,19 @@ class Writer:
         self._last_address = _newest_address(cache)
         #: Containers and nodes for which nothing is decided until they change, as they were when put aside.
         self._aside: dict[str, ContainerEntry | NodeEntry | None] = {}
+        self._kept = frozenset(cache.containers)
         self._news, self._reports, self._plans = _Patience(), _Patience(), _Patience()
         self._lease = 0
         self._lease_until = float("-inf")
+
+    async def settle(self) -> None:
+        """Remove by themselves, from some time after the beginning of the term, also containers of before it.
+
+        Whoever reads the output of one that ended meanwhile has to come back first: with it its logs go.
+        """
+        await asyncio.sleep(_SETTLE)
+        self._kept = frozenset()
+        self._inbox.wake.set()
 
     async def run(self) -> None:
         """Write until the term is lost."""
@@ -280,7 +293,7 @@ class Writer:
     async def _write_plan(self) -> bool:
         self._aside = {name: entry for name, entry in self._aside.items() if self._entry(name) is entry}
         snapshot = self._projector.snapshot(last_address=self._last_address)
-        decisions = plan(snapshot, limit=self._plans.portion(_PLAN), aside=frozenset(self._aside))
+        decisions = plan(snapshot, limit=self._plans.portion(_PLAN), aside=frozenset(self._aside), kept=self._kept)
         if not decisions:
             self._plans.refusals = 0
             return False

@@ -87,6 +87,10 @@ def test_auto_remove(desired: int) -> None:
     assert plan(placed(auto_remove=True, desired=desired, ended=True), limit=10) == (SetRemoved("c"),)
 
 
+def test_what_is_kept_is_not_removed_for_having_ended() -> None:
+    assert SetRemoved("c") not in plan(placed(auto_remove=True, ended=True), limit=10, kept=frozenset({"c"}))
+
+
 def test_auto_remove_waits_for_a_run_that_was_asked_for() -> None:
     decisions = plan(placed(auto_remove=True, ended=True, run=2), limit=10)
     assert decisions == (Release("c", "id-a"), Admit("c", "id-a", 2, NEED))
