@@ -19,6 +19,8 @@ _STARTS: Final = frozenset({Call.RUN, Call.START, Call.RESTART})
 #: Errors that a client with valid requests and certificates is never told.
 _NEVER_TOLD: Final = frozenset({"Internal", "InvalidSpec", "Unauthenticated", "PermissionDenied", "Compacted"})
 _NOT_FOUND: Final = "NotFound"
+#: What a node has of a container that runs, among other things.
+_OF_RUNNING: Final = frozenset({"containers", "mounts", "cgroups", "tasks"})
 
 #: How much more than after its first minute a daemon may use at the end, for the same small population.
 MEMORY_FACTOR: Final = 1.25
@@ -169,6 +171,19 @@ def gone(found: Found, traces: Mapping[str, Mapping[str, Iterable[str]]]) -> lis
             for container, kinds in containers.items()
             if container not in holders.get(node, {})
         ]
+    return wrong
+
+
+def present(found: Found, traces: Mapping[str, Mapping[str, Iterable[str]]]) -> list[Violation]:
+    """What is told to run is there, on the node that holds it."""
+    wrong = []
+    for ledger in found.ledgers:
+        for container in ledger.holds:
+            record = found.containers.get(container)
+            missing = _OF_RUNNING - set(traces.get(ledger.node, {}).get(container, ()))
+            if record is not None and record.running and missing:
+                what = f"is told to run, and {ledger.node} has no {' and no '.join(sorted(missing))} of it"
+                wrong.append(Violation("present", what, container))
     return wrong
 
 

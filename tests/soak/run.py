@@ -123,7 +123,8 @@ async def _run(lab: Lab, result: Result, say: Callable[[str], None]) -> None:
         wrong += model.existence(result.history, found)
         wrong += model.starts(found, begins)
         wrong += model.exit_codes(result.history, found)
-        wrong += model.gone(found, await observe.traces(under_test))
+        traces = await observe.traces(under_test)
+        wrong += [*model.gone(found, traces), *model.present(found, traces)]
         wrong += [*model.unique(found), *model.named(found), *model.ledgers(found)]
         wrong += model.answers(result.history)
         wrong += model.patience(result.history)

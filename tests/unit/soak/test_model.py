@@ -178,6 +178,15 @@ def test_a_node_has_nothing_that_it_does_not_hold() -> None:
     ]
 
 
+def test_what_is_told_to_run_is_there() -> None:
+    found = replace(FOUND, containers={ID: replace(RECORD, running=True)})
+    kinds = ["cgroups", "containers", "mounts", "tasks"]
+    assert not model.present(found, {"node1": {ID: kinds}})
+    assert not model.present(FOUND, {})
+    told = ["is told to run, and node1 has no mounts and no tasks of it"]
+    assert checks(model.present(found, {"node1": {ID: kinds[:2]}})) == told
+
+
 # What is unique
 
 
