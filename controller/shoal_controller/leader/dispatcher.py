@@ -157,9 +157,10 @@ class Dispatcher(DispatcherServiceServicer):
     ) -> AsyncIterator[LeaderToAgent]:
         """Serve one agent process until it, its successor or the term ends."""
         node = _node()
-        term = self._leading()
         requests: AsyncIterator[AgentToLeader] = aiter(request_iterator)
         hello = await self._hello(requests)
+        # Not before: an agent whose hello meets a stream that has ended is told by its gRPC of that, not of the leader.
+        term = self._leading()
         self._check(node, hello, term)
         session = AgentSession(node, hello.process_id, self._assignments, self._cache)
         replaced = term.sessions.add(session)
