@@ -106,14 +106,14 @@ class Lab:
             Conflict: the lab is up already, or a part of it failed. Nothing is left of a failed one but its logs.
         """
         self._check_machine()
+        kept = DATA_ROOT / f"{self.layout.name}.failed-logs"
+        shutil.rmtree(kept, ignore_errors=True)
         self.layout.data.mkdir(parents=True, mode=0o700)
         DATA_ROOT.chmod(0o700)
         try:
             return await self._up()
         except BaseException as error:
             logs = self.layout.data / "logs"
-            kept = DATA_ROOT / f"{self.layout.name}.failed-logs"
-            shutil.rmtree(kept, ignore_errors=True)
             if isinstance(error, Exception) and logs.is_dir():
                 shutil.copytree(logs, kept)
                 self._say(f"The logs of the failed start are in {kept}")

@@ -252,7 +252,9 @@ def exec_(host: str, command: tuple[str, ...], name: str) -> None:
 @lab.command()
 @click.option("--nodes", default=3, show_default=True, help="Number of nodes.")
 def demo(nodes: int) -> None:
-    """Show the main job: a lab, an image, containers on every node, a killed agent.
+    """Show what Shoal does, with the commands for it.
+
+    A lab, an image, containers on every node, an agent that is killed and its containers that live on.
 
     Uses the lab that is up, or starts one; leaves it up.
 
