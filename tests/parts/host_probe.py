@@ -71,7 +71,8 @@ def main(data: Path, run: Path, parent: str) -> None:
         "root file systems": entries(run / "rootfs"),
         "tasks": entries(run / "tasks"),
         "exits": entries(run / "exits"),
-        "runtimes": [str(path) for path in (run / "runtimes").glob("*/*")],
+        # crun keeps the filters that it has compiled in ".cache".
+        "runtimes": [str(path) for path in (run / "runtimes").glob("*/[!.]*")],
         "mounts": [path for path in mounts if path.startswith(below) and "/sandboxes/.pool/" not in path],
         "links": links(),
         "ports": ports(),
