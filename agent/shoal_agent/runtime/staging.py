@@ -45,12 +45,13 @@ def stage(
         seccomp_program: the profile as this runtime compiled it before, if it did.
 
     Raises:
-        StartFailed: the sandbox is not fit, or the attempt exists already.
+        StartFailed: the sandbox or the image is not fit, or the attempt exists already.
         InvalidSpec: the image does not know the user.
     """
     name = str(spec.key)
     if wrong := own_sys.check_owned(spec.sandbox.net_ns, spec.sandbox.user_ns):
         raise StartFailed(RUNTIME_FAILED, f"{wrong}: /sys would be the host's")
+    _check_mount_points(spec.rootfs)
     user = find_user(spec.rootfs, spec.process.user)
     limits = confinement()
     try:
@@ -94,6 +95,16 @@ def stage(
     write_file(files.config, json.dumps(config))
     spec.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return groups.make_supervisor(name)
+
+
+def _check_mount_points(rootfs: Path) -> None:
+    """Refuse links where the container's own file systems go.
+
+    crun (1.8 and 1.21) follows an absolute /dev on the host, and makes a file there with the ids of the container.
+    """
+    for name in ("dev", "proc", "sys"):
+        if (rootfs / name).is_symlink():
+            raise StartFailed(RUNTIME_FAILED, f"/{name} of the image is a link (make it a directory)")
 
 
 def failed_exec(files: TaskFiles) -> StartFailed | None:

@@ -108,6 +108,13 @@ async def failures(node: Node) -> None:
         error = await refused(StartFailed, tasks.start(node.spec("true", user="nobody")))
         assert error.code == 125
         assert 'user "nobody" is not in the image' in error.message
+        for name in ("dev", "proc", "sys"):
+            (node.rootfs / name).rmdir()
+            (node.rootfs / name).symlink_to(node.paths.data)
+            error = await refused(StartFailed, tasks.start(node.spec("true")))
+            assert (error.code, error.message) == (125, f"/{name} of the image is a link (make it a directory)")
+            (node.rootfs / name).unlink()
+            (node.rootfs / name).mkdir()
 
 
 async def foreign_network(node: Node) -> None:
