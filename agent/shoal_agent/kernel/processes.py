@@ -24,6 +24,18 @@ def start_time(pid: int) -> int:
     return 0 if fields[0] in "ZX" else int(fields[19])
 
 
+def start_children_clean() -> None:
+    """Keep signals that this process ignores from being ignored by what it starts. For the main thread.
+
+    Whoever was started by `nohup` or in the background ignores some, and exec(2) passes that on, in the end to
+    containers, which could not be interrupted then. A handler that does nothing is not passed on.
+    """
+    for number in signal.valid_signals():
+        # Python itself ignores SIGPIPE, and restores it in its children.
+        if number != signal.SIGPIPE and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: None)
+
+
 @contextlib.contextmanager
 def opened(pid: int, started: int) -> Iterator[int | None]:
     """Give a descriptor of the process that has this id and start time, or None if it is gone."""

@@ -112,6 +112,7 @@ class Tasks:
         for program in (conmon.CONMON, *(runtime.program for runtime in self._runtimes.values())):
             if not os.access(program, os.X_OK):
                 raise Unavailable(f"{program} is not installed (apt-get install conmon crun)")
+        processes.start_children_clean()
         await self._run(self._prepare)
         while left := orphans(self.groups.agent_processes()):
             for pid in left:

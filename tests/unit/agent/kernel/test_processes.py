@@ -1,0 +1,27 @@
+"""What processes pass on to those they start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROGRAM = """
+import signal, subprocess
+from shoal_agent.kernel.processes import start_children_clean
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+{clean}
+print(subprocess.run(["grep", "^SigIgn", "/proc/self/status"], capture_output=True, text=True).stdout.split()[1])
+"""
+
+
+def _ignored(clean: str) -> int:
+    program = PROGRAM.format(clean=clean)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return int(done.stdout, 16)
+
+
+def test_children_ignore_nothing_that_their_parent_ignores() -> None:
+    hangup_and_interrupt = 0b11
+    assert _ignored("") & hangup_and_interrupt == hangup_and_interrupt
+    assert _ignored("start_children_clean()") == 0
