@@ -89,6 +89,11 @@ def test_input_goes_into_an_exec(clean_lab: LabUnderTest) -> None:
     assert clean_lab.run("exec", "cat", "sh", "-c", "echo o; echo e >&2; exit 9", ok=None).returncode == 9
 
 
+def test_inspect_says_from_where_a_container_is_reached(clean_lab: LabUnderTest) -> None:
+    clean_lab.run("run", "-d", "--name", "near", clean_lab.image)
+    assert clean_lab.inspect("near")["placement"]["addresses"][0]["reach"] == "REACH_NODE"
+
+
 def test_no_network_means_none(clean_lab: LabUnderTest) -> None:
     output = clean_lab.out("run", "--rm", "--network", "none", clean_lab.image, "ls", "/sys/class/net")
     assert output == "lo"

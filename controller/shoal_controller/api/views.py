@@ -13,6 +13,7 @@ from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry, NodeEntry
 from shoal_proto.v1.container_pb2 import Container, ContainerPhase, ContainerState
 from shoal_proto.v1.node_pb2 import HoldRole, Node, NodeState
+from shoal_proto.v1.resources_pb2 import Reach
 
 #: Phases of which the node may say why: why it ended so, or what keeps it from being prepared.
 _EXPLAINED: Final = (
@@ -48,6 +49,8 @@ class Views:
             view.spec.request_mac = b""
         if entry.placement is not None:
             view.placement.CopyFrom(entry.placement.value)
+            for address in view.placement.addresses:
+                address.reach = Reach.REACH_NODE
         if entry.status is not None:
             view.status.CopyFrom(entry.status.value)
         view.revision = revision_of(entry)
