@@ -46,6 +46,7 @@ class Result:
 
     def write(self) -> Path:
         """Write the dated report and return its path; one of the same day is replaced."""
+        REPORTS.mkdir(exist_ok=True)
         path = REPORTS / f"{self.at:%Y-%m-%d}-soak.md"
         path.write_text(f"# Soak, {self.at:%Y-%m-%d}\n\n{self._circumstances()}\n\n{self.text()}\n")
         return path

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from pathlib import Path
 
+import pytest
+
+from tests.soak import report
 from tests.soak.growth import Life, Usage
 from tests.soak.history import Call, Event, History, Made, Program
 from tests.soak.model import Violation
@@ -30,3 +34,10 @@ def test_a_result_tells_seed_counts_violations_and_growth() -> None:
     assert ["node1/agent", "50.0", "51.0", "52.0", "20 to 21", "8 to 8", "600"] in rows
     assert ["node2/agent", "-", "50.0", "50.0", "- to 20", "- to 8", "61"] in rows
     assert result.stories().splitlines()[0] == f"{ID} s1: exits 5 after 1.0 s"
+
+
+def test_a_report_is_dated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "REPORTS", tmp_path / "reports")
+    path = Result(datetime(2026, 1, 2), 7, 10, "0.1", History()).write()
+    assert path.name == "2026-01-02-soak.md"
+    assert "`make soak MINUTES=10 SEED=7`" in path.read_text()
