@@ -17,7 +17,7 @@ from shoal_agent.heartbeat import Heartbeat
 from shoal_agent.node import Node
 from shoal_agent.watermark import Watermark
 from shoal_common import rpc_errors
-from shoal_common.errors import Conflict, NotLeader, ShoalError, Superseded, Unavailable
+from shoal_common.errors import Conflict, NotLeader, ShoalError, Superseded, Unavailable, first_cause
 from shoal_common.identity import CONTROLLER_NAME
 from shoal_common.rpc_client import TlsFiles, secure_channel
 from shoal_proto.v1.dispatcher_pb2 import (
@@ -181,9 +181,7 @@ class Session:
                 call.cancel()
 
     def _raise_first(self, group: BaseExceptionGroup[BaseException], address: str) -> None:
-        first: BaseException = group
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
+        first = first_cause(group)
         if isinstance(first, _Reopened):
             log.info("opening the session with controller %s anew", address)
             return

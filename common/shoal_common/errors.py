@@ -88,3 +88,13 @@ class DeadlineExceeded(ShoalError):
 
 class Internal(ShoalError):
     """A fault of Shoal's own."""
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """Return the first error in an exception group, however deep; one that is no group as it is.
+
+    What else a task group raises ended because of it.
+    """
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

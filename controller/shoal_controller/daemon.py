@@ -9,7 +9,7 @@ import signal
 
 import grpc.aio
 
-from shoal_common.errors import NotFound, ShoalError
+from shoal_common.errors import NotFound, ShoalError, first_cause
 from shoal_common.registry import Registry
 from shoal_common.rpc_client import checked
 from shoal_common.sealing import Sealer, load_or_create_key
@@ -110,9 +110,7 @@ async def serve(settings: Settings) -> None:
             for task in work:
                 task.cancel()
     except BaseExceptionGroup as group:
-        first = _first(group)
-        if isinstance(first, ShoalError):
-            # Whatever else ended did so because of it.
+        if isinstance(first := first_cause(group), ShoalError):
             raise first from None
         raise
     finally:
@@ -120,10 +118,3 @@ async def serve(settings: Settings) -> None:
         await agents.close()
         await registry.close()
         await kv.close()
-
-
-def _first(error: BaseException) -> BaseException:
-    """Return the first error inside groups of them."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from shoal_common.errors import InvalidSpec, ShoalError
+from shoal_common.errors import InvalidSpec, ShoalError, first_cause
 
 if TYPE_CHECKING:
     from shoal_lab.cluster import Lab
@@ -25,10 +25,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        if isinstance(error, ShoalError):
+        if isinstance(error := first_cause(group), ShoalError):
             raise error from group
         raise
 
