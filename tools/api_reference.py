@@ -14,7 +14,7 @@ from grpc_tools import protoc
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "docs" / "reference" / "api.md"
 #: What clients use; the internal services and what nodes keep are described where they are written.
-FILES = ("container", "node", "image", "cluster", "resources", "join")
+FILES = ("container", "node", "image", "cluster", "event", "resources", "join")
 
 _SCALARS = {
     number: name.removeprefix("TYPE_").lower() for name, number in descriptor_pb2.FieldDescriptorProto.Type.items()

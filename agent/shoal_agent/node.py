@@ -15,7 +15,7 @@ from shoal_agent.worker import Surroundings, Worker
 from shoal_common.assignments import set_digest
 from shoal_common.errors import NotFound
 from shoal_proto.v1.agent_pb2 import ContainerRecord
-from shoal_proto.v1.dispatcher_pb2 import AcceptedReport, Assignment, InventoryItem, StatusReport
+from shoal_proto.v1.dispatcher_pb2 import AcceptedReport, Assignment, StatusReport
 
 log = logging.getLogger(__name__)
 
@@ -115,16 +115,6 @@ class Node:
         """Return the digest of the set that the node acts on; empty if it has none."""
         held = [worker.record.assignment for worker in self._workers.values() if worker.held]
         return set_digest(held) if held else b""
-
-    def inventory(self) -> list[InventoryItem]:
-        """Return what the node has records of."""
-        return [
-            InventoryItem(
-                namespace=record.assignment.namespace, id=record.assignment.id, generation=record.status.generation
-            )
-            for worker in self._workers.values()
-            if (record := worker.stored) is not None
-        ]
 
     def strays(self) -> list[str]:
         """Return the ids of what the node has and no hold names; nothing before the first set was seen."""

@@ -197,7 +197,8 @@ class Session:
             description=self._description,
             set_digest=self._node.digest(),
             cluster_id=self._cluster_id,
-            inventory=self._node.inventory(),
+            epoch=self._watermark.position.epoch,
+            revision=self._watermark.position.revision,
         )
         try:
             # The one read with a time limit: when it runs out the call is given up anyway.

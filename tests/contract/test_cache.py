@@ -60,6 +60,8 @@ def contents(state: ClusterCache | ClusterState) -> dict[str, object]:
         "addresses": dict(state.addresses),
         "tombstones": dict(state.tombstones),
         "tokens": dict(state.tokens),
+        "controllers": dict(state.controllers),
+        "revoked": dict(state.revoked),
         "holders": {container: state.holders(container) for container in sorted(ids)},
         "ids": list(inner.ids_with_prefix("")),
         "c*": list(inner.ids_with_prefix("c")),

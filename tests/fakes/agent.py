@@ -16,7 +16,6 @@ from shoal_proto.v1.dispatcher_pb2 import (
     AgentToLeader,
     Assignment,
     HeartbeatRequest,
-    InventoryItem,
     LeaderToAgent,
     SessionHello,
     SessionOpened,
@@ -142,10 +141,6 @@ class SimulatedAgent:
                 description=self.description,
                 cluster_id=self._cluster_id,
                 set_digest=set_digest(self.disk.assignments.values()) if self.disk.assignments else b"",
-                inventory=[
-                    InventoryItem(namespace=self.disk.namespaces[id_], id=id_, generation=status.generation)
-                    for id_, status in self.disk.statuses.items()
-                ],
             )
             await self._send(AgentToLeader(hello=hello))
             async for message in self._call:

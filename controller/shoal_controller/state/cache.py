@@ -17,7 +17,7 @@ from shoal_controller.state.changes import Change, Subscription
 from shoal_controller.state.cluster_state import ClusterState
 from shoal_controller.state.kv import KV, Batch, Listing
 from shoal_controller.state.store import ContainerEntry, NodeEntry, Stored
-from shoal_proto.v1.cluster_pb2 import Cluster, JoinToken, Leader
+from shoal_proto.v1.cluster_pb2 import Cluster, Controller, JoinToken, Leader, Revocation
 from shoal_proto.v1.container_pb2 import Tombstone
 
 __all__ = ["Change", "ClusterCache", "Subscription"]
@@ -193,6 +193,16 @@ class ClusterCache:
     def tokens(self) -> Mapping[str, Stored[JoinToken]]:
         """Join tokens by id."""
         return self._state.tokens
+
+    @property
+    def controllers(self) -> Mapping[str, Stored[Controller]]:
+        """Controllers that run, by the name of their process."""
+        return self._state.controllers
+
+    @property
+    def revoked(self) -> Mapping[tuple[str, str], Stored[Revocation]]:
+        """Whose certificates count no more, by role and id."""
+        return self._state.revoked
 
     async def _list(self) -> ClusterState:
         listing = await self._kv.list(keys.PREFIX)

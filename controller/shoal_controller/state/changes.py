@@ -21,6 +21,7 @@ class Change:
         containers: ids of those of which anything was written, a hold included, and which are still there.
         nodes: ids of those of which anything was written or deleted, a hold included.
         removed_containers: ids of those of which nothing is left.
+        membership: a controller came or went, or a certificate was revoked.
         everything: anything may have changed and the sets may be incomplete: compare with what is known.
     """
 
@@ -28,6 +29,7 @@ class Change:
     containers: frozenset[str] = frozenset()
     nodes: frozenset[str] = frozenset()
     removed_containers: frozenset[str] = frozenset()
+    membership: bool = False
     everything: bool = False
 
     def then(self, later: Change) -> Change:
@@ -36,8 +38,8 @@ class Change:
         removed = (self.removed_containers - later.containers) | later.removed_containers
         nodes = self.nodes | later.nodes
         if self.everything or later.everything or len(containers) + len(removed) + len(nodes) > MAX_IDS:
-            return Change(later.revision, everything=True)
-        return Change(later.revision, containers, nodes, removed)
+            return Change(later.revision, membership=True, everything=True)
+        return Change(later.revision, containers, nodes, removed, self.membership or later.membership)
 
 
 class Subscription:

@@ -17,7 +17,7 @@ from shoal_controller.state.changes import Change
 from shoal_controller.state.keys import ContainerPart, NodePart
 from shoal_controller.state.kv import Batch, Entry, Event
 from shoal_controller.state.store import ContainerEntry, NodeEntry, Stored, decode, decode_id
-from shoal_proto.v1.cluster_pb2 import Cluster, JoinToken, Leader
+from shoal_proto.v1.cluster_pb2 import Cluster, Controller, JoinToken, Leader, Revocation
 from shoal_proto.v1.container_pb2 import ContainerPlacement, ContainerSpec, ContainerStatus, Tombstone
 from shoal_proto.v1.node_pb2 import Hold, NodeLedger, NodeSession, NodeSpec, NodeStatus
 
@@ -53,6 +53,7 @@ class _Write:
 class _Touched:
     containers: set[str] = field(default_factory=set)
     nodes: set[str] = field(default_factory=set)
+    membership: bool = False
     everything: bool = False
 
 
@@ -69,6 +70,8 @@ class ClusterState:
         self._addresses: dict[tuple[str, str], Stored[str]] = {}
         self._tombstones: dict[tuple[str, str], Stored[Tombstone]] = {}
         self._tokens: dict[str, Stored[JoinToken]] = {}
+        self._controllers: dict[str, Stored[Controller]] = {}
+        self._revoked: dict[tuple[str, str], Stored[Revocation]] = {}
         #: Nodes that hold each container.
         self._holders: dict[str, frozenset[str]] = {}
         #: Ids of containers, sorted, for look-ups by the beginning of an id.
@@ -79,6 +82,10 @@ class ClusterState:
         self.addresses: Mapping[tuple[str, str], Stored[str]] = MappingProxyType(self._addresses)
         self.tombstones: Mapping[tuple[str, str], Stored[Tombstone]] = MappingProxyType(self._tombstones)
         self.tokens: Mapping[str, Stored[JoinToken]] = MappingProxyType(self._tokens)
+        #: Controllers that run, by the name of their process.
+        self.controllers: Mapping[str, Stored[Controller]] = MappingProxyType(self._controllers)
+        #: Whose certificates count no more, by role and id.
+        self.revoked: Mapping[tuple[str, str], Stored[Revocation]] = MappingProxyType(self._revoked)
 
     def load(self, entries: Iterable[Entry]) -> None:
         """Add a part of a listing to an empty state; set `revision` when all of it is in."""
@@ -100,6 +107,7 @@ class ClusterState:
             containers=present,
             nodes=frozenset(touched.nodes),
             removed_containers=frozenset(known - present),
+            membership=touched.membership,
             everything=touched.everything,
         )
 
@@ -143,6 +151,12 @@ class ClusterState:
                 _set(self._tombstones, (namespace, container), write.of(Tombstone))
             case keys.TokenKey(token):
                 _set(self._tokens, token, write.of(JoinToken))
+            case keys.ControllerKey(name):
+                touched.membership = True
+                _set(self._controllers, name, write.of(Controller))
+            case keys.RevocationKey(role, holder):
+                touched.membership = True
+                _set(self._revoked, (role, holder), write.of(Revocation))
             case keys.ClusterKey():
                 touched.everything = True
                 self.cluster = write.of(Cluster)

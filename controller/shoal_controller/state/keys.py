@@ -138,7 +138,40 @@ class TokenKey:
         return _path("tokens", self.id)
 
 
-Key = ClusterKey | LeaderKey | ContainerKey | NameKey | AddressKey | NodeKey | HoldKey | TombstoneKey | TokenKey
+@dataclass(frozen=True, slots=True)
+class ControllerKey:
+    """A controller that runs, kept by a lease."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return _path("controllers", self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationKey:
+    """That the certificates of one holder count no more."""
+
+    role: str
+    id: str
+
+    def __str__(self) -> str:
+        return _path("revoked", self.role, self.id)
+
+
+Key = (
+    ClusterKey
+    | LeaderKey
+    | ContainerKey
+    | NameKey
+    | AddressKey
+    | NodeKey
+    | HoldKey
+    | TombstoneKey
+    | TokenKey
+    | ControllerKey
+    | RevocationKey
+)
 
 
 def parse(key: str) -> Key | None:
@@ -167,6 +200,10 @@ def parse(key: str) -> Key | None:
             return TombstoneKey(namespace, container)
         case ["tokens", token]:
             return TokenKey(token)
+        case ["controllers", name]:
+            return ControllerKey(name)
+        case ["revoked", role, holder]:
+            return RevocationKey(role, holder)
     return None
 
 
@@ -238,3 +275,13 @@ def tombstone(namespace: str, container: str) -> str:
 def token(token_id: str) -> str:
     """Return the key of a join token."""
     return str(TokenKey(token_id))
+
+
+def controller(name_: str) -> str:
+    """Return the key that says that a controller process runs."""
+    return str(ControllerKey(name_))
+
+
+def revocation(role: str, holder: str) -> str:
+    """Return the key that says that the certificates of a holder count no more."""
+    return str(RevocationKey(role, holder))

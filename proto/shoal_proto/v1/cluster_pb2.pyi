@@ -2,26 +2,67 @@ import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from shoal_proto.v1 import resources_pb2 as _resources_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class RecoverySource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RECOVERY_SOURCE_UNSPECIFIED: _ClassVar[RecoverySource]
+    RECOVERY_SOURCE_NODES: _ClassVar[RecoverySource]
+    RECOVERY_SOURCE_RESTORED: _ClassVar[RecoverySource]
+RECOVERY_SOURCE_UNSPECIFIED: RecoverySource
+RECOVERY_SOURCE_NODES: RecoverySource
+RECOVERY_SOURCE_RESTORED: RecoverySource
+
 class Cluster(_message.Message):
-    __slots__ = ("schema", "id", "epoch", "created_at", "subnet")
+    __slots__ = ("schema", "id", "epoch", "created_at", "subnet", "recovering")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     SUBNET_FIELD_NUMBER: _ClassVar[int]
+    RECOVERING_FIELD_NUMBER: _ClassVar[int]
     schema: int
     id: str
     epoch: int
     created_at: _timestamp_pb2.Timestamp
     subnet: str
-    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., epoch: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., subnet: _Optional[str] = ...) -> None: ...
+    recovering: bool
+    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., epoch: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., subnet: _Optional[str] = ..., recovering: _Optional[bool] = ...) -> None: ...
+
+class Controller(_message.Message):
+    __slots__ = ("schema", "name", "address", "version", "started_at")
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    schema: int
+    name: str
+    address: str
+    version: str
+    started_at: _timestamp_pb2.Timestamp
+    def __init__(self, schema: _Optional[int] = ..., name: _Optional[str] = ..., address: _Optional[str] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Revocation(_message.Message):
+    __slots__ = ("schema", "role", "id", "revoked_at", "reason")
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REVOKED_AT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    schema: int
+    role: str
+    id: str
+    revoked_at: _timestamp_pb2.Timestamp
+    reason: str
+    def __init__(self, schema: _Optional[int] = ..., role: _Optional[str] = ..., id: _Optional[str] = ..., revoked_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Leader(_message.Message):
     __slots__ = ("schema", "controller", "address")
@@ -52,7 +93,7 @@ class GetInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ClusterInfo(_message.Message):
-    __slots__ = ("cluster_id", "epoch", "version", "leader", "nodes", "nodes_ready", "containers", "containers_running", "capacity", "reserved", "subnet", "registry", "revision", "controller")
+    __slots__ = ("cluster_id", "epoch", "version", "leader", "nodes", "nodes_ready", "containers", "containers_running", "capacity", "reserved", "subnet", "registry", "revision", "controller", "controllers", "store", "problems")
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +108,9 @@ class ClusterInfo(_message.Message):
     REGISTRY_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     CONTROLLER_FIELD_NUMBER: _ClassVar[int]
+    CONTROLLERS_FIELD_NUMBER: _ClassVar[int]
+    STORE_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     cluster_id: str
     epoch: int
     version: str
@@ -81,7 +125,26 @@ class ClusterInfo(_message.Message):
     registry: str
     revision: int
     controller: str
-    def __init__(self, cluster_id: _Optional[str] = ..., epoch: _Optional[int] = ..., version: _Optional[str] = ..., leader: _Optional[str] = ..., nodes: _Optional[int] = ..., nodes_ready: _Optional[int] = ..., containers: _Optional[int] = ..., containers_running: _Optional[int] = ..., capacity: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., reserved: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., subnet: _Optional[str] = ..., registry: _Optional[str] = ..., revision: _Optional[int] = ..., controller: _Optional[str] = ...) -> None: ...
+    controllers: _containers.RepeatedCompositeFieldContainer[Controller]
+    store: _containers.RepeatedCompositeFieldContainer[StoreMember]
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, cluster_id: _Optional[str] = ..., epoch: _Optional[int] = ..., version: _Optional[str] = ..., leader: _Optional[str] = ..., nodes: _Optional[int] = ..., nodes_ready: _Optional[int] = ..., containers: _Optional[int] = ..., containers_running: _Optional[int] = ..., capacity: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., reserved: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., subnet: _Optional[str] = ..., registry: _Optional[str] = ..., revision: _Optional[int] = ..., controller: _Optional[str] = ..., controllers: _Optional[_Iterable[_Union[Controller, _Mapping]]] = ..., store: _Optional[_Iterable[_Union[StoreMember, _Mapping]]] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class StoreMember(_message.Message):
+    __slots__ = ("address", "healthy", "leads", "version", "size_bytes", "reason")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    HEALTHY_FIELD_NUMBER: _ClassVar[int]
+    LEADS_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    address: str
+    healthy: bool
+    leads: bool
+    version: str
+    size_bytes: int
+    reason: str
+    def __init__(self, address: _Optional[str] = ..., healthy: _Optional[bool] = ..., leads: _Optional[bool] = ..., version: _Optional[str] = ..., size_bytes: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class GetVersionRequest(_message.Message):
     __slots__ = ()
@@ -112,3 +175,55 @@ class CreateJoinTokenResponse(_message.Message):
     token: str
     expires_at: _timestamp_pb2.Timestamp
     def __init__(self, token: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class RecoverClusterRequest(_message.Message):
+    __slots__ = ("source", "nodes", "wait_seconds", "subnet")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    WAIT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    SUBNET_FIELD_NUMBER: _ClassVar[int]
+    source: RecoverySource
+    nodes: int
+    wait_seconds: int
+    subnet: str
+    def __init__(self, source: _Optional[_Union[RecoverySource, str]] = ..., nodes: _Optional[int] = ..., wait_seconds: _Optional[int] = ..., subnet: _Optional[str] = ...) -> None: ...
+
+class RecoverClusterResponse(_message.Message):
+    __slots__ = ("message", "done", "nodes", "adopted", "missing")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    ADOPTED_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    done: bool
+    nodes: int
+    adopted: int
+    missing: int
+    def __init__(self, message: _Optional[str] = ..., done: _Optional[bool] = ..., nodes: _Optional[int] = ..., adopted: _Optional[int] = ..., missing: _Optional[int] = ...) -> None: ...
+
+class BackupClusterRequest(_message.Message):
+    __slots__ = ("passphrase",)
+    PASSPHRASE_FIELD_NUMBER: _ClassVar[int]
+    passphrase: str
+    def __init__(self, passphrase: _Optional[str] = ...) -> None: ...
+
+class BackupClusterResponse(_message.Message):
+    __slots__ = ("data",)
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
+
+class CompactStoreRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class CompactStoreResponse(_message.Message):
+    __slots__ = ("size_before", "size_after", "alarm_cleared")
+    SIZE_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    SIZE_AFTER_FIELD_NUMBER: _ClassVar[int]
+    ALARM_CLEARED_FIELD_NUMBER: _ClassVar[int]
+    size_before: int
+    size_after: int
+    alarm_cleared: bool
+    def __init__(self, size_before: _Optional[int] = ..., size_after: _Optional[int] = ..., alarm_cleared: _Optional[bool] = ...) -> None: ...

@@ -11,6 +11,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class RestartMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RESTART_MODE_UNSPECIFIED: _ClassVar[RestartMode]
+    RESTART_MODE_NO: _ClassVar[RestartMode]
+    RESTART_MODE_ON_FAILURE: _ClassVar[RestartMode]
+    RESTART_MODE_ALWAYS: _ClassVar[RestartMode]
+    RESTART_MODE_UNLESS_STOPPED: _ClassVar[RestartMode]
+
 class NetworkMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     NETWORK_MODE_UNSPECIFIED: _ClassVar[NetworkMode]
@@ -48,6 +56,8 @@ class ContainerPhase(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CONTAINER_PHASE_EXITED: _ClassVar[ContainerPhase]
     CONTAINER_PHASE_FAILED: _ClassVar[ContainerPhase]
     CONTAINER_PHASE_REMOVING: _ClassVar[ContainerPhase]
+    CONTAINER_PHASE_RESTARTING: _ClassVar[ContainerPhase]
+    CONTAINER_PHASE_LOST: _ClassVar[ContainerPhase]
 
 class WaitCondition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -61,6 +71,11 @@ class LogStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LOG_STREAM_UNSPECIFIED: _ClassVar[LogStream]
     LOG_STREAM_STDOUT: _ClassVar[LogStream]
     LOG_STREAM_STDERR: _ClassVar[LogStream]
+RESTART_MODE_UNSPECIFIED: RestartMode
+RESTART_MODE_NO: RestartMode
+RESTART_MODE_ON_FAILURE: RestartMode
+RESTART_MODE_ALWAYS: RestartMode
+RESTART_MODE_UNLESS_STOPPED: RestartMode
 NETWORK_MODE_UNSPECIFIED: NetworkMode
 NETWORK_MODE_DEFAULT: NetworkMode
 NETWORK_MODE_NONE: NetworkMode
@@ -87,6 +102,8 @@ CONTAINER_PHASE_STOPPING: ContainerPhase
 CONTAINER_PHASE_EXITED: ContainerPhase
 CONTAINER_PHASE_FAILED: ContainerPhase
 CONTAINER_PHASE_REMOVING: ContainerPhase
+CONTAINER_PHASE_RESTARTING: ContainerPhase
+CONTAINER_PHASE_LOST: ContainerPhase
 WAIT_CONDITION_UNSPECIFIED: WaitCondition
 WAIT_CONDITION_RUNNING: WaitCondition
 WAIT_CONDITION_REMOVED: WaitCondition
@@ -96,7 +113,7 @@ LOG_STREAM_STDOUT: LogStream
 LOG_STREAM_STDERR: LogStream
 
 class ContainerConfig(_message.Message):
-    __slots__ = ("image", "entrypoint", "args", "env", "working_dir", "user", "labels", "hostname", "resources", "constraints", "network", "stop_signal", "stop_timeout_seconds", "auto_remove", "runtime")
+    __slots__ = ("image", "entrypoint", "args", "env", "working_dir", "user", "labels", "hostname", "resources", "constraints", "network", "stop_signal", "stop_timeout_seconds", "auto_remove", "runtime", "restart")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -119,6 +136,7 @@ class ContainerConfig(_message.Message):
     STOP_TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
     AUTO_REMOVE_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    RESTART_FIELD_NUMBER: _ClassVar[int]
     image: str
     entrypoint: _resources_pb2.StringList
     args: _containers.RepeatedScalarFieldContainer[str]
@@ -134,10 +152,19 @@ class ContainerConfig(_message.Message):
     stop_timeout_seconds: int
     auto_remove: bool
     runtime: str
-    def __init__(self, image: _Optional[str] = ..., entrypoint: _Optional[_Union[_resources_pb2.StringList, _Mapping]] = ..., args: _Optional[_Iterable[str]] = ..., env: _Optional[_Iterable[str]] = ..., working_dir: _Optional[str] = ..., user: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., hostname: _Optional[str] = ..., resources: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., constraints: _Optional[_Iterable[str]] = ..., network: _Optional[_Union[NetworkMode, str]] = ..., stop_signal: _Optional[str] = ..., stop_timeout_seconds: _Optional[int] = ..., auto_remove: _Optional[bool] = ..., runtime: _Optional[str] = ...) -> None: ...
+    restart: RestartPolicy
+    def __init__(self, image: _Optional[str] = ..., entrypoint: _Optional[_Union[_resources_pb2.StringList, _Mapping]] = ..., args: _Optional[_Iterable[str]] = ..., env: _Optional[_Iterable[str]] = ..., working_dir: _Optional[str] = ..., user: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., hostname: _Optional[str] = ..., resources: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., constraints: _Optional[_Iterable[str]] = ..., network: _Optional[_Union[NetworkMode, str]] = ..., stop_signal: _Optional[str] = ..., stop_timeout_seconds: _Optional[int] = ..., auto_remove: _Optional[bool] = ..., runtime: _Optional[str] = ..., restart: _Optional[_Union[RestartPolicy, _Mapping]] = ...) -> None: ...
+
+class RestartPolicy(_message.Message):
+    __slots__ = ("mode", "maximum_retries")
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_RETRIES_FIELD_NUMBER: _ClassVar[int]
+    mode: RestartMode
+    maximum_retries: int
+    def __init__(self, mode: _Optional[_Union[RestartMode, str]] = ..., maximum_retries: _Optional[int] = ...) -> None: ...
 
 class ContainerSpec(_message.Message):
-    __slots__ = ("schema", "id", "namespace", "name", "config", "sealed_env", "image_digest", "image_repository", "desired", "run", "request_mac", "last_request_id", "created_at", "stop_grace_ms")
+    __slots__ = ("schema", "id", "namespace", "name", "config", "sealed_env", "image_digest", "image_repository", "desired", "run", "request_mac", "last_request_id", "created_at", "stop_grace_ms", "trace_id")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +179,7 @@ class ContainerSpec(_message.Message):
     LAST_REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     STOP_GRACE_MS_FIELD_NUMBER: _ClassVar[int]
+    TRACE_ID_FIELD_NUMBER: _ClassVar[int]
     schema: int
     id: str
     namespace: str
@@ -166,26 +194,29 @@ class ContainerSpec(_message.Message):
     last_request_id: str
     created_at: _timestamp_pb2.Timestamp
     stop_grace_ms: int
-    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., config: _Optional[_Union[ContainerConfig, _Mapping]] = ..., sealed_env: _Optional[bytes] = ..., image_digest: _Optional[str] = ..., image_repository: _Optional[str] = ..., desired: _Optional[_Union[DesiredState, str]] = ..., run: _Optional[int] = ..., request_mac: _Optional[bytes] = ..., last_request_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stop_grace_ms: _Optional[int] = ...) -> None: ...
+    trace_id: str
+    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., config: _Optional[_Union[ContainerConfig, _Mapping]] = ..., sealed_env: _Optional[bytes] = ..., image_digest: _Optional[str] = ..., image_repository: _Optional[str] = ..., desired: _Optional[_Union[DesiredState, str]] = ..., run: _Optional[int] = ..., request_mac: _Optional[bytes] = ..., last_request_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stop_grace_ms: _Optional[int] = ..., trace_id: _Optional[str] = ...) -> None: ...
 
 class ContainerPlacement(_message.Message):
-    __slots__ = ("schema", "node", "generation", "addresses", "run_admitted", "placed_at")
+    __slots__ = ("schema", "node", "generation", "addresses", "run_admitted", "placed_at", "lost_at")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     RUN_ADMITTED_FIELD_NUMBER: _ClassVar[int]
     PLACED_AT_FIELD_NUMBER: _ClassVar[int]
+    LOST_AT_FIELD_NUMBER: _ClassVar[int]
     schema: int
     node: str
     generation: int
     addresses: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Address]
     run_admitted: int
     placed_at: _timestamp_pb2.Timestamp
-    def __init__(self, schema: _Optional[int] = ..., node: _Optional[str] = ..., generation: _Optional[int] = ..., addresses: _Optional[_Iterable[_Union[_resources_pb2.Address, _Mapping]]] = ..., run_admitted: _Optional[int] = ..., placed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    lost_at: _timestamp_pb2.Timestamp
+    def __init__(self, schema: _Optional[int] = ..., node: _Optional[str] = ..., generation: _Optional[int] = ..., addresses: _Optional[_Iterable[_Union[_resources_pb2.Address, _Mapping]]] = ..., run_admitted: _Optional[int] = ..., placed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., lost_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("number", "run", "started_at", "finished_at", "exit_code", "reason", "oom_killed")
+    __slots__ = ("number", "run", "started_at", "finished_at", "exit_code", "reason", "oom_killed", "by_policy", "ready_at", "starting_at")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -193,6 +224,9 @@ class Attempt(_message.Message):
     EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     OOM_KILLED_FIELD_NUMBER: _ClassVar[int]
+    BY_POLICY_FIELD_NUMBER: _ClassVar[int]
+    READY_AT_FIELD_NUMBER: _ClassVar[int]
+    STARTING_AT_FIELD_NUMBER: _ClassVar[int]
     number: int
     run: int
     started_at: _timestamp_pb2.Timestamp
@@ -200,10 +234,13 @@ class Attempt(_message.Message):
     exit_code: int
     reason: str
     oom_killed: bool
-    def __init__(self, number: _Optional[int] = ..., run: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., oom_killed: _Optional[bool] = ...) -> None: ...
+    by_policy: bool
+    ready_at: _timestamp_pb2.Timestamp
+    starting_at: _timestamp_pb2.Timestamp
+    def __init__(self, number: _Optional[int] = ..., run: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., oom_killed: _Optional[bool] = ..., by_policy: _Optional[bool] = ..., ready_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., starting_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ContainerStatus(_message.Message):
-    __slots__ = ("schema", "generation", "attempt", "state", "report", "run_served", "attempts", "reason", "exit_code", "oom_killed", "started_at", "finished_at", "pid", "ever_ready", "uid_base", "command")
+    __slots__ = ("schema", "generation", "attempt", "state", "report", "run_served", "attempts", "reason", "exit_code", "oom_killed", "started_at", "finished_at", "pid", "ever_ready", "uid_base", "command", "restarts", "restart_at")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -220,6 +257,8 @@ class ContainerStatus(_message.Message):
     EVER_READY_FIELD_NUMBER: _ClassVar[int]
     UID_BASE_FIELD_NUMBER: _ClassVar[int]
     COMMAND_FIELD_NUMBER: _ClassVar[int]
+    RESTARTS_FIELD_NUMBER: _ClassVar[int]
+    RESTART_AT_FIELD_NUMBER: _ClassVar[int]
     schema: int
     generation: int
     attempt: int
@@ -236,7 +275,9 @@ class ContainerStatus(_message.Message):
     ever_ready: bool
     uid_base: int
     command: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, schema: _Optional[int] = ..., generation: _Optional[int] = ..., attempt: _Optional[int] = ..., state: _Optional[_Union[ContainerState, str]] = ..., report: _Optional[int] = ..., run_served: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., reason: _Optional[str] = ..., exit_code: _Optional[int] = ..., oom_killed: _Optional[bool] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pid: _Optional[int] = ..., ever_ready: _Optional[bool] = ..., uid_base: _Optional[int] = ..., command: _Optional[_Iterable[str]] = ...) -> None: ...
+    restarts: int
+    restart_at: _timestamp_pb2.Timestamp
+    def __init__(self, schema: _Optional[int] = ..., generation: _Optional[int] = ..., attempt: _Optional[int] = ..., state: _Optional[_Union[ContainerState, str]] = ..., report: _Optional[int] = ..., run_served: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., reason: _Optional[str] = ..., exit_code: _Optional[int] = ..., oom_killed: _Optional[bool] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pid: _Optional[int] = ..., ever_ready: _Optional[bool] = ..., uid_base: _Optional[int] = ..., command: _Optional[_Iterable[str]] = ..., restarts: _Optional[int] = ..., restart_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Tombstone(_message.Message):
     __slots__ = ("schema", "id", "namespace", "name", "status", "request_mac", "run", "removed_at", "last_request_id")

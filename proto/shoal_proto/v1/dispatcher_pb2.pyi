@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Assignment(_message.Message):
-    __slots__ = ("namespace", "id", "name", "generation", "role", "config", "image_repository", "image_digest", "desired", "run_admitted", "addresses", "stop_grace_ms", "ever_ready")
+    __slots__ = ("namespace", "id", "name", "generation", "role", "config", "image_repository", "image_digest", "desired", "run_admitted", "addresses", "stop_grace_ms", "ever_ready", "trace_id")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -24,6 +24,7 @@ class Assignment(_message.Message):
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     STOP_GRACE_MS_FIELD_NUMBER: _ClassVar[int]
     EVER_READY_FIELD_NUMBER: _ClassVar[int]
+    TRACE_ID_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     id: str
     name: str
@@ -37,7 +38,8 @@ class Assignment(_message.Message):
     addresses: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Address]
     stop_grace_ms: int
     ever_ready: bool
-    def __init__(self, namespace: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., generation: _Optional[int] = ..., role: _Optional[_Union[_node_pb2.HoldRole, str]] = ..., config: _Optional[_Union[_container_pb2.ContainerConfig, _Mapping]] = ..., image_repository: _Optional[str] = ..., image_digest: _Optional[str] = ..., desired: _Optional[_Union[_container_pb2.DesiredState, str]] = ..., run_admitted: _Optional[int] = ..., addresses: _Optional[_Iterable[_Union[_resources_pb2.Address, _Mapping]]] = ..., stop_grace_ms: _Optional[int] = ..., ever_ready: _Optional[bool] = ...) -> None: ...
+    trace_id: str
+    def __init__(self, namespace: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., generation: _Optional[int] = ..., role: _Optional[_Union[_node_pb2.HoldRole, str]] = ..., config: _Optional[_Union[_container_pb2.ContainerConfig, _Mapping]] = ..., image_repository: _Optional[str] = ..., image_digest: _Optional[str] = ..., desired: _Optional[_Union[_container_pb2.DesiredState, str]] = ..., run_admitted: _Optional[int] = ..., addresses: _Optional[_Iterable[_Union[_resources_pb2.Address, _Mapping]]] = ..., stop_grace_ms: _Optional[int] = ..., ever_ready: _Optional[bool] = ..., trace_id: _Optional[str] = ...) -> None: ...
 
 class AssignmentSet(_message.Message):
     __slots__ = ("assignments",)
@@ -54,7 +56,7 @@ class AssignmentChange(_message.Message):
     def __init__(self, put: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., removed: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LeaderToAgent(_message.Message):
-    __slots__ = ("cluster_id", "epoch", "revision", "opened", "set", "change", "accepted")
+    __slots__ = ("cluster_id", "epoch", "revision", "opened", "set", "change", "accepted", "controllers")
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -62,6 +64,7 @@ class LeaderToAgent(_message.Message):
     SET_FIELD_NUMBER: _ClassVar[int]
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    CONTROLLERS_FIELD_NUMBER: _ClassVar[int]
     cluster_id: str
     epoch: int
     revision: int
@@ -69,7 +72,14 @@ class LeaderToAgent(_message.Message):
     set: AssignmentSet
     change: AssignmentChange
     accepted: ReportsAccepted
-    def __init__(self, cluster_id: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., opened: _Optional[_Union[SessionOpened, _Mapping]] = ..., set: _Optional[_Union[AssignmentSet, _Mapping]] = ..., change: _Optional[_Union[AssignmentChange, _Mapping]] = ..., accepted: _Optional[_Union[ReportsAccepted, _Mapping]] = ...) -> None: ...
+    controllers: Controllers
+    def __init__(self, cluster_id: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., opened: _Optional[_Union[SessionOpened, _Mapping]] = ..., set: _Optional[_Union[AssignmentSet, _Mapping]] = ..., change: _Optional[_Union[AssignmentChange, _Mapping]] = ..., accepted: _Optional[_Union[ReportsAccepted, _Mapping]] = ..., controllers: _Optional[_Union[Controllers, _Mapping]] = ...) -> None: ...
+
+class Controllers(_message.Message):
+    __slots__ = ("addresses",)
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    addresses: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, addresses: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SessionOpened(_message.Message):
     __slots__ = ("session_epoch", "set_matches", "subnet", "gateway", "heartbeat_ms", "controllers")
@@ -104,28 +114,20 @@ class AcceptedReport(_message.Message):
     def __init__(self, id: _Optional[str] = ..., generation: _Optional[int] = ..., report: _Optional[int] = ...) -> None: ...
 
 class SessionHello(_message.Message):
-    __slots__ = ("process_id", "description", "set_digest", "cluster_id", "inventory")
+    __slots__ = ("process_id", "description", "set_digest", "cluster_id", "epoch", "revision")
     PROCESS_ID_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     SET_DIGEST_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
-    INVENTORY_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     process_id: str
     description: _node_pb2.NodeDescription
     set_digest: bytes
     cluster_id: str
-    inventory: _containers.RepeatedCompositeFieldContainer[InventoryItem]
-    def __init__(self, process_id: _Optional[str] = ..., description: _Optional[_Union[_node_pb2.NodeDescription, _Mapping]] = ..., set_digest: _Optional[bytes] = ..., cluster_id: _Optional[str] = ..., inventory: _Optional[_Iterable[_Union[InventoryItem, _Mapping]]] = ...) -> None: ...
-
-class InventoryItem(_message.Message):
-    __slots__ = ("namespace", "id", "generation")
-    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
-    ID_FIELD_NUMBER: _ClassVar[int]
-    GENERATION_FIELD_NUMBER: _ClassVar[int]
-    namespace: str
-    id: str
-    generation: int
-    def __init__(self, namespace: _Optional[str] = ..., id: _Optional[str] = ..., generation: _Optional[int] = ...) -> None: ...
+    epoch: int
+    revision: int
+    def __init__(self, process_id: _Optional[str] = ..., description: _Optional[_Union[_node_pb2.NodeDescription, _Mapping]] = ..., set_digest: _Optional[bytes] = ..., cluster_id: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class StatusReport(_message.Message):
     __slots__ = ("namespace", "id", "status", "removed")

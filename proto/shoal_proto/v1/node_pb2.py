@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from shoal_proto.v1 import container_pb2 as shoal__proto_dot_v1_dot_container__pb2
 from shoal_proto.v1 import resources_pb2 as shoal__proto_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19shoal_proto/v1/node.proto\x12\x08shoal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eshoal_proto/v1/resources.proto\"\xc2\x01\n\x08NodeSpec\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12.\n\x06labels\x18\x04 \x03(\x0b\x32\x1e.shoal.v1.NodeSpec.LabelsEntry\x12-\n\tjoined_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9c\x03\n\x0fNodeDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12%\n\x08\x63\x61pacity\x18\x03 \x01(\x0b\x32\x13.shoal.v1.Resources\x12\x35\n\x06labels\x18\x04 \x03(\x0b\x32%.shoal.v1.NodeDescription.LabelsEntry\x12\x0f\n\x07version\x18\x05 \x01(\t\x12\x0e\n\x06kernel\x18\x06 \x01(\t\x12\x18\n\x10operating_system\x18\x07 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x08 \x01(\t\x12\x39\n\x08runtimes\x18\t \x03(\x0b\x32\'.shoal.v1.NodeDescription.RuntimesEntry\x12\x0f\n\x07\x63groups\x18\n \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x0b \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rRuntimesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x80\x01\n\x0bNodeSession\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x12\n\nprocess_id\x18\x03 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x04 \x01(\t\x12-\n\topened_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbb\x01\n\nNodeStatus\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\"\n\x05state\x18\x02 \x01(\x0e\x32\x13.shoal.v1.NodeState\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x0b\x64\x65scription\x18\x04 \x01(\x0b\x32\x19.shoal.v1.NodeDescription\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0e\n\x06strays\x18\x06 \x03(\t\"j\n\nNodeLedger\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12%\n\x08\x63\x61pacity\x18\x02 \x01(\x0b\x32\x13.shoal.v1.Resources\x12%\n\x08reserved\x18\x03 \x01(\x0b\x32\x13.shoal.v1.Resources\"\xbf\x01\n\x04Hold\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x11\n\tcontainer\x18\x03 \x01(\t\x12\x12\n\ngeneration\x18\x04 \x01(\x04\x12 \n\x04role\x18\x05 \x01(\x0e\x32\x12.shoal.v1.HoldRole\x12$\n\taddresses\x18\x06 \x03(\x0b\x32\x11.shoal.v1.Address\x12%\n\x08reserved\x18\x07 \x01(\x0b\x32\x13.shoal.v1.Resources\"\xd3\x01\n\x04Node\x12 \n\x04spec\x18\x01 \x01(\x0b\x32\x12.shoal.v1.NodeSpec\x12$\n\x06status\x18\x02 \x01(\x0b\x32\x14.shoal.v1.NodeStatus\x12$\n\x06ledger\x18\x03 \x01(\x0b\x32\x14.shoal.v1.NodeLedger\x12\x12\n\ncontainers\x18\x04 \x01(\r\x12\x0f\n\x07running\x18\x05 \x01(\r\x12\x10\n\x08revision\x18\x06 \x01(\x03\x12&\n\x07session\x18\x07 \x01(\x0b\x32\x15.shoal.v1.NodeSession\"\x1d\n\x0eGetNodeRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\"9\n\x10ListNodesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"]\n\x11ListNodesResponse\x12\x1d\n\x05nodes\x18\x01 \x03(\x0b\x32\x0e.shoal.v1.Node\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03*R\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10NODE_STATE_READY\x10\x01\x12\x13\n\x0fNODE_STATE_DOWN\x10\x02*i\n\x08HoldRole\x12\x19\n\x15HOLD_ROLE_UNSPECIFIED\x10\x00\x12\x15\n\x11HOLD_ROLE_CURRENT\x10\x01\x12\x15\n\x11HOLD_ROLE_RETIRED\x10\x02\x12\x14\n\x10HOLD_ROLE_REMOVE\x10\x03\x32\x88\x01\n\x0bNodeService\x12\x33\n\x07GetNode\x12\x18.shoal.v1.GetNodeRequest\x1a\x0e.shoal.v1.Node\x12\x44\n\tListNodes\x12\x1a.shoal.v1.ListNodesRequest\x1a\x1b.shoal.v1.ListNodesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19shoal_proto/v1/node.proto\x12\x08shoal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eshoal_proto/v1/container.proto\x1a\x1eshoal_proto/v1/resources.proto\"\x95\x02\n\x08NodeSpec\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12.\n\x06labels\x18\x04 \x03(\x0b\x32\x1e.shoal.v1.NodeSpec.LabelsEntry\x12-\n\tjoined_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63ordoned\x18\x06 \x01(\x08\x12\x17\n\x0flast_request_id\x18\x07 \x01(\t\x12&\n\x07removal\x18\x08 \x01(\x0e\x32\x15.shoal.v1.NodeRemoval\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc5\x03\n\x0fNodeDescription\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12%\n\x08\x63\x61pacity\x18\x03 \x01(\x0b\x32\x13.shoal.v1.Resources\x12\x35\n\x06labels\x18\x04 \x03(\x0b\x32%.shoal.v1.NodeDescription.LabelsEntry\x12\x0f\n\x07version\x18\x05 \x01(\t\x12\x0e\n\x06kernel\x18\x06 \x01(\t\x12\x18\n\x10operating_system\x18\x07 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x08 \x01(\t\x12\x39\n\x08runtimes\x18\t \x03(\x0b\x32\'.shoal.v1.NodeDescription.RuntimesEntry\x12\x0f\n\x07\x63groups\x18\n \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x0b \x01(\t\x12\'\n\x08problems\x18\x0c \x03(\x0b\x32\x15.shoal.v1.NodeProblem\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rRuntimesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\",\n\x0bNodeProblem\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x80\x01\n\x0bNodeSession\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x12\n\nprocess_id\x18\x03 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x04 \x01(\t\x12-\n\topened_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xbb\x01\n\nNodeStatus\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\"\n\x05state\x18\x02 \x01(\x0e\x32\x13.shoal.v1.NodeState\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x0b\x64\x65scription\x18\x04 \x01(\x0b\x32\x19.shoal.v1.NodeDescription\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0e\n\x06strays\x18\x06 \x03(\t\"j\n\nNodeLedger\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12%\n\x08\x63\x61pacity\x18\x02 \x01(\x0b\x32\x13.shoal.v1.Resources\x12%\n\x08reserved\x18\x03 \x01(\x0b\x32\x13.shoal.v1.Resources\"\xbf\x01\n\x04Hold\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x11\n\tcontainer\x18\x03 \x01(\t\x12\x12\n\ngeneration\x18\x04 \x01(\x04\x12 \n\x04role\x18\x05 \x01(\x0e\x32\x12.shoal.v1.HoldRole\x12$\n\taddresses\x18\x06 \x03(\x0b\x32\x11.shoal.v1.Address\x12%\n\x08reserved\x18\x07 \x01(\x0b\x32\x13.shoal.v1.Resources\"\xd3\x01\n\x04Node\x12 \n\x04spec\x18\x01 \x01(\x0b\x32\x12.shoal.v1.NodeSpec\x12$\n\x06status\x18\x02 \x01(\x0b\x32\x14.shoal.v1.NodeStatus\x12$\n\x06ledger\x18\x03 \x01(\x0b\x32\x14.shoal.v1.NodeLedger\x12\x12\n\ncontainers\x18\x04 \x01(\r\x12\x0f\n\x07running\x18\x05 \x01(\r\x12\x10\n\x08revision\x18\x06 \x01(\x03\x12&\n\x07session\x18\x07 \x01(\x0b\x32\x15.shoal.v1.NodeSession\"\x1d\n\x0eGetNodeRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\"9\n\x10ListNodesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"]\n\x11ListNodesResponse\x12\x1d\n\x05nodes\x18\x01 \x03(\x0b\x32\x0e.shoal.v1.Node\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\xe1\x01\n\x11UpdateNodeRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12>\n\nset_labels\x18\x03 \x03(\x0b\x32*.shoal.v1.UpdateNodeRequest.SetLabelsEntry\x12\x15\n\rremove_labels\x18\x04 \x03(\t\x12\x15\n\x08\x63ordoned\x18\x05 \x01(\x08H\x00\x88\x01\x01\x1a\x30\n\x0eSetLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_cordoned\"t\n\x10\x44rainNodeRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\x12\x1c\n\x0ftimeout_seconds\x18\x04 \x01(\rH\x00\x88\x01\x01\x42\x12\n\x10_timeout_seconds\"z\n\x11\x44rainNodeResponse\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63ontainer_name\x18\x02 \x01(\t\x12\'\n\x07outcome\x18\x03 \x01(\x0e\x32\x16.shoal.v1.DrainOutcome\x12\x0e\n\x06reason\x18\x04 \x01(\t\"C\n\x11RemoveNodeRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\".\n\x12RemoveNodeResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04lost\x18\x02 \x03(\t\"\x82\x01\n\x05Stray\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\ngeneration\x18\x04 \x01(\x04\x12\r\n\x05image\x18\x05 \x01(\t\x12)\n\x06status\x18\x06 \x01(\x0b\x32\x19.shoal.v1.ContainerStatus\" \n\x11ListStraysRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\"5\n\x12ListStraysResponse\x12\x1f\n\x06strays\x18\x01 \x03(\x0b\x32\x0f.shoal.v1.Stray\"W\n\x14ResolveStraysRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\x12%\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x15.shoal.v1.StrayAction\x12\x0b\n\x03ids\x18\x03 \x03(\t\"8\n\rResolvedStray\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65rror\x18\x03 \x01(\t\"@\n\x15ResolveStraysResponse\x12\'\n\x06strays\x18\x01 \x03(\x0b\x32\x17.shoal.v1.ResolvedStray*\\\n\x0bNodeRemoval\x12\x1c\n\x18NODE_REMOVAL_UNSPECIFIED\x10\x00\x12\x16\n\x12NODE_REMOVAL_EMPTY\x10\x01\x12\x17\n\x13NODE_REMOVAL_FORCED\x10\x02*R\n\tNodeState\x12\x1a\n\x16NODE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10NODE_STATE_READY\x10\x01\x12\x13\n\x0fNODE_STATE_DOWN\x10\x02*i\n\x08HoldRole\x12\x19\n\x15HOLD_ROLE_UNSPECIFIED\x10\x00\x12\x15\n\x11HOLD_ROLE_CURRENT\x10\x01\x12\x15\n\x11HOLD_ROLE_RETIRED\x10\x02\x12\x14\n\x10HOLD_ROLE_REMOVE\x10\x03*|\n\x0c\x44rainOutcome\x12\x1d\n\x19\x44RAIN_OUTCOME_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x44RAIN_OUTCOME_STOPPING\x10\x01\x12\x19\n\x15\x44RAIN_OUTCOME_STOPPED\x10\x02\x12\x16\n\x12\x44RAIN_OUTCOME_LEFT\x10\x03*\\\n\x0bStrayAction\x12\x1c\n\x18STRAY_ACTION_UNSPECIFIED\x10\x00\x12\x16\n\x12STRAY_ACTION_ADOPT\x10\x01\x12\x17\n\x13STRAY_ACTION_REMOVE\x10\x02\x32\x88\x01\n\x0bNodeService\x12\x33\n\x07GetNode\x12\x18.shoal.v1.GetNodeRequest\x1a\x0e.shoal.v1.Node\x12\x44\n\tListNodes\x12\x1a.shoal.v1.ListNodesRequest\x1a\x1b.shoal.v1.ListNodesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,36 +40,70 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NODEDESCRIPTION_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_NODEDESCRIPTION_RUNTIMESENTRY']._loaded_options = None
   _globals['_NODEDESCRIPTION_RUNTIMESENTRY']._serialized_options = b'8\001'
-  _globals['_NODESTATE']._serialized_start=1738
-  _globals['_NODESTATE']._serialized_end=1820
-  _globals['_HOLDROLE']._serialized_start=1822
-  _globals['_HOLDROLE']._serialized_end=1927
-  _globals['_NODESPEC']._serialized_start=105
-  _globals['_NODESPEC']._serialized_end=299
-  _globals['_NODESPEC_LABELSENTRY']._serialized_start=254
-  _globals['_NODESPEC_LABELSENTRY']._serialized_end=299
-  _globals['_NODEDESCRIPTION']._serialized_start=302
-  _globals['_NODEDESCRIPTION']._serialized_end=714
-  _globals['_NODEDESCRIPTION_LABELSENTRY']._serialized_start=254
-  _globals['_NODEDESCRIPTION_LABELSENTRY']._serialized_end=299
-  _globals['_NODEDESCRIPTION_RUNTIMESENTRY']._serialized_start=667
-  _globals['_NODEDESCRIPTION_RUNTIMESENTRY']._serialized_end=714
-  _globals['_NODESESSION']._serialized_start=717
-  _globals['_NODESESSION']._serialized_end=845
-  _globals['_NODESTATUS']._serialized_start=848
-  _globals['_NODESTATUS']._serialized_end=1035
-  _globals['_NODELEDGER']._serialized_start=1037
-  _globals['_NODELEDGER']._serialized_end=1143
-  _globals['_HOLD']._serialized_start=1146
-  _globals['_HOLD']._serialized_end=1337
-  _globals['_NODE']._serialized_start=1340
-  _globals['_NODE']._serialized_end=1551
-  _globals['_GETNODEREQUEST']._serialized_start=1553
-  _globals['_GETNODEREQUEST']._serialized_end=1582
-  _globals['_LISTNODESREQUEST']._serialized_start=1584
-  _globals['_LISTNODESREQUEST']._serialized_end=1641
-  _globals['_LISTNODESRESPONSE']._serialized_start=1643
-  _globals['_LISTNODESRESPONSE']._serialized_end=1736
-  _globals['_NODESERVICE']._serialized_start=1930
-  _globals['_NODESERVICE']._serialized_end=2066
+  _globals['_UPDATENODEREQUEST_SETLABELSENTRY']._loaded_options = None
+  _globals['_UPDATENODEREQUEST_SETLABELSENTRY']._serialized_options = b'8\001'
+  _globals['_NODEREMOVAL']._serialized_start=2962
+  _globals['_NODEREMOVAL']._serialized_end=3054
+  _globals['_NODESTATE']._serialized_start=3056
+  _globals['_NODESTATE']._serialized_end=3138
+  _globals['_HOLDROLE']._serialized_start=3140
+  _globals['_HOLDROLE']._serialized_end=3245
+  _globals['_DRAINOUTCOME']._serialized_start=3247
+  _globals['_DRAINOUTCOME']._serialized_end=3371
+  _globals['_STRAYACTION']._serialized_start=3373
+  _globals['_STRAYACTION']._serialized_end=3465
+  _globals['_NODESPEC']._serialized_start=137
+  _globals['_NODESPEC']._serialized_end=414
+  _globals['_NODESPEC_LABELSENTRY']._serialized_start=369
+  _globals['_NODESPEC_LABELSENTRY']._serialized_end=414
+  _globals['_NODEDESCRIPTION']._serialized_start=417
+  _globals['_NODEDESCRIPTION']._serialized_end=870
+  _globals['_NODEDESCRIPTION_LABELSENTRY']._serialized_start=369
+  _globals['_NODEDESCRIPTION_LABELSENTRY']._serialized_end=414
+  _globals['_NODEDESCRIPTION_RUNTIMESENTRY']._serialized_start=823
+  _globals['_NODEDESCRIPTION_RUNTIMESENTRY']._serialized_end=870
+  _globals['_NODEPROBLEM']._serialized_start=872
+  _globals['_NODEPROBLEM']._serialized_end=916
+  _globals['_NODESESSION']._serialized_start=919
+  _globals['_NODESESSION']._serialized_end=1047
+  _globals['_NODESTATUS']._serialized_start=1050
+  _globals['_NODESTATUS']._serialized_end=1237
+  _globals['_NODELEDGER']._serialized_start=1239
+  _globals['_NODELEDGER']._serialized_end=1345
+  _globals['_HOLD']._serialized_start=1348
+  _globals['_HOLD']._serialized_end=1539
+  _globals['_NODE']._serialized_start=1542
+  _globals['_NODE']._serialized_end=1753
+  _globals['_GETNODEREQUEST']._serialized_start=1755
+  _globals['_GETNODEREQUEST']._serialized_end=1784
+  _globals['_LISTNODESREQUEST']._serialized_start=1786
+  _globals['_LISTNODESREQUEST']._serialized_end=1843
+  _globals['_LISTNODESRESPONSE']._serialized_start=1845
+  _globals['_LISTNODESRESPONSE']._serialized_end=1938
+  _globals['_UPDATENODEREQUEST']._serialized_start=1941
+  _globals['_UPDATENODEREQUEST']._serialized_end=2166
+  _globals['_UPDATENODEREQUEST_SETLABELSENTRY']._serialized_start=2105
+  _globals['_UPDATENODEREQUEST_SETLABELSENTRY']._serialized_end=2153
+  _globals['_DRAINNODEREQUEST']._serialized_start=2168
+  _globals['_DRAINNODEREQUEST']._serialized_end=2284
+  _globals['_DRAINNODERESPONSE']._serialized_start=2286
+  _globals['_DRAINNODERESPONSE']._serialized_end=2408
+  _globals['_REMOVENODEREQUEST']._serialized_start=2410
+  _globals['_REMOVENODEREQUEST']._serialized_end=2477
+  _globals['_REMOVENODERESPONSE']._serialized_start=2479
+  _globals['_REMOVENODERESPONSE']._serialized_end=2525
+  _globals['_STRAY']._serialized_start=2528
+  _globals['_STRAY']._serialized_end=2658
+  _globals['_LISTSTRAYSREQUEST']._serialized_start=2660
+  _globals['_LISTSTRAYSREQUEST']._serialized_end=2692
+  _globals['_LISTSTRAYSRESPONSE']._serialized_start=2694
+  _globals['_LISTSTRAYSRESPONSE']._serialized_end=2747
+  _globals['_RESOLVESTRAYSREQUEST']._serialized_start=2749
+  _globals['_RESOLVESTRAYSREQUEST']._serialized_end=2836
+  _globals['_RESOLVEDSTRAY']._serialized_start=2838
+  _globals['_RESOLVEDSTRAY']._serialized_end=2894
+  _globals['_RESOLVESTRAYSRESPONSE']._serialized_start=2896
+  _globals['_RESOLVESTRAYSRESPONSE']._serialized_end=2960
+  _globals['_NODESERVICE']._serialized_start=3468
+  _globals['_NODESERVICE']._serialized_end=3604
 # @@protoc_insertion_point(module_scope)

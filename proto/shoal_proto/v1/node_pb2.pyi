@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from shoal_proto.v1 import container_pb2 as _container_pb2
 from shoal_proto.v1 import resources_pb2 as _resources_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -10,6 +11,12 @@ from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class NodeRemoval(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    NODE_REMOVAL_UNSPECIFIED: _ClassVar[NodeRemoval]
+    NODE_REMOVAL_EMPTY: _ClassVar[NodeRemoval]
+    NODE_REMOVAL_FORCED: _ClassVar[NodeRemoval]
 
 class NodeState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -23,6 +30,22 @@ class HoldRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     HOLD_ROLE_CURRENT: _ClassVar[HoldRole]
     HOLD_ROLE_RETIRED: _ClassVar[HoldRole]
     HOLD_ROLE_REMOVE: _ClassVar[HoldRole]
+
+class DrainOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DRAIN_OUTCOME_UNSPECIFIED: _ClassVar[DrainOutcome]
+    DRAIN_OUTCOME_STOPPING: _ClassVar[DrainOutcome]
+    DRAIN_OUTCOME_STOPPED: _ClassVar[DrainOutcome]
+    DRAIN_OUTCOME_LEFT: _ClassVar[DrainOutcome]
+
+class StrayAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STRAY_ACTION_UNSPECIFIED: _ClassVar[StrayAction]
+    STRAY_ACTION_ADOPT: _ClassVar[StrayAction]
+    STRAY_ACTION_REMOVE: _ClassVar[StrayAction]
+NODE_REMOVAL_UNSPECIFIED: NodeRemoval
+NODE_REMOVAL_EMPTY: NodeRemoval
+NODE_REMOVAL_FORCED: NodeRemoval
 NODE_STATE_UNSPECIFIED: NodeState
 NODE_STATE_READY: NodeState
 NODE_STATE_DOWN: NodeState
@@ -30,9 +53,16 @@ HOLD_ROLE_UNSPECIFIED: HoldRole
 HOLD_ROLE_CURRENT: HoldRole
 HOLD_ROLE_RETIRED: HoldRole
 HOLD_ROLE_REMOVE: HoldRole
+DRAIN_OUTCOME_UNSPECIFIED: DrainOutcome
+DRAIN_OUTCOME_STOPPING: DrainOutcome
+DRAIN_OUTCOME_STOPPED: DrainOutcome
+DRAIN_OUTCOME_LEFT: DrainOutcome
+STRAY_ACTION_UNSPECIFIED: StrayAction
+STRAY_ACTION_ADOPT: StrayAction
+STRAY_ACTION_REMOVE: StrayAction
 
 class NodeSpec(_message.Message):
-    __slots__ = ("schema", "id", "name", "labels", "joined_at")
+    __slots__ = ("schema", "id", "name", "labels", "joined_at", "cordoned", "last_request_id", "removal")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -45,15 +75,21 @@ class NodeSpec(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     JOINED_AT_FIELD_NUMBER: _ClassVar[int]
+    CORDONED_FIELD_NUMBER: _ClassVar[int]
+    LAST_REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    REMOVAL_FIELD_NUMBER: _ClassVar[int]
     schema: int
     id: str
     name: str
     labels: _containers.ScalarMap[str, str]
     joined_at: _timestamp_pb2.Timestamp
-    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., joined_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    cordoned: bool
+    last_request_id: str
+    removal: NodeRemoval
+    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., joined_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cordoned: _Optional[bool] = ..., last_request_id: _Optional[str] = ..., removal: _Optional[_Union[NodeRemoval, str]] = ...) -> None: ...
 
 class NodeDescription(_message.Message):
-    __slots__ = ("name", "address", "capacity", "labels", "version", "kernel", "operating_system", "architecture", "runtimes", "cgroups", "boot_id")
+    __slots__ = ("name", "address", "capacity", "labels", "version", "kernel", "operating_system", "architecture", "runtimes", "cgroups", "boot_id", "problems")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +115,7 @@ class NodeDescription(_message.Message):
     RUNTIMES_FIELD_NUMBER: _ClassVar[int]
     CGROUPS_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     name: str
     address: str
     capacity: _resources_pb2.Resources
@@ -90,7 +127,16 @@ class NodeDescription(_message.Message):
     runtimes: _containers.ScalarMap[str, str]
     cgroups: str
     boot_id: str
-    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., capacity: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., version: _Optional[str] = ..., kernel: _Optional[str] = ..., operating_system: _Optional[str] = ..., architecture: _Optional[str] = ..., runtimes: _Optional[_Mapping[str, str]] = ..., cgroups: _Optional[str] = ..., boot_id: _Optional[str] = ...) -> None: ...
+    problems: _containers.RepeatedCompositeFieldContainer[NodeProblem]
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., capacity: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., version: _Optional[str] = ..., kernel: _Optional[str] = ..., operating_system: _Optional[str] = ..., architecture: _Optional[str] = ..., runtimes: _Optional[_Mapping[str, str]] = ..., cgroups: _Optional[str] = ..., boot_id: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[NodeProblem, _Mapping]]] = ...) -> None: ...
+
+class NodeProblem(_message.Message):
+    __slots__ = ("kind", "message")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    message: str
+    def __init__(self, kind: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class NodeSession(_message.Message):
     __slots__ = ("schema", "epoch", "process_id", "boot_id", "opened_at")
@@ -191,3 +237,120 @@ class ListNodesResponse(_message.Message):
     next_page_token: str
     revision: int
     def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class UpdateNodeRequest(_message.Message):
+    __slots__ = ("ref", "request_id", "set_labels", "remove_labels", "cordoned")
+    class SetLabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    REF_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SET_LABELS_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_LABELS_FIELD_NUMBER: _ClassVar[int]
+    CORDONED_FIELD_NUMBER: _ClassVar[int]
+    ref: str
+    request_id: str
+    set_labels: _containers.ScalarMap[str, str]
+    remove_labels: _containers.RepeatedScalarFieldContainer[str]
+    cordoned: bool
+    def __init__(self, ref: _Optional[str] = ..., request_id: _Optional[str] = ..., set_labels: _Optional[_Mapping[str, str]] = ..., remove_labels: _Optional[_Iterable[str]] = ..., cordoned: _Optional[bool] = ...) -> None: ...
+
+class DrainNodeRequest(_message.Message):
+    __slots__ = ("ref", "request_id", "force", "timeout_seconds")
+    REF_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    ref: str
+    request_id: str
+    force: bool
+    timeout_seconds: int
+    def __init__(self, ref: _Optional[str] = ..., request_id: _Optional[str] = ..., force: _Optional[bool] = ..., timeout_seconds: _Optional[int] = ...) -> None: ...
+
+class DrainNodeResponse(_message.Message):
+    __slots__ = ("container_id", "container_name", "outcome", "reason")
+    CONTAINER_ID_FIELD_NUMBER: _ClassVar[int]
+    CONTAINER_NAME_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    container_id: str
+    container_name: str
+    outcome: DrainOutcome
+    reason: str
+    def __init__(self, container_id: _Optional[str] = ..., container_name: _Optional[str] = ..., outcome: _Optional[_Union[DrainOutcome, str]] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RemoveNodeRequest(_message.Message):
+    __slots__ = ("ref", "request_id", "force")
+    REF_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    ref: str
+    request_id: str
+    force: bool
+    def __init__(self, ref: _Optional[str] = ..., request_id: _Optional[str] = ..., force: _Optional[bool] = ...) -> None: ...
+
+class RemoveNodeResponse(_message.Message):
+    __slots__ = ("id", "lost")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    lost: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., lost: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Stray(_message.Message):
+    __slots__ = ("id", "namespace", "name", "generation", "image", "status")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    namespace: str
+    name: str
+    generation: int
+    image: str
+    status: _container_pb2.ContainerStatus
+    def __init__(self, id: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., generation: _Optional[int] = ..., image: _Optional[str] = ..., status: _Optional[_Union[_container_pb2.ContainerStatus, _Mapping]] = ...) -> None: ...
+
+class ListStraysRequest(_message.Message):
+    __slots__ = ("ref",)
+    REF_FIELD_NUMBER: _ClassVar[int]
+    ref: str
+    def __init__(self, ref: _Optional[str] = ...) -> None: ...
+
+class ListStraysResponse(_message.Message):
+    __slots__ = ("strays",)
+    STRAYS_FIELD_NUMBER: _ClassVar[int]
+    strays: _containers.RepeatedCompositeFieldContainer[Stray]
+    def __init__(self, strays: _Optional[_Iterable[_Union[Stray, _Mapping]]] = ...) -> None: ...
+
+class ResolveStraysRequest(_message.Message):
+    __slots__ = ("ref", "action", "ids")
+    REF_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    ref: str
+    action: StrayAction
+    ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, ref: _Optional[str] = ..., action: _Optional[_Union[StrayAction, str]] = ..., ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ResolvedStray(_message.Message):
+    __slots__ = ("id", "name", "error")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    name: str
+    error: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., error: _Optional[str] = ...) -> None: ...
+
+class ResolveStraysResponse(_message.Message):
+    __slots__ = ("strays",)
+    STRAYS_FIELD_NUMBER: _ClassVar[int]
+    strays: _containers.RepeatedCompositeFieldContainer[ResolvedStray]
+    def __init__(self, strays: _Optional[_Iterable[_Union[ResolvedStray, _Mapping]]] = ...) -> None: ...
