@@ -51,11 +51,17 @@ def container_columns(now: float, *, whole: bool) -> Columns[Container]:
         "RunningFor": ("CREATED", lambda c: _ago(now, c.spec.created_at.ToSeconds())),
         "CreatedAt": ("CREATED AT", lambda c: _at(c.spec.created_at.ToSeconds())),
         "Status": ("STATUS", lambda c: words.status(c, now)),
-        "State": ("STATE", lambda c: ContainerPhase.Name(c.phase).removeprefix("CONTAINER_PHASE_").lower()),
+        "State": ("STATE", lambda c: _phase(c.phase)),
         "Node": ("NODE", lambda c: c.node_name or "-"),
         "Names": ("NAMES", lambda c: c.spec.name),
         "Labels": ("LABELS", lambda c: _labels(c.spec.config.labels)),
     }
+
+
+def _phase(phase: int) -> str:
+    """Return a phase in lower case; the number of one that only a newer controller knows."""
+    known = {number: name.removeprefix("CONTAINER_PHASE_").lower() for name, number in ContainerPhase.items()}
+    return known.get(phase, f"unknown ({phase})")
 
 
 def _node_status(node: Node, now: float) -> str:
@@ -64,7 +70,7 @@ def _node_status(node: Node, now: float) -> str:
         return "Ready"
     if state == NodeState.NODE_STATE_DOWN:
         return f"Down {words.duration(now - node.status.since.ToSeconds())}"
-    return "Unknown"
+    return f"Unknown ({state})" if state else "Unknown"
 
 
 def _used(reserved: str, capacity: str) -> str:

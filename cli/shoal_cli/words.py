@@ -65,7 +65,8 @@ def status(container: Container, now: float) -> str:
         case ContainerPhase.CONTAINER_PHASE_FAILED:
             text = " ".join(filter(None, (f"Failed ({seen.exit_code})", ago)))
             return f"{text}: {detail or seen.reason}" if detail or seen.reason else text
-    text = _PLAIN.get(phase, "Unknown")
+    # A newer controller may know more than this client.
+    text = _PLAIN.get(phase, f"Unknown ({phase})" if phase else "Unknown")
     return f"{text}: {detail}" if detail else text
 
 

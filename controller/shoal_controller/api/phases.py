@@ -95,6 +95,11 @@ def is_admitted(entry: ContainerEntry) -> bool:
     )
 
 
+def has_known_state(status: ContainerStatus) -> bool:
+    """Say whether this version knows the state; a newer controller may have stored one that it doesn't."""
+    return status.state in _OF_STATE
+
+
 def phase_of(entry: ContainerEntry) -> ContainerPhase:
     """Return what the container is doing."""
     if entry.spec is None or entry.spec.value.desired == DesiredState.DESIRED_STATE_REMOVED:
@@ -107,7 +112,7 @@ def phase_of(entry: ContainerEntry) -> ContainerPhase:
     status = present_status(entry)
     if status is None:
         return ContainerPhase.CONTAINER_PHASE_PREPARING
-    phase = _OF_STATE.get(status.state, ContainerPhase.CONTAINER_PHASE_PREPARING)
+    phase = _OF_STATE.get(status.state, ContainerPhase.CONTAINER_PHASE_UNSPECIFIED)
     if status.state in _LIVE:
         leaving = entry.spec.value.desired == DesiredState.DESIRED_STATE_STOPPED
         return ContainerPhase.CONTAINER_PHASE_STOPPING if leaving else phase

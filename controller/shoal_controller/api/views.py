@@ -7,7 +7,7 @@ from typing import Final
 
 from shoal_common.environment import unseal_env
 from shoal_common.sealing import Sealer
-from shoal_controller.api.phases import is_live, phase_of, present_status
+from shoal_controller.api.phases import has_known_state, is_live, phase_of, present_status
 from shoal_controller.api.reasons import PendingReasons
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry, NodeEntry
@@ -71,6 +71,8 @@ class Views:
             said = self._reasons.of(entry)
         elif phase in _EXPLAINED:
             said = _why(entry)
+        elif (status := present_status(entry)) is not None and not has_known_state(status):
+            said = f"state {status.state} of a newer version of Shoal"
 
         node = self.node_of(entry)
         if node is not None and is_down(node):
