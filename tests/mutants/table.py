@@ -246,7 +246,7 @@ CORE: Final = (
 LEADER: Final = (
     Mutant(
         "leader-does-not-fence",
-        f"{_LEADER}/commit.py",
+        f"{_LEADER}/draft.py",
         "        txn.fence(leadership)\n",
         "",
         "tests/unit/controller/leader/test_commit.py::test_every_transaction_is_fenced",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import Final
 
 import grpc.aio
 
-from shoal_common.errors import Conflict, NotFound, Unavailable
-from shoal_common.ids import new_request_id
+from shoal_common.errors import Conflict, NotFound
 from shoal_common.registry import Registry
 from shoal_common.sealing import Sealer
 from shoal_common.signals import signal_number
@@ -20,20 +18,18 @@ from shoal_controller.api.logs import LogRelay
 from shoal_controller.api.phases import is_live, is_wanted, phase_name, phase_of
 from shoal_controller.api.reading import Finder
 from shoal_controller.api.relay import CALL_TIMEOUT, Agents, node_of
+from shoal_controller.api.updating import SpecUpdates
 from shoal_controller.api.views import Views
 from shoal_controller.api.waiting import Waiter
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
-from shoal_controller.state.kv import KV, CompareFailed, OutcomeUnknown, Txn
-from shoal_controller.state.store import ContainerEntry, Stored, encode, read
+from shoal_controller.state.kv import KV, Txn
+from shoal_controller.state.store import ContainerEntry
 from shoal_proto.v1 import container_pb2, container_pb2_grpc
 from shoal_proto.v1.agent_pb2 import AgentSignalRequest
-from shoal_proto.v1.container_pb2 import ContainerPhase, ContainerRef, ContainerSpec, DesiredState
+from shoal_proto.v1.container_pb2 import ContainerPhase, ContainerSpec, DesiredState
 
 _Context = grpc.aio.ServicerContext[object, object]
-
-#: Times that an update is tried against a spec that others change at the same time.
-_ATTEMPTS: Final = 10
 
 
 class ContainerService(container_pb2_grpc.ContainerServiceServicer):
@@ -52,11 +48,11 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         agents: Agents,
         default_registry: str,
     ) -> None:
-        self._kv = kv
         self._cache = cache
         self._agents = agents
         self._views = Views(cache, sealer)
         self._finder = Finder(kv, cache)
+        self._updates = SpecUpdates(kv, cache, self._finder)
         self._creation = Creation(kv, cache, sealer, registry, default_registry, self._views)
         self._lister = Lister(kv, cache, self._views)
         self._waiter = Waiter(cache, self._finder, self._views)
@@ -99,7 +95,7 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
                 spec.desired = DesiredState.DESIRED_STATE_RUNNING
                 spec.run += 1
 
-        return self._views.container(await self._update(request.container, request.request_id, start))
+        return self._views.container(await self._updates.update(request.container, request.request_id, start))
 
     async def StopContainer(
         self, request: container_pb2.StopContainerRequest, context: _Context
@@ -114,7 +110,7 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
                 spec.desired = DesiredState.DESIRED_STATE_STOPPED
                 spec.stop_grace_ms = grace(spec)
 
-        return self._views.container(await self._update(request.container, request.request_id, stop))
+        return self._views.container(await self._updates.update(request.container, request.request_id, stop))
 
     async def RestartContainer(
         self, request: container_pb2.RestartContainerRequest, context: _Context
@@ -128,7 +124,7 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
             spec.run += 1
             spec.stop_grace_ms = grace(spec)
 
-        return self._views.container(await self._update(request.container, request.request_id, restart))
+        return self._views.container(await self._updates.update(request.container, request.request_id, restart))
 
     async def RemoveContainer(
         self, request: container_pb2.RemoveContainerRequest, context: _Context
@@ -154,7 +150,7 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
                 txn.delete(keys.name(entry.namespace, "container", name_of(entry)), expect=named.revision)
 
         try:
-            entry = await self._update(request.container, request.request_id, remove, also=free_name)
+            entry = await self._updates.update(request.container, request.request_id, remove, also=free_name)
         except NotFound:
             # This controller's cache has only just heard of what the first request did, at another one.
             done = self._finder.removed(request.container, request.request_id)
@@ -197,60 +193,6 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
     ) -> AsyncGenerator[container_pb2.ExecResponse, None]:
         """See container.proto."""
         return self._exec.exec(request_iterator)
-
-    async def _update(
-        self,
-        ref: ContainerRef,
-        request_id: str,
-        change: Callable[[ContainerSpec, ContainerEntry], None],
-        *,
-        also: Callable[[Txn, ContainerEntry], None] = lambda txn, entry: None,
-    ) -> ContainerEntry:
-        """Change a spec by compare-and-swap, and return the container as this controller sees it afterwards.
-
-        The request's id is stored even where nothing else changes: a repeat must not do what the first did not.
-
-        Args:
-            request_id: of the client; a repeat of the last update of a container answers it as it is.
-            change: sets fields of a copy; raises if the container's state does not allow it.
-            also: adds what must happen in the same transaction.
-
-        Raises:
-            NotFound: there is no such container.
-            Unavailable: the store does not answer, or others change the container all the time.
-        """
-        own_id = request_id or new_request_id()
-        meant = ref
-        for _ in range(_ATTEMPTS):
-            entry = await self._finder.container(meant)
-            # A name may be another container's by the next attempt.
-            meant = ContainerRef(namespace=entry.namespace, ref=entry.id)
-            if entry.spec is None:
-                raise Conflict(f"container {entry.id[:12]} is being removed")
-            if entry.spec.value.last_request_id == own_id:
-                return entry
-            spec = ContainerSpec()
-            spec.CopyFrom(entry.spec.value)
-            change(spec, entry)
-            spec.last_request_id = own_id
-            key = keys.container_spec(entry.namespace, entry.id)
-            txn = Txn()
-            txn.put(key, encode(spec), expect=entry.spec.revision)
-            also(txn, entry)
-            try:
-                revision = await self._kv.commit(txn)
-            except CompareFailed as failure:
-                await self._cache.reached(failure.revision)
-                continue
-            except OutcomeUnknown:
-                revision, stored = await read(self._kv, ContainerSpec, key)
-                if stored is None or stored.value.last_request_id != own_id:
-                    raise
-            await self._cache.reached(revision)
-            # It may be gone by now: then what was written last is what there is to tell.
-            gone = ContainerEntry(entry.namespace, entry.id, Stored(spec, revision, entry.spec.create_revision))
-            return self._cache.containers.get(entry.id, gone)
-        raise Unavailable(f'container "{ref.ref}" is changed by others all the time (try again)')
 
 
 def _grace(
