@@ -13,7 +13,8 @@ programs=(etcd docker-registry crun runc conmon nft ip busybox unshare nsenter)
 case "${1:-run}" in
 run) ;;
 # Docker's own seccomp profile is the reference that ours is tested against.
-test) packages+=(golang-github-docker-docker-dev) ;;
+# strace makes a daemon's disk slow.
+test) packages+=(golang-github-docker-docker-dev strace) ;;
 bench)
   packages+=(golang-github-docker-docker-dev docker.io iptables)
   # Docker's client is a part of docker.io, and since Debian 13 a package of its own.

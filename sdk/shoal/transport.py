@@ -19,7 +19,7 @@ import grpc.aio
 from shoal.configuration import Context
 from shoal.streams import received
 from shoal_common import rpc_client, rpc_errors
-from shoal_common.errors import InvalidSpec, ShoalError, Unavailable
+from shoal_common.errors import Exhausted, InvalidSpec, ShoalError, Unavailable
 from shoal_common.identity import CONTROLLER_NAME
 from shoal_proto.v1.cluster_pb2 import GetVersionRequest
 from shoal_proto.v1.cluster_pb2_grpc import ClusterServiceStub
@@ -38,12 +38,15 @@ DEADLINE: Final = 15.0
 CONNECT: Final = 3.0
 #: Seconds after which a cluster that was never reached is given up: somebody waits for the message.
 FIRST_CONTACT: Final = 3.0
-#: Seconds that a call outlasts an outage of controllers that were reached before: a restart, an election.
+#: Seconds that a call outlasts an outage of controllers that were reached before (a restart, an election), or of what
+#: they need (etcd, the registry, a node).
 OUTAGE: Final = 30.0
 #: Seconds that a stream which has delivered outlasts one.
 STREAM_OUTAGE: Final = 300.0
-#: Seconds for which a controller's own "not now" (its registry, its etcd, a node) is asked again.
-NOT_NOW: Final = 5.0
+#: Seconds for which what is used up (room in etcd, streams) is asked for again: others may give it back.
+USED_UP: Final = 5.0
+#: Seconds of waiting after which the caller is told for what.
+TELL: Final = 2.0
 #: Seconds between rounds over the endpoints: the first pause, and the longest.
 PAUSES: Final = (0.1, 2.0)
 
@@ -250,10 +253,11 @@ class Patience:
         self._since: float | None = None
         self._pause = PAUSES[0]
         self._delivered = False
+        self._told = False
 
     def relieve(self) -> None:
         """Note that things go well."""
-        self._since, self._pause, self._delivered = None, PAUSES[0], True
+        self._since, self._pause, self._delivered, self._told = None, PAUSES[0], True, False
 
     async def bear(self, error: grpc.RpcError) -> None:
         """Pause before the next attempt.
@@ -267,10 +271,12 @@ class Patience:
         now = asyncio.get_running_loop().time()
         if self._since is None:
             self._since = now
-            if self._delivered:
-                log.warning("%s; trying again", problem)
-        if now - self._since >= self._limit(error):
+        waited = now - self._since
+        if waited >= self._limit(error, problem):
             raise problem from error
+        if not self._told and (self._delivered or waited >= TELL):
+            self._told = True
+            log.warning("%s; trying again", problem)
         if self._transport.fail_over():
             await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))
             self._pause = min(self._pause * 2, PAUSES[1])
@@ -288,11 +294,13 @@ class Patience:
         await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))
         self._pause = min(self._pause * 2, PAUSES[1])
 
-    def _limit(self, error: grpc.RpcError) -> float:
+    def _limit(self, error: grpc.RpcError, problem: ShoalError) -> float:
         if self._delivered:
             return STREAM_OUTAGE
+        if isinstance(problem, Exhausted):
+            return USED_UP
         if said(error):
-            return NOT_NOW
+            return OUTAGE
         return OUTAGE if self._transport.reached else FIRST_CONTACT
 
 
