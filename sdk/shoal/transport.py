@@ -271,10 +271,10 @@ class Patience:
         now = asyncio.get_running_loop().time()
         if self._since is None:
             self._since = now
-        waited = now - self._since
-        if waited >= self._limit(error, problem):
+        waited, limit = now - self._since, self._limit(error, problem)
+        if waited >= limit:
             raise problem from error
-        if not self._told and (self._delivered or waited >= TELL):
+        if not self._told and limit > FIRST_CONTACT and (self._delivered or waited >= TELL):
             self._told = True
             log.warning("%s; trying again", problem)
         if self._transport.fail_over():
