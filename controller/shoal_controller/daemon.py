@@ -29,6 +29,7 @@ from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.election import Election
 from shoal_controller.state.endpoints import Endpoints
 from shoal_controller.state.etcd import EtcdKV
+from shoal_controller.state.maintenance import Maintenance
 from shoal_proto.v1 import (
     cluster_pb2_grpc,
     container_pb2_grpc,
@@ -76,7 +77,9 @@ async def serve(settings: Settings) -> None:
         container_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
         node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(cache), server)
         image_pb2_grpc.add_ImageServiceServicer_to_server(images, server)
-        cluster = ClusterService(kv, cache, authority.digest, settings.advertise, settings.registry)
+        cluster = ClusterService(
+            kv, cache, authority.digest, settings.advertise, settings.registry, Maintenance(endpoints)
+        )
         cluster_pb2_grpc.add_ClusterServiceServicer_to_server(cluster, server)
         dispatcher_pb2_grpc.add_DispatcherServiceServicer_to_server(dispatcher, server)
 

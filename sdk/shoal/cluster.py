@@ -12,6 +12,8 @@ from shoal.nodes import Nodes
 from shoal.transport import Transport
 from shoal_proto.v1.cluster_pb2 import (
     ClusterInfo,
+    CompactStoreRequest,
+    CompactStoreResponse,
     CreateJoinTokenRequest,
     CreateJoinTokenResponse,
     GetInfoRequest,
@@ -21,6 +23,8 @@ from shoal_proto.v1.cluster_pb2 import (
 from shoal_proto.v1.cluster_pb2_grpc import ClusterServiceStub
 
 DAY: Final = 24 * 3600
+#: Seconds for etcd's members to rewrite their databases, one after the other.
+_COMPACTION: Final = 900.0
 
 
 class Cluster:
@@ -69,6 +73,12 @@ class Cluster:
         # A repetition makes a second token that nobody learns of, and that expires like any other.
         request = CreateJoinTokenRequest(valid_seconds=valid_seconds)
         return await self._transport.unary(lambda channel: ClusterServiceStub(channel).CreateJoinToken, request)
+
+    async def compact_store(self) -> CompactStoreResponse:
+        """Drop old history of the store, give the space back, and let one that was full take writes again."""
+        return await self._transport.unary(
+            lambda channel: ClusterServiceStub(channel).CompactStore, CompactStoreRequest(), deadline=_COMPACTION
+        )
 
 
 def connect(context: Context | str | None = None) -> Cluster:

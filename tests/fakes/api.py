@@ -411,6 +411,9 @@ class Cluster(cluster_pb2_grpc.ClusterServiceServicer):
     async def CreateJoinToken(self, request, context):  # type: ignore[no-untyped-def]
         return cluster_pb2.CreateJoinTokenResponse(token="SHOAL-1-x")
 
+    async def CompactStore(self, request, context):  # type: ignore[no-untyped-def]
+        return cluster_pb2.CompactStoreResponse(size_before=3 << 20, size_after=1 << 20, alarm_cleared=True)
+
 
 class FakeController:
     """One server that shows a state."""

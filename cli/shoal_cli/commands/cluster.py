@@ -1,4 +1,4 @@
-"""`shoal cluster token`, `shoal info` and `shoal version`."""
+"""`shoal cluster token`, `compact` and `info`, and `shoal version`."""
 
 from __future__ import annotations
 
@@ -40,10 +40,40 @@ def token(valid: int) -> int:
 _format = click.option("-f", "--format", "form", metavar="json|TEMPLATE", help="The API's object, or fields of it.")
 
 
+@cluster.command("compact", short_help="Give space of etcd back; clears its alarm.")
+@_format
+def compact(form: str | None) -> int:
+    """Drop etcd's old history and give the space back, one member after the other.
+
+    An etcd that has run out of space takes no writes: this is what lets it take them again. What runs, runs on
+    meanwhile.
+
+    \b
+    Examples:
+      shoal cluster compact
+      shoal cluster compact --format json
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> None:
+        from shoal_cli.formats import as_dict
+        from shoal_common.units import format_bytes
+
+        done = await cluster.compact_store()
+        if form is not None:
+            _print(as_dict(done), form)
+            return
+        click.echo(f"etcd: {format_bytes(done.size_before)} before, {format_bytes(done.size_after)} now")
+        if done.alarm_cleared:
+            click.echo("It was out of space and takes writes again")
+
+    return converse(action)
+
+
 @click.command(short_help="Show how large the cluster is and what is used.")
 @_format
 def info(form: str | None) -> int:
-    """Show how large the cluster is, what is used of it, and who leads.
+    """Show how large the cluster is, what is used of it, who leads, and what keeps it from working.
 
     \b
     Examples:
@@ -76,9 +106,13 @@ def info(form: str | None) -> int:
             ["Subnet:", found.subnet],
             ["Registry:", found.registry],
         ]
+        rows += [["Problem:", each] for each in found.problems]
         click.echo(table(rows[0], rows[1:]))
 
     return converse(action)
+
+
+cluster.add_command(info)
 
 
 @click.command(short_help="Show the versions of client and controller.")

@@ -20,6 +20,7 @@ from shoal_controller.api.views import is_ready
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV, Txn
+from shoal_controller.state.maintenance import Maintenance
 from shoal_controller.state.store import SCHEMA, encode
 from shoal_proto.v1 import cluster_pb2, cluster_pb2_grpc
 from shoal_proto.v1.container_pb2 import ContainerPhase
@@ -28,6 +29,8 @@ from shoal_proto.v1.container_pb2 import ContainerPhase
 DEFAULT_TOKEN_LIFE: Final = 24 * 3600
 MIN_TOKEN_LIFE: Final = 10
 MAX_TOKEN_LIFE: Final = 365 * 24 * 3600
+#: What is said of a store that is out of space.
+FULL: Final = "etcd is out of space and takes no writes (give space back with: shoal cluster compact)"
 
 _Context = grpc.aio.ServicerContext[object, object]
 
@@ -43,6 +46,14 @@ class Store(KV, Protocol):
         """
         ...
 
+    async def full(self) -> bool:
+        """Say whether it takes no writes for want of space.
+
+        Raises:
+            Unavailable: it does not answer.
+        """
+        ...
+
 
 class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
     """Answers for the whole cluster, and lets hosts in.
@@ -51,10 +62,20 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         ca_digest: SHA-256 of the CA's certificate (DER), in hexadecimal: what a join token pins.
         controller: address of this controller's API.
         registry: host and port of the cluster's registry.
+        maintenance: of the store.
     """
 
-    def __init__(self, kv: Store, cache: ClusterCache, ca_digest: str, controller: str, registry: str) -> None:
+    def __init__(
+        self,
+        kv: Store,
+        cache: ClusterCache,
+        ca_digest: str,
+        controller: str,
+        registry: str,
+        maintenance: Maintenance,
+    ) -> None:
         self._kv = kv
+        self._maintenance = maintenance
         self._cache = cache
         self._ca_digest = ca_digest
         self._controller = controller
@@ -88,7 +109,15 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
             info.capacity.cpu_millis += ledger.capacity.cpu_millis
             info.reserved.memory_bytes += ledger.reserved.memory_bytes
             info.reserved.cpu_millis += ledger.reserved.cpu_millis
+        info.problems.extend(await self._problems())
         return info
+
+    async def _problems(self) -> list[str]:
+        try:
+            full = await self._kv.full()
+        except Unavailable as error:
+            return [error.message]
+        return [FULL] if full else []
 
     async def GetVersion(
         self, request: cluster_pb2.GetVersionRequest, context: _Context
@@ -100,6 +129,15 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
             etcd = ""
         return cluster_pb2.GetVersionResponse(
             version=shoal_version(), api=API, python=platform.python_version(), etcd=etcd
+        )
+
+    async def CompactStore(
+        self, request: cluster_pb2.CompactStoreRequest, context: _Context
+    ) -> cluster_pb2.CompactStoreResponse:
+        """See cluster.proto."""
+        done = await self._maintenance.compact()
+        return cluster_pb2.CompactStoreResponse(
+            size_before=done.size_before, size_after=done.size_after, alarm_cleared=done.alarm_cleared
         )
 
     async def CreateJoinToken(

@@ -168,6 +168,16 @@ class EtcdKV:
         answer = await self._read(lambda member, left: _call(member.maintenance.Status, request, left))
         return answer.version
 
+    async def full(self) -> bool:
+        """Say whether etcd is out of space: it takes no writes until its alarm is cleared.
+
+        Raises:
+            Unavailable: no member answers.
+        """
+        request = rpc_pb2.AlarmRequest(action=rpc_pb2.AlarmRequest.GET)
+        answer = await self._read(lambda member, left: _call(member.maintenance.Alarm, request, left))
+        return any(alarm.alarm == rpc_pb2.NOSPACE for alarm in answer.alarms)
+
     async def watch(self, prefix: str, *, after: int) -> AsyncGenerator[Batch, None]:
         """See `KV.watch`."""
         told = after

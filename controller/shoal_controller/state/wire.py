@@ -123,9 +123,8 @@ def translate(error: grpc.RpcError, *, peer: str) -> errors.ShoalError:
     code, details = error.code(), error.details() or error.code().name
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _NO_SPACE in details:
         return errors.Exhausted(
-            f"etcd at {peer} is out of space and takes no writes (compact and defragment it, then disarm the alarm: "
-            "etcdctl compact REVISION; etcdctl defrag; etcdctl alarm disarm; or start it with a larger "
-            "--quota-backend-bytes)"
+            f"etcd at {peer} is out of space and takes no writes (give space back with: shoal cluster compact; if that "
+            "doesn't last, start etcd with a larger --quota-backend-bytes)"
         )
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in details:
         # Said by etcd's gRPC from 2 MiB on, before etcd itself sees it. It never gets smaller: not to be tried again.

@@ -50,6 +50,11 @@ class ClusterServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_cluster__pb2.CreateJoinTokenRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.CreateJoinTokenResponse.FromString,
                 _registered_method=True)
+        self.CompactStore = channel.unary_unary(
+                '/shoal.v1.ClusterService/CompactStore',
+                request_serializer=shoal__proto_dot_v1_dot_cluster__pb2.CompactStoreRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.CompactStoreResponse.FromString,
+                _registered_method=True)
 
 
 class ClusterServiceServicer:
@@ -75,6 +80,13 @@ class ClusterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompactStore(self, request, context):
+        """Drops old history, gives the space back, and lets a store that was full take writes again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ClusterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -92,6 +104,11 @@ def add_ClusterServiceServicer_to_server(servicer, server):
                     servicer.CreateJoinToken,
                     request_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.CreateJoinTokenRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_cluster__pb2.CreateJoinTokenResponse.SerializeToString,
+            ),
+            'CompactStore': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompactStore,
+                    request_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.CompactStoreRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_cluster__pb2.CompactStoreResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -176,6 +193,33 @@ class ClusterService:
             '/shoal.v1.ClusterService/CreateJoinToken',
             shoal__proto_dot_v1_dot_cluster__pb2.CreateJoinTokenRequest.SerializeToString,
             shoal__proto_dot_v1_dot_cluster__pb2.CreateJoinTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompactStore(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.ClusterService/CompactStore',
+            shoal__proto_dot_v1_dot_cluster__pb2.CompactStoreRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_cluster__pb2.CompactStoreResponse.FromString,
             options,
             channel_credentials,
             insecure,

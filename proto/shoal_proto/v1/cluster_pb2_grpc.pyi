@@ -37,6 +37,8 @@ class ClusterServiceStub:
     GetVersion: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.GetVersionRequest, _cluster_pb2.GetVersionResponse]
     CreateJoinToken: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.CreateJoinTokenRequest, _cluster_pb2.CreateJoinTokenResponse]
     """A token with which hosts join, as often as wanted until it expires. Administrators only."""
+    CompactStore: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.CompactStoreRequest, _cluster_pb2.CompactStoreResponse]
+    """Drops old history, gives the space back, and lets a store that was full take writes again."""
 
 @_typing.type_check_only
 class ClusterServiceAsyncStub(ClusterServiceStub):
@@ -47,6 +49,8 @@ class ClusterServiceAsyncStub(ClusterServiceStub):
     GetVersion: _aio.UnaryUnaryMultiCallable[_cluster_pb2.GetVersionRequest, _cluster_pb2.GetVersionResponse]  # type: ignore[assignment]
     CreateJoinToken: _aio.UnaryUnaryMultiCallable[_cluster_pb2.CreateJoinTokenRequest, _cluster_pb2.CreateJoinTokenResponse]  # type: ignore[assignment]
     """A token with which hosts join, as often as wanted until it expires. Administrators only."""
+    CompactStore: _aio.UnaryUnaryMultiCallable[_cluster_pb2.CompactStoreRequest, _cluster_pb2.CompactStoreResponse]  # type: ignore[assignment]
+    """Drops old history, gives the space back, and lets a store that was full take writes again."""
 
 class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
     """The cluster itself."""
@@ -72,5 +76,13 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_pb2.CreateJoinTokenResponse, _abc.Awaitable[_cluster_pb2.CreateJoinTokenResponse]]:
         """A token with which hosts join, as often as wanted until it expires. Administrators only."""
+
+    @_abc_1.abstractmethod
+    def CompactStore(
+        self,
+        request: _cluster_pb2.CompactStoreRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cluster_pb2.CompactStoreResponse, _abc.Awaitable[_cluster_pb2.CompactStoreResponse]]:
+        """Drops old history, gives the space back, and lets a store that was full take writes again."""
 
 def add_ClusterServiceServicer_to_server(servicer: ClusterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

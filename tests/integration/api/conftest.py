@@ -31,6 +31,7 @@ from shoal_controller.server import api_server
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.etcd import EtcdKV
+from shoal_controller.state.maintenance import Maintenance
 from shoal_proto.v1 import (
     cluster_pb2_grpc,
     container_pb2_grpc,
@@ -106,7 +107,7 @@ async def world(etcd: EtcdServer, registry_host: str, tmp_path: Path) -> AsyncIt
         container_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
         node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(cache), server)
         image_pb2_grpc.add_ImageServiceServicer_to_server(images, server)
-        cluster = ClusterService(kv, cache, "d" * 64, "127.0.0.1:7400", registry_host)
+        cluster = ClusterService(kv, cache, "d" * 64, "127.0.0.1:7400", registry_host, Maintenance(etcd.endpoints))
         cluster_pb2_grpc.add_ClusterServiceServicer_to_server(cluster, server)
 
     port, agent_port = free_ports(2)

@@ -152,3 +152,11 @@ async def test_an_unreachable_controller_is_one_line(command: Shoal, controller:
         assert code == expected
         assert stderr.count("\n") == 1
         assert f"controller {controller.address} does not answer: connection refused" in stderr
+
+
+async def test_compact_says_what_it_gave_back_and_that_the_alarm_is_cleared(command: Shoal) -> None:
+    code, output, _ = await outcome(await command("cluster", "compact"))
+    said = ["etcd: 3 MiB before, 1 MiB now", "It was out of space and takes writes again"]
+    assert (code, output.splitlines()) == (0, said)
+    _, output, _ = await outcome(await command("cluster", "compact", "--format", "{{.size_after}}"))
+    assert output.strip() == str(1 << 20)

@@ -230,7 +230,7 @@ async def test_a_full_etcd_is_said_to_be_full(tmp_path: Path) -> None:
     with EtcdServer(tmp_path, options=["--quota-backend-bytes=4000000"]) as server:
         kv = EtcdKV(server.endpoints)
         try:
-            with pytest.raises(Exhausted, match="etcdctl alarm disarm"):
+            with pytest.raises(Exhausted, match="shoal cluster compact"):
                 await fill(kv)
             assert len((await kv.list(PREFIX)).entries) > 0, "it still answers"
             with pytest.raises(Exhausted):
