@@ -38,7 +38,12 @@ def test_every_revision_becomes_one_batch(steps: list[int]) -> None:
 @pytest.mark.parametrize(
     ("code", "details", "error", "text"),
     [
-        (grpc.StatusCode.RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded", errors.Exhausted, "defrag"),
+        (
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            "etcdserver: mvcc: database space exceeded",
+            errors.Exhausted,
+            "shoal cluster compact",
+        ),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "etcdserver: too many requests", errors.Unavailable, "overloaded"),
         (grpc.StatusCode.OUT_OF_RANGE, "required revision has been compacted", errors.Compacted, "compacted"),
         (grpc.StatusCode.UNAVAILABLE, "etcdserver: no leader", errors.Unavailable, "no leader"),
