@@ -11,7 +11,7 @@ from typing import Final
 import grpc
 
 from shoal_common import rpc_errors
-from shoal_common.errors import NotFound, NotLeader, Superseded
+from shoal_common.errors import NotFound, NotLeader, Revoked, Superseded
 from shoal_common.identity import CONTROLLER_NAME
 from shoal_common.rpc_client import TlsFiles, secure_sync_channel
 from shoal_proto.v1.dispatcher_pb2 import HeartbeatRequest
@@ -96,7 +96,7 @@ class Heartbeat:
                         reply = stub.Heartbeat(HeartbeatRequest(process_id=self._process_id), timeout=_DEADLINE)
                     except grpc.RpcError as raised:
                         error = rpc_errors.from_rpc_error(raised, peer=f"controller {target}")
-                        if isinstance(error, NotFound | NotLeader | Superseded):
+                        if isinstance(error, NotFound | NotLeader | Revoked | Superseded):
                             log.info("controller %s refuses a heartbeat: %s", target, error)
                             self._reopen()
                             self._changed.wait()

@@ -17,7 +17,7 @@ from shoal_agent.heartbeat import Heartbeat
 from shoal_agent.node import Node
 from shoal_agent.watermark import Watermark
 from shoal_common import rpc_errors
-from shoal_common.errors import Conflict, NotLeader, ShoalError, Superseded, Unavailable, first_cause
+from shoal_common.errors import Conflict, NotLeader, Revoked, ShoalError, Superseded, Unavailable, first_cause
 from shoal_common.identity import CONTROLLER_NAME
 from shoal_common.rpc_client import TlsFiles, secure_channel
 from shoal_proto.v1.dispatcher_pb2 import (
@@ -42,6 +42,8 @@ _OPENING: Final = 10.0
 #: Seconds between tries: drawn between nothing and this, doubled with each failure up to the second.
 _PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 2.0
+#: Seconds between tries of a node that was removed from its cluster.
+_REVOKED_PAUSE: Final = 300.0
 
 Call = grpc.aio.StreamStreamCall[AgentToLeader, LeaderToAgent]
 
@@ -124,7 +126,7 @@ class Session:
             self._heartbeat.stop()
 
     async def _keep_open(self, heartbeat: Heartbeat) -> None:
-        leader, failures = "", 0
+        leader, failures, revoked = "", 0, False
         others = itertools.cycle(self._controllers())
         while True:
             address = leader or next(others)
@@ -132,15 +134,23 @@ class Session:
             self._open = False
             try:
                 await self._serve(address, heartbeat)
-                leader, failures = address, 0
+                leader, failures, revoked = address, 0, False
                 continue
             except NotLeader as error:
                 leader = error.metadata.get("leader", "")
                 log.info("controller %s does not lead%s", address, f", {leader} does" if leader else "")
+            except Revoked as error:
+                if not revoked:
+                    log.error("%s; containers are left as they are", error)
+                revoked = True
             except ShoalError as error:
                 log.warning("session with controller %s: %s", address, error)
             finally:
                 heartbeat.pause()
+            if revoked and not leader:
+                # Only the store's being set back would change that: hardly worth asking for.
+                await asyncio.sleep(random.uniform(0.5, 1) * _REVOKED_PAUSE)
+                continue
             if self._open:
                 failures = 0
                 others = itertools.cycle(self._controllers())

@@ -83,7 +83,7 @@ async def gone(cluster: Cluster, identifier: str) -> bool:
 
 def outcome(response: WaitContainerResponse) -> int:
     """Return the exit code of what has ended; tell why if it never ran."""
-    if response.phase == ContainerPhase.CONTAINER_PHASE_FAILED:
+    if response.phase in (ContainerPhase.CONTAINER_PHASE_FAILED, ContainerPhase.CONTAINER_PHASE_LOST):
         note(response.detail or "the container could not be started")
         return response.exit_code or CANNOT
     return response.exit_code
@@ -243,7 +243,7 @@ async def detached(cluster: Cluster, identifier: str, create: Callable[[], Await
                 await asyncio.wait([waiting, arrived], return_when=asyncio.FIRST_COMPLETED)
                 if waiting.done():
                     end = waiting.result()
-                    failed = end.phase == ContainerPhase.CONTAINER_PHASE_FAILED
+                    failed = end.phase in (ContainerPhase.CONTAINER_PHASE_FAILED, ContainerPhase.CONTAINER_PHASE_LOST)
                     return (outcome(end) if failed else 0), container.spec.id
             with suppress(ShoalError):
                 await work

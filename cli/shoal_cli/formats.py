@@ -30,6 +30,11 @@ def as_dict(message: Message) -> dict[str, object]:
     return found
 
 
+def as_json(message: Message) -> str:
+    """Return an API object as one line of JSON."""
+    return json.dumps(as_dict(message), ensure_ascii=False)
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return aligned columns, three spaces apart, with their headings."""
     lines = [list(headers), *([printable(cell) for cell in row] for row in rows)]
@@ -105,7 +110,7 @@ def show(
         return
     for message in messages:
         if format == "json":
-            click.echo(json.dumps(as_dict(message), ensure_ascii=False))
+            click.echo(as_json(message))
         else:
             cells = {name: cell(message) for name, (_, cell) in columns.items()}
             click.echo(expand(format, cells, lambda message=message: as_dict(message)))  # type: ignore[misc]

@@ -23,7 +23,7 @@ TABLE: Final = {
     "inspect": command(f"{_COMMANDS}.inspect", "inspect", "Show all there is to know of containers, as JSON."),
     "kill": command(f"{_COMMANDS}.lifecycle", "kill", "Send a signal to running containers."),
     "logs": command(f"{_COMMANDS}.logs", "logs", "Show what a container wrote."),
-    "node": command(f"{_COMMANDS}.node", "node", "Look at the cluster's nodes."),
+    "node": command(f"{_COMMANDS}.node", "node", "Look at the cluster's nodes, drain and remove them."),
     "ps": command(f"{_COMMANDS}.ps", "ps", "List containers."),
     "restart": command(f"{_COMMANDS}.lifecycle", "restart", "Stop containers and start them again."),
     "rm": command(f"{_COMMANDS}.lifecycle", "rm", "Remove containers."),

@@ -11,7 +11,7 @@ from shoal_common.ids import SHORT_ID
 from shoal_common.units import format_bytes, format_cpus
 from shoal_proto.v1.container_pb2 import Container, ContainerPhase
 from shoal_proto.v1.image_pb2 import Image
-from shoal_proto.v1.node_pb2 import Node, NodeState
+from shoal_proto.v1.node_pb2 import Node
 
 M = TypeVar("M")
 Columns: TypeAlias = Mapping[str, tuple[str, Callable[[M], str]]]
@@ -64,15 +64,6 @@ def _phase(phase: int) -> str:
     return known.get(phase, f"unknown ({phase})")
 
 
-def _node_status(node: Node, now: float) -> str:
-    state = node.status.state
-    if state == NodeState.NODE_STATE_READY:
-        return "Ready"
-    if state == NodeState.NODE_STATE_DOWN:
-        return f"Down {words.duration(now - node.status.since.ToSeconds())}"
-    return f"Unknown ({state})" if state else "Unknown"
-
-
 def _used(reserved: str, capacity: str) -> str:
     return f"{reserved} / {capacity}"
 
@@ -82,7 +73,7 @@ def node_columns(now: float, *, whole: bool) -> Columns[Node]:
     return {
         "ID": ("ID", lambda n: n.spec.id if whole else n.spec.id[:SHORT_ID]),
         "Name": ("NAME", lambda n: n.spec.name),
-        "Status": ("STATUS", lambda n: _node_status(n, now)),
+        "Status": ("STATUS", lambda n: words.node_status(n, now)),
         "Address": ("ADDRESS", lambda n: n.status.description.address or "-"),
         "CPUs": (
             "CPUS",

@@ -1,11 +1,13 @@
-"""What people read of a container: how long ago, in which state and why."""
+"""What people read of containers and nodes: how long ago, in which state and why."""
 
 from __future__ import annotations
 
 import shlex
 from typing import Final
 
+from shoal_common.ids import SHORT_ID
 from shoal_proto.v1.container_pb2 import Container, ContainerPhase
+from shoal_proto.v1.node_pb2 import DrainNodeResponse, DrainOutcome, Node, NodeState
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 #: Docker's steps: below so many seconds, in this unit.
@@ -25,6 +27,7 @@ _PLAIN: Final = {
     ContainerPhase.CONTAINER_PHASE_STARTING: "Starting",
     ContainerPhase.CONTAINER_PHASE_STOPPING: "Stopping",
     ContainerPhase.CONTAINER_PHASE_REMOVING: "Removing",
+    ContainerPhase.CONTAINER_PHASE_LOST: "Lost",
 }
 
 
@@ -68,6 +71,37 @@ def status(container: Container, now: float) -> str:
     # A newer controller may know more than this client.
     text = _PLAIN.get(phase, f"Unknown ({phase})" if phase else "Unknown")
     return f"{text}: {detail}" if detail else text
+
+
+def node_status(node: Node, now: float) -> str:
+    """Return how a node is, such as "Ready", "Down 5 minutes, cordoned", "Ready, draining", "Ready: <what is wrong>".
+
+    Args:
+        node: the API's object.
+        now: Unix time.
+    """
+    state = node.status.state
+    if state == NodeState.NODE_STATE_DOWN:
+        text = f"Down {duration(now - node.status.since.ToSeconds())}"
+    else:
+        text = "Ready" if state == NodeState.NODE_STATE_READY else f"Unknown ({state})" if state else "Unknown"
+    if node.spec.removal:
+        text += ", removing"
+    elif node.spec.cordoned:
+        text += ", draining" if node.stopping else ", cordoned"
+    problems = "; ".join(problem.message or problem.kind for problem in node.status.description.problems)
+    return f"{text}: {problems}" if problems else text
+
+
+def drained(news: DrainNodeResponse) -> str:
+    """Return a line on what becomes of a container of a node that is drained."""
+    name = news.container_name or news.container_id[:SHORT_ID]
+    what = {
+        DrainOutcome.DRAIN_OUTCOME_STOPPING: "stopping",
+        DrainOutcome.DRAIN_OUTCOME_STOPPED: "stopped",
+        DrainOutcome.DRAIN_OUTCOME_LEFT: "left running",
+    }.get(news.outcome, "unknown")
+    return f"{name}: {what}; {news.reason}" if news.reason else f"{name}: {what}"
 
 
 def command(container: Container) -> str:

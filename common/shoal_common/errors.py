@@ -50,6 +50,10 @@ class Unauthenticated(ShoalError):
     """The caller did not show who it is (a missing or revoked certificate, a wrong token)."""
 
 
+class Revoked(Unauthenticated):
+    """The caller's certificate counts no more: it was removed from the cluster, and trying again won't help."""
+
+
 class PermissionDenied(ShoalError):
     """The caller is known and may not do this."""
 

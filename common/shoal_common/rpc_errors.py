@@ -26,6 +26,7 @@ _CODES: Final[tuple[tuple[type[errors.ShoalError], grpc.StatusCode], ...]] = (
     (errors.NotLeader, grpc.StatusCode.FAILED_PRECONDITION),
     (errors.InvalidSpec, grpc.StatusCode.INVALID_ARGUMENT),
     (errors.Unauthenticated, grpc.StatusCode.UNAUTHENTICATED),
+    (errors.Revoked, grpc.StatusCode.UNAUTHENTICATED),
     (errors.PermissionDenied, grpc.StatusCode.PERMISSION_DENIED),
     (errors.Unavailable, grpc.StatusCode.UNAVAILABLE),
     (errors.Superseded, grpc.StatusCode.ABORTED),

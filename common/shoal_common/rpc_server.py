@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Final, cast
@@ -76,16 +77,53 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
     ) -> None:
         self._allowed = dict(allowed)
         self._refuse = refuse
+        #: The tasks that serve the calls of each caller, and why those of them are cancelled that are cut off.
+        self._serving: dict[Identity, set[asyncio.Task[Any]]] = {}
+        self._cut: dict[asyncio.Task[Any], ShoalError] = {}
 
-    def _admit(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    def cut_refused(self) -> None:
+        """Break off the calls of everybody who is refused by now; each is told why."""
+        for identity, tasks in self._serving.items():
+            try:
+                self._refuse(identity)
+            except ShoalError as error:
+                for task in tasks - self._cut.keys():
+                    self._cut[task] = error
+                    task.cancel()
+
+    @contextmanager
+    def _admitted(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> Iterator[None]:
+        """Check who calls, and keep the call where `cut_refused` finds it.
+
+        Raises:
+            ShoalError: it may not be made, or not go on.
+        """
         roles = self._allowed.get(method.strip("/").partition("/")[0], ())
         if roles is None:
+            yield
             return
         identity = _identify(context)
         self._refuse(identity)
         if identity.role not in roles:
             raise PermissionDenied(f"{identity} may not call {method.strip('/')}")
         _caller.set(identity)
+        # gRPC serves a call in a task of its own.
+        task = asyncio.current_task()
+        assert task is not None
+        serving = self._serving.setdefault(identity, set())
+        serving.add(task)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if task not in self._cut:
+                raise
+            task.uncancel()
+            raise self._cut[task] from None
+        finally:
+            self._cut.pop(task, None)
+            serving.discard(task)
+            if not serving:
+                self._serving.pop(identity, None)
 
     async def intercept_service(
         self,
@@ -111,8 +149,8 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
     def _unary(self, method: str, behaviour: _Behaviour) -> _Behaviour:
         async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             try:
-                self._admit(method, context)
-                return await behaviour(request, context)
+                with self._admitted(method, context):
+                    return await behaviour(request, context)
             except ShoalError as error:
                 await context.abort_with_status(rpc_errors.to_status(error))
             except grpc.aio.AbortError:
@@ -126,14 +164,14 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
     def _streaming(self, method: str, behaviour: _Behaviour) -> _Behaviour:
         async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             try:
-                self._admit(method, context)
-                result = behaviour(request, context)
-                if hasattr(result, "__aiter__"):
-                    async with aclosing(result):
-                        async for response in result:
-                            yield response
-                else:
-                    await result
+                with self._admitted(method, context):
+                    result = behaviour(request, context)
+                    if hasattr(result, "__aiter__"):
+                        async with aclosing(result):
+                            async for response in result:
+                                yield response
+                    else:
+                        await result
             except ShoalError as error:
                 await context.abort_with_status(rpc_errors.to_status(error))
             except grpc.aio.AbortError:

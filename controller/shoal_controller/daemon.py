@@ -23,6 +23,7 @@ from shoal_controller.leader.dispatcher import Dispatcher
 from shoal_controller.leader.loop import Leader
 from shoal_controller.pki.authority import Authority
 from shoal_controller.pki.join import JoinService
+from shoal_controller.pki.revocation import Revocations
 from shoal_controller.server import api_server, join_server
 from shoal_controller.settings import Settings
 from shoal_controller.state.cache import ClusterCache
@@ -68,6 +69,7 @@ async def serve(settings: Settings) -> None:
     agents = Agents(files.tls)
     images = ImageService(cache, registry, agents, settings.registry)
     controllers = (settings.advertise,)
+    revocations = Revocations(cache)
     dispatcher = Dispatcher(cache, sealer, controllers=controllers)
     leader = Leader(kv, cache, dispatcher)
     name = secrets.token_hex(8)
@@ -75,7 +77,7 @@ async def serve(settings: Settings) -> None:
     def add_services(server: grpc.aio.Server) -> None:
         containers = ContainerService(kv, cache, sealer, registry, agents, settings.registry)
         container_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
-        node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(cache), server)
+        node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(kv, cache), server)
         image_pb2_grpc.add_ImageServiceServicer_to_server(images, server)
         cluster = ClusterService(
             kv, cache, authority.digest, settings.advertise, settings.registry, Maintenance(endpoints)
@@ -101,10 +103,13 @@ async def serve(settings: Settings) -> None:
                         socket=settings.socket,
                         tls=files.tls,
                         add_services=add_services,
-                    ),
+                        refuse=revocations.refuse,
+                    ) as interceptor,
                     join_server(listen=settings.join_listen, tls=files.tls, add_services=add_join),
                 ):
                     log.info("serving the API on %s and %s", settings.listen, settings.socket)
+                    following = revocations.follow(interceptor.cut_refused, agents.drop)
+                    work.append(group.create_task(following, name="revocations"))
                     work.append(group.create_task(election.run(leader.lead), name="election"))
                     await stopped
                     log.info("stopping")

@@ -14,7 +14,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from shoal_common.errors import Unavailable
-from shoal_common.identity import Role
+from shoal_common.identity import Identity, Role
 from shoal_common.rpc_client import TlsFiles, checked
 from shoal_common.rpc_server import SERVER_OPTIONS, ServerInterceptor
 from shoal_proto.v1 import cluster_pb2, container_pb2, dispatcher_pb2, image_pb2, join_pb2, node_pb2
@@ -43,11 +43,17 @@ def _port(server: grpc.aio.Server, address: str, add: Callable[[], int]) -> None
 
 @contextlib.asynccontextmanager
 async def api_server(
-    *, listen: str, socket: Path, tls: TlsFiles, add_services: Callable[[grpc.aio.Server], None]
-) -> AsyncIterator[None]:
-    """Serve the API while the context lasts.
+    *,
+    listen: str,
+    socket: Path,
+    tls: TlsFiles,
+    add_services: Callable[[grpc.aio.Server], None],
+    refuse: Callable[[Identity], None],
+) -> AsyncIterator[ServerInterceptor]:
+    """Serve the API while the context lasts; its value cuts off who is refused meanwhile.
 
     Args:
+        refuse: raises for a caller whose certificate counts no more.
         add_services: adds the servicers of every service of the API.
 
     Raises:
@@ -56,7 +62,8 @@ async def api_server(
     allowed: dict[str, Collection[Role] | None] = dict.fromkeys(_ADMIN_SERVICES, (Role.ADMIN,))
     anyone = tuple(Role)
     interceptor = ServerInterceptor(
-        {**allowed, _DISPATCHER: (Role.NODE,), _HEALTH: anyone, reflection.SERVICE_NAME: (Role.ADMIN,)}
+        {**allowed, _DISPATCHER: (Role.NODE,), _HEALTH: anyone, reflection.SERVICE_NAME: (Role.ADMIN,)},
+        refuse=refuse,
     )
     server = grpc.aio.server(interceptors=[interceptor], options=SERVER_OPTIONS)
     add_services(server)
@@ -76,7 +83,7 @@ async def api_server(
         os.umask(mask)
     try:
         await health_servicer.set("", health_pb2.HealthCheckResponse.SERVING)
-        yield
+        yield interceptor
     finally:
         await health_servicer.enter_graceful_shutdown()
         await server.stop(GRACE_SECONDS)

@@ -362,6 +362,28 @@ class Nodes(node_pb2_grpc.NodeServiceServicer):
     async def GetNode(self, request, context):  # type: ignore[no-untyped-def]
         raise NotFound(f'node "{request.ref}" not found (list them with: shoal node ls)')
 
+    async def UpdateNode(self, request, context):  # type: ignore[no-untyped-def]
+        if request.ref != "n1":
+            raise NotFound(f'node "{request.ref}" not found (shoal node ls lists them)')
+        spec = node_pb2.NodeSpec(id="ab" * 16, name="n1", labels=request.set_labels, cordoned=request.cordoned)
+        return node_pb2.Node(spec=spec)
+
+    async def DrainNode(self, request, context):  # type: ignore[no-untyped-def]
+        def news(name: str, outcome: node_pb2.DrainOutcome, reason: str = "") -> node_pb2.DrainNodeResponse:
+            return node_pb2.DrainNodeResponse(
+                container_id=name * 64, container_name=name, outcome=outcome, reason=reason
+            )
+
+        yield news("a", node_pb2.DRAIN_OUTCOME_STOPPING)
+        if not request.force:
+            yield news("b", node_pb2.DRAIN_OUTCOME_LEFT, "it was run with --rm")
+        yield news("a", node_pb2.DRAIN_OUTCOME_STOPPED, "its data stays on n1")
+
+    async def RemoveNode(self, request, context):  # type: ignore[no-untyped-def]
+        if not request.force:
+            raise Conflict(f"node {request.ref} holds 1 container: web (or: shoal node rm --force {request.ref})")
+        return node_pb2.RemoveNodeResponse(id="ab" * 16, lost=["a" * 64])
+
 
 class Images(image_pb2_grpc.ImageServiceServicer):
     def __init__(self, state: State) -> None:

@@ -207,7 +207,7 @@ def check_bookings(cache: ClusterCache) -> None:
         if node.ledger is not None:
             assert memory <= node.ledger.value.capacity.memory_bytes
     for entry in cache.containers.values():
-        if entry.placement is None:
+        if entry.placement is None or entry.placement.value.HasField("lost_at"):
             continue
         hold = cache.nodes[entry.placement.value.node].holds[entry.id].value
         assert hold.generation == entry.placement.value.generation

@@ -49,7 +49,7 @@ async def _running(cluster: Cluster, ref: str, identifier: str, run: int) -> Non
     from shoal_proto.v1.container_pb2 import ContainerPhase
 
     end = await cluster.containers.wait(identifier, until=Until.RUNNING, run=run, on_change=Reasons(ref))
-    if end.phase == ContainerPhase.CONTAINER_PHASE_FAILED:
+    if end.phase in (ContainerPhase.CONTAINER_PHASE_FAILED, ContainerPhase.CONTAINER_PHASE_LOST):
         raise Conflict(f'container "{ref}" could not be started: {end.detail or "its node does not say why"}')
 
 

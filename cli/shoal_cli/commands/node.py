@@ -1,4 +1,4 @@
-"""`shoal node ls` and `shoal node inspect`."""
+"""`shoal node`: look at the hosts of the cluster, and say what becomes of them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ import click
 from shoal_cli import params
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shoal.cluster import Cluster
 
 
-@click.group(short_help="Look at the cluster's nodes.")
+@click.group(short_help="Look at the cluster's nodes, drain and remove them.")
 def node() -> None:
-    """Look at the cluster's nodes: the hosts that containers run on."""
+    """Look at the cluster's nodes, the hosts that containers run on, and say what becomes of them.
+
+    \b
+    Examples:
+      shoal node ls
+      shoal node drain node-1       before the host is worked on
+      shoal node uncordon node-1    and after
+    """
 
 
 @node.command("ls", short_help="List nodes.")
@@ -26,7 +35,8 @@ def node() -> None:
 def list_(quiet: bool, no_trunc: bool, form: str) -> int:
     """List nodes: their state, and what is reserved of what they have.
 
-    CPUS and MEMORY are reserved / capacity, CONTAINERS running / all. A template has fields such as {{.Name}},
+    CPUS and MEMORY are reserved / capacity, CONTAINERS running / all. STATUS also says whether a node takes new
+    containers (cordoned, draining), and what is wrong with it. A template has fields such as {{.Name}},
     {{.Status}}, {{.Labels}}, or paths into the API's object.
 
     \b
@@ -70,5 +80,164 @@ def inspect(nodes: tuple[str, ...], form: str | None) -> int:
         from shoal_cli.looking import look
 
         return await look(nodes, cluster.nodes.get, form)
+
+    return converse(action)
+
+
+_nodes = click.argument("nodes", nargs=-1, required=True, type=params.NODE, metavar="NODE...")
+_form = click.option(
+    "--format", "form", type=click.Choice(["table", "json"]), default="table", help="Names, or the API's objects."
+)
+
+
+@node.command("update", short_help="Label nodes.")
+@click.option("--label", "labels", multiple=True, type=params.LABEL, metavar="KEY=VALUE", help="Set it. Repeatable.")
+@click.option("--label-rm", "unwanted", multiple=True, metavar="KEY", help="Take it away. Repeatable.")
+@_form
+@_nodes
+def update(nodes: tuple[str, ...], labels: tuple[str, ...], unwanted: tuple[str, ...], form: str) -> int:
+    """Set and take away labels of nodes, and print each node that has changed.
+
+    A label set here wins over one of the same name in the agent's own configuration. Constraints go by both.
+
+    \b
+    Examples:
+      shoal node update --label ssd=true node-1 node-2
+      shoal node update --label-rm ssd node-1
+      shoal run --constraint node.labels.ssd==true web:3
+    """
+    if not labels and not unwanted:
+        raise click.UsageError("there is nothing to change (say --label KEY=VALUE or --label-rm KEY)")
+    return _update(nodes, form, labels=params.pairs(labels), remove_labels=unwanted)
+
+
+@node.command("cordon", short_help="Give nodes no new containers.")
+@_form
+@_nodes
+def cordon(nodes: tuple[str, ...], form: str) -> int:
+    """Give nodes no new containers, and print each. What is there stays, and can be started again there.
+
+    \b
+    Examples:
+      shoal node cordon node-1
+    """
+    return _update(nodes, form, cordoned=True)
+
+
+@node.command("uncordon", short_help="Give nodes new containers again.")
+@_form
+@_nodes
+def uncordon(nodes: tuple[str, ...], form: str) -> int:
+    """Give nodes new containers again, and print each.
+
+    \b
+    Examples:
+      shoal node uncordon node-1
+    """
+    return _update(nodes, form, cordoned=False)
+
+
+def _update(
+    nodes: tuple[str, ...],
+    form: str,
+    *,
+    labels: Mapping[str, str] | None = None,
+    remove_labels: tuple[str, ...] = (),
+    cordoned: bool | None = None,
+) -> int:
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> int:
+        from shoal_cli.formats import as_json
+        from shoal_cli.many import each
+
+        async def change(ref: str) -> str:
+            changed = await cluster.nodes.update(ref, labels=labels, remove_labels=remove_labels, cordoned=cordoned)
+            return as_json(changed) if form == "json" else ref
+
+        return await each(nodes, change)
+
+    return converse(action)
+
+
+@node.command("drain", short_help="Stop what runs on a node, and give it nothing new.")
+@click.option("-f", "--force", is_flag=True, help="Also stop containers that are then removed (run --rm).")
+@click.option("-t", "--timeout", type=click.IntRange(0), metavar="SECONDS", help="From stop signal to SIGKILL.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Lines, or JSON lines.")
+@click.argument("name", type=params.NODE, metavar="NODE")
+def drain(name: str, force: bool, timeout: int | None, form: str) -> int:
+    """Cordon a node, stop what runs there, and tell what becomes of each container.
+
+    What is stopped keeps its data on the node, and starts there again. Containers that would be removed with their end
+    (run --rm) are left running unless --force is given. Ends with 1 if any is left running. Can be run again.
+
+    \b
+    Examples:
+      shoal node drain node-1
+      shoal node drain --force --timeout 30 node-1
+      shoal node uncordon node-1
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> int:
+        from contextlib import aclosing
+
+        from shoal_cli.codes import FAILED
+        from shoal_cli.formats import as_json
+        from shoal_cli.session import note
+        from shoal_cli.words import drained
+        from shoal_proto.v1.node_pb2 import DrainOutcome
+
+        left = 0
+        async with aclosing(cluster.nodes.drain(name, force=force, timeout=timeout)) as responses:
+            async for response in responses:
+                left += response.outcome == DrainOutcome.DRAIN_OUTCOME_LEFT
+                if form == "json":
+                    click.echo(as_json(response))
+                else:
+                    note(drained(response))
+        node = await cluster.nodes.get(name)
+        if node.containers > node.running:
+            note(f"{node.spec.name}: {node.containers - node.running} stopped containers stay there with their data")
+        if form == "table":
+            click.echo(name)
+        return FAILED if left else 0
+
+    return converse(action)
+
+
+@node.command("rm", short_help="Remove nodes from the cluster.")
+@click.option("-f", "--force", is_flag=True, help="Also those that hold containers: they are lost.")
+@_form
+@_nodes
+def rm(nodes: tuple[str, ...], force: bool, form: str) -> int:
+    """Remove nodes from the cluster, and print each. Their certificates count no more.
+
+    With --force, what a node holds is given up: its containers are lost, their names and addresses are free at once.
+    Use it for a host that won't come back: if it does, its containers run on there, out of the cluster's sight, until
+    it is reset. A removed host joins again as a new node after: shoal agent reset.
+
+    \b
+    Examples:
+      shoal node rm node-1
+      shoal node rm --force node-1
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> int:
+        from shoal_cli.formats import as_json
+        from shoal_cli.many import each
+        from shoal_cli.session import note
+        from shoal_common.ids import SHORT_ID
+
+        async def remove(ref: str) -> str:
+            removed = await cluster.nodes.remove(ref, force=force)
+            if removed.lost:
+                some = ", ".join(each[:SHORT_ID] for each in removed.lost[:5])
+                more = f" and {len(removed.lost) - 5} more" if len(removed.lost) > 5 else ""
+                note(f"lost with {ref}: {some}{more} (remove each with: shoal rm ID)")
+            return as_json(removed) if form == "json" else ref
+
+        return await each(nodes, remove)
 
     return converse(action)

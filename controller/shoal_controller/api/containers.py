@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import grpc.aio
 
@@ -10,13 +10,13 @@ from shoal_common.errors import Conflict, NotFound
 from shoal_common.registry import Registry
 from shoal_common.sealing import Sealer
 from shoal_common.signals import signal_number
-from shoal_controller.api import validate
+from shoal_controller.api import stopping
 from shoal_controller.api.creation import Creation
-from shoal_controller.api.execution import ExecRelay, name_of, require_process
+from shoal_controller.api.execution import ExecRelay, require_process
 from shoal_controller.api.listing import Lister
 from shoal_controller.api.logs import LogRelay
 from shoal_controller.api.phases import is_live, is_wanted, phase_name, phase_of
-from shoal_controller.api.reading import Finder
+from shoal_controller.api.reading import Finder, name_of
 from shoal_controller.api.relay import CALL_TIMEOUT, Agents, node_of
 from shoal_controller.api.updating import SpecUpdates
 from shoal_controller.api.views import Views
@@ -89,7 +89,7 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         """See container.proto."""
 
         def start(spec: ContainerSpec, entry: ContainerEntry) -> None:
-            _refuse_removed(entry, "started")
+            stopping.refuse_gone(entry, "started")
             going = spec.desired == DesiredState.DESIRED_STATE_RUNNING and (is_live(entry) or is_wanted(entry))
             if not going:
                 spec.desired = DesiredState.DESIRED_STATE_RUNNING
@@ -101,25 +101,17 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         self, request: container_pb2.StopContainerRequest, context: _Context
     ) -> container_pb2.Container:
         """See container.proto."""
-        grace = _grace(request)
-
-        def stop(spec: ContainerSpec, entry: ContainerEntry) -> None:
-            _refuse_removed(entry, "stopped")
-            # One that was created and never started stays as it is; so does one that has ended.
-            if is_live(entry) or is_wanted(entry):
-                spec.desired = DesiredState.DESIRED_STATE_STOPPED
-                spec.stop_grace_ms = grace(spec)
-
+        stop = stopping.stop(_asked(request))
         return self._views.container(await self._updates.update(request.container, request.request_id, stop))
 
     async def RestartContainer(
         self, request: container_pb2.RestartContainerRequest, context: _Context
     ) -> container_pb2.Container:
         """See container.proto."""
-        grace = _grace(request)
+        grace = stopping.grace(_asked(request))
 
         def restart(spec: ContainerSpec, entry: ContainerEntry) -> None:
-            _refuse_removed(entry, "restarted")
+            stopping.refuse_gone(entry, "restarted")
             spec.desired = DesiredState.DESIRED_STATE_RUNNING
             spec.run += 1
             spec.stop_grace_ms = grace(spec)
@@ -195,26 +187,8 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         return self._exec.exec(request_iterator)
 
 
-def _grace(
-    request: container_pb2.StopContainerRequest | container_pb2.RestartContainerRequest,
-) -> Callable[[ContainerSpec], int]:
-    """Return what gives the milliseconds between stop signal and SIGKILL for a spec.
-
-    Raises:
-        InvalidSpec: the request asks for too many.
-    """
-    asked = validate.stop_timeout(request.timeout_seconds) if request.HasField("timeout_seconds") else None
-
-    def milliseconds(spec: ContainerSpec) -> int:
-        own = spec.config.stop_timeout_seconds if spec.config.HasField("stop_timeout_seconds") else None
-        return 1000 * next(each for each in (asked, own, validate.DEFAULT_STOP_TIMEOUT) if each is not None)
-
-    return milliseconds
-
-
-def _refuse_removed(entry: ContainerEntry, action: str) -> None:
-    if entry.spec is not None and entry.spec.value.desired == DesiredState.DESIRED_STATE_REMOVED:
-        raise Conflict(f'container "{name_of(entry)}" can\'t be {action}: it is being removed')
+def _asked(request: container_pb2.StopContainerRequest | container_pb2.RestartContainerRequest) -> int | None:
+    return request.timeout_seconds if request.HasField("timeout_seconds") else None
 
 
 def _refuse_running(entry: ContainerEntry) -> None:

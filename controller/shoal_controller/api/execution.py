@@ -14,10 +14,12 @@ import grpc.aio
 from shoal_common.errors import Conflict, DeadlineExceeded, InvalidSpec, Unavailable
 from shoal_common.status import is_terminal
 from shoal_controller.api import validate
+from shoal_controller.api.phases import is_lost as is_lost_container
 from shoal_controller.api.phases import is_wanted, phase_name, phase_of, present_status
 from shoal_controller.api.pump import pump
-from shoal_controller.api.reading import Finder
+from shoal_controller.api.reading import Finder, name_of
 from shoal_controller.api.relay import CALL_TIMEOUT, Agents, is_lost, node_of
+from shoal_controller.api.stopping import lost
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry
 from shoal_proto.v1.agent_pb2 import AgentExecRequest, AgentExecStart
@@ -96,6 +98,8 @@ def require_process(entry: ContainerEntry, action: str) -> None:
     Raises:
         Conflict: there is none.
     """
+    if is_lost_container(entry):
+        raise lost(entry, "can't be reached")
     status = present_status(entry)
     nothing = entry.placement is None or (not is_wanted(entry) and status is None)
     if status is not None and not is_wanted(entry):
@@ -104,11 +108,6 @@ def require_process(entry: ContainerEntry, action: str) -> None:
         raise Conflict(
             f"{action}: it is {phase_name(phase_of(entry))}, not running (start it: shoal start {name_of(entry)})"
         )
-
-
-def name_of(entry: ContainerEntry) -> str:
-    """Return how messages call a container."""
-    return entry.spec.value.name if entry.spec is not None else entry.id[:12]
 
 
 def merge_output(first: ExecResponse, second: ExecResponse) -> bool:

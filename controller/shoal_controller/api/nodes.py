@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 import grpc.aio
 
+from shoal_common.errors import InvalidSpec
 from shoal_controller.api import validate
+from shoal_controller.api.draining import Drainer
+from shoal_controller.api.node_updates import NodeUpdates
+from shoal_controller.api.reading import Finder
+from shoal_controller.api.updating import SpecUpdates
 from shoal_controller.api.views import node_name, node_view
 from shoal_controller.state.cache import ClusterCache
+from shoal_controller.state.kv import KV
 from shoal_controller.state.store import NodeEntry
 from shoal_proto.v1 import node_pb2, node_pb2_grpc
 
@@ -14,10 +22,13 @@ _Context = grpc.aio.ServicerContext[object, object]
 
 
 class NodeService(node_pb2_grpc.NodeServiceServicer):
-    """Answers from the cache."""
+    """Answers from the cache; writes what operators say of nodes, and of containers while a node is drained."""
 
-    def __init__(self, cache: ClusterCache) -> None:
+    def __init__(self, kv: KV, cache: ClusterCache) -> None:
         self._cache = cache
+        finder = Finder(kv, cache)
+        self._updates = NodeUpdates(kv, cache, finder)
+        self._drainer = Drainer(cache, self._updates, SpecUpdates(kv, cache, finder))
 
     async def GetNode(self, request: node_pb2.GetNodeRequest, context: _Context) -> node_pb2.Node:
         """See node.proto."""
@@ -34,6 +45,34 @@ class NodeService(node_pb2_grpc.NodeServiceServicer):
             next_page_token=_place(page[-1]) if len(left) > size else "",
             revision=self._cache.revision,
         )
+
+    async def UpdateNode(self, request: node_pb2.UpdateNodeRequest, context: _Context) -> node_pb2.Node:
+        """See node.proto."""
+        validate.node_labels(request.set_labels, request.remove_labels)
+
+        def update(spec: node_pb2.NodeSpec, entry: NodeEntry) -> None:
+            spec.labels.update(request.set_labels)
+            for label in request.remove_labels:
+                spec.labels.pop(label, None)
+            if len(spec.labels) > validate.MAX_NODE_LABELS:
+                raise InvalidSpec(
+                    f"node {node_name(entry)} would have {len(spec.labels)} labels (give it at most "
+                    f"{validate.MAX_NODE_LABELS})"
+                )
+            if request.HasField("cordoned"):
+                spec.cordoned = request.cordoned
+
+        return node_view(self._cache, await self._updates.update(request.ref, request.request_id, update))
+
+    def DrainNode(
+        self, request: node_pb2.DrainNodeRequest, context: _Context
+    ) -> AsyncGenerator[node_pb2.DrainNodeResponse, None]:
+        """See node.proto."""
+        return self._drainer.drain(request)
+
+    async def RemoveNode(self, request: node_pb2.RemoveNodeRequest, context: _Context) -> node_pb2.RemoveNodeResponse:
+        """See node.proto."""
+        return await self._updates.remove(request)
 
 
 def _place(entry: NodeEntry) -> str:

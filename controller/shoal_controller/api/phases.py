@@ -21,6 +21,8 @@ from shoal_proto.v1.container_pb2 import (
 #: Exit codes of a run that Shoal could not start, and of one whose process was killed with its container.
 NEVER_RAN: Final = 125
 KILLED: Final = 137
+#: Why a run of a lost container counts as ended.
+LOST: Final = "lost: its node was removed from the cluster by force"
 
 _OF_STATE: Final[Mapping[int, ContainerPhase]] = {
     ContainerState.CONTAINER_STATE_UNSPECIFIED: ContainerPhase.CONTAINER_PHASE_PREPARING,
@@ -67,6 +69,11 @@ def present_status(entry: ContainerEntry) -> ContainerStatus | None:
     return status if status.generation == entry.placement.value.generation else None
 
 
+def is_lost(entry: ContainerEntry) -> bool:
+    """Say whether its node was removed from the cluster by force: what it has of the container is given up."""
+    return entry.placement is not None and entry.placement.value.HasField("lost_at")
+
+
 def run_served(entry: ContainerEntry) -> int:
     """Return the highest run that was started, or that failed before it could be."""
     return entry.status.value.run_served if entry.status is not None else 0
@@ -75,12 +82,12 @@ def run_served(entry: ContainerEntry) -> int:
 def is_live(entry: ContainerEntry) -> bool:
     """Say whether the node was last seen with a process of it."""
     status = present_status(entry)
-    return status is not None and status.state in _LIVE
+    return status is not None and status.state in _LIVE and not is_lost(entry)
 
 
 def is_wanted(entry: ContainerEntry) -> bool:
     """Say whether a run is asked for that was not served yet."""
-    if entry.spec is None:
+    if entry.spec is None or is_lost(entry):
         return False
     spec = entry.spec.value
     return spec.desired == DesiredState.DESIRED_STATE_RUNNING and spec.run > run_served(entry)
@@ -104,6 +111,8 @@ def phase_of(entry: ContainerEntry) -> ContainerPhase:
     """Return what the container is doing."""
     if entry.spec is None or entry.spec.value.desired == DesiredState.DESIRED_STATE_REMOVED:
         return ContainerPhase.CONTAINER_PHASE_REMOVING
+    if is_lost(entry):
+        return ContainerPhase.CONTAINER_PHASE_LOST
     wanted = is_wanted(entry)
     if entry.placement is None:
         if entry.spec.value.desired == DesiredState.DESIRED_STATE_STOPPED:
@@ -185,6 +194,11 @@ def cancelled_end(entry: ContainerEntry, run: int) -> RunEnd | None:
     if entry.placement is not None and entry.placement.value.run_admitted >= run:
         return None
     return never_ran("it was stopped before it could start")
+
+
+def lost_end(entry: ContainerEntry) -> RunEnd | None:
+    """Return the end of a run of a lost container of which no end was seen; None if it isn't lost."""
+    return never_ran(LOST) if is_lost(entry) else None
 
 
 def may_be_cancelled(entry: ContainerEntry, run: int) -> bool:

@@ -14,6 +14,11 @@ from shoal_controller.state.store import ContainerEntry
 from shoal_proto.v1.container_pb2 import ContainerRef, ContainerSpec, DesiredState, Tombstone
 
 
+def name_of(entry: ContainerEntry) -> str:
+    """Return how messages call a container."""
+    return entry.spec.value.name if entry.spec is not None else entry.id[:12]
+
+
 class Finder:
     """Answers whether an object exists with the certainty of the store, at the price of the cache."""
 

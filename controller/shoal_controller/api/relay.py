@@ -15,6 +15,8 @@ from shoal_common import rpc_errors
 from shoal_common.errors import Exhausted, ShoalError, Unavailable
 from shoal_common.identity import node_server_name
 from shoal_common.rpc_client import TlsFiles, secure_channel
+from shoal_controller.api.phases import is_lost as is_lost_container
+from shoal_controller.api.stopping import lost
 from shoal_controller.api.views import age, is_down, node_name
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry, NodeEntry
@@ -98,6 +100,8 @@ class Agents:
             Unavailable: the node is down, or has not told its address yet.
             Unauthenticated: this controller's certificate is not usable.
         """
+        if entry.spec is not None and entry.spec.value.removal:
+            raise Unavailable(f"node {node_name(entry)} is being removed from the cluster, {action} now")
         if is_down(entry):
             raise Unavailable(f"node {node_name(entry)} is down since {age(entry)} s, {action} now")
         address = "" if entry.status is None else entry.status.value.description.address
@@ -111,6 +115,11 @@ class Agents:
             known = (address, secure_channel(address, self._tls, node_server_name(entry.id)))
             self._channels[entry.id] = known
         return Agent(node_name(entry), address, AgentServiceStub(known[1]))
+
+    def drop(self, node: str) -> None:
+        """Break off all calls on a node that is no part of the cluster any more, and call it no more."""
+        if node in self._channels:
+            self._retire(node)
 
     @contextmanager
     def stream(self) -> Iterator[None]:
@@ -139,7 +148,10 @@ def node_of(cache: ClusterCache, entry: ContainerEntry, action: str) -> NodeEntr
 
     Raises:
         Unavailable: the node is not in the cluster any more, or the container has no node yet.
+        Conflict: the container is lost.
     """
+    if is_lost_container(entry):
+        raise lost(entry, "can't be reached")
     node = None if entry.placement is None else cache.nodes.get(entry.placement.value.node)
     if node is None:
         where = "its node" if entry.placement is None else f"node {entry.placement.value.node}"

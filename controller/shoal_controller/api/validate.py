@@ -7,7 +7,7 @@ names the field, what is wrong with it and what would be right.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from shoal_common.errors import InvalidSpec, NotFound
@@ -39,6 +39,11 @@ _USER: Final = re.compile(r"[^:\s\x00-\x1f]{1,64}(?::[^:\s\x00-\x1f]{1,64})?")
 _PORT: Final = re.compile(r"[0-9]{1,5}(?:/(?:tcp|udp|sctp))?")
 _RUNTIME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _LABEL: Final = re.compile(r"[^\s=\x00-\x1f\x7f]{1,255}")
+#: What a constraint can name, and be equal to.
+_NODE_LABEL: Final = re.compile(r"[^\s=!\x00-\x1f\x7f]{1,255}")
+_NODE_LABEL_VALUE: Final = re.compile(r"(?![\s=])[^\x00-\x1f\x7f]{0,255}(?<!\s)")
+#: Labels that operators may give one node.
+MAX_NODE_LABELS: Final = 256
 _CONSTRAINT: Final = re.compile(
     r"(node\.id|node\.name|node\.labels\.[^\s=!]{1,255})\s*(==|!=)\s*([^\s=][^\x00-\x1f]{0,254})"
 )
@@ -170,6 +175,27 @@ def label_filter(filters: Iterable[str]) -> Callable[[dict[str, str]], bool]:
             raise InvalidSpec(f'label filter "{text[:80]}" is not valid (write KEY or KEY=VALUE)')
         wanted.append((key, value if equals else None))
     return lambda labels: all(key in labels and value in (None, labels[key]) for key, value in wanted)
+
+
+def node_labels(put: Mapping[str, str], removed: Iterable[str]) -> None:
+    """Check labels that an operator gives a node, and takes away.
+
+    Raises:
+        InvalidSpec: one of them could not be meant by a constraint, or is given and taken away at once.
+    """
+    for key in (*put, *removed):
+        if _NODE_LABEL.fullmatch(key) is None:
+            raise InvalidSpec(
+                f'node label "{key[:80]}" is not valid (use 1 to 255 characters without blanks, "=" and "!")'
+            )
+    for key, value in put.items():
+        if _NODE_LABEL_VALUE.fullmatch(value) is None:
+            raise InvalidSpec(
+                f'value "{value[:80]}" of node label "{key[:80]}" is not valid (use at most 255 printable characters, '
+                'none of them a blank at either end, the first no "=")'
+            )
+    if twice := sorted(put.keys() & set(removed)):
+        raise InvalidSpec(f'node label "{twice[0]}" is given and taken away in one request (say one of the two)')
 
 
 def _match(pattern: re.Pattern[str], what: str, text: str, remedy: str) -> None:

@@ -71,6 +71,8 @@ class Views:
             said = self._reasons.of(entry)
         elif phase in _EXPLAINED:
             said = _why(entry)
+        elif phase == ContainerPhase.CONTAINER_PHASE_LOST:
+            return "its node was removed from the cluster by force"
         elif (status := present_status(entry)) is not None and not has_known_state(status):
             said = f"state {status.state} of a newer version of Shoal"
 
@@ -109,7 +111,9 @@ def node_view(cache: ClusterCache, entry: NodeEntry) -> Node:
         view.ledger.CopyFrom(entry.ledger.value)
     current = [id_ for id_, hold in entry.holds.items() if hold.value.role == HoldRole.HOLD_ROLE_CURRENT]
     view.containers = len(current)
-    view.running = sum(id_ in cache.containers and is_live(cache.containers[id_]) for id_ in current)
+    running = [cache.containers[id_] for id_ in current if id_ in cache.containers and is_live(cache.containers[id_])]
+    view.running = len(running)
+    view.stopping = sum(phase_of(each) == ContainerPhase.CONTAINER_PHASE_STOPPING for each in running)
     view.revision = max((part.revision for part in parts if part is not None), default=0)
     return view
 

@@ -12,6 +12,8 @@ from shoal_controller.api.phases import (
     cancelled_end,
     condition_met,
     is_live,
+    is_lost,
+    lost_end,
     may_be_cancelled,
     never_ran,
     phase_of,
@@ -91,12 +93,14 @@ class Waiter:
         if condition == WaitCondition.WAIT_CONDITION_REMOVED:
             return response
         status = entry.status.value if entry.status is not None else None
-        end = run_end(status, run) or cancelled_end(entry, run)
+        end = run_end(status, run) or cancelled_end(entry, run) or lost_end(entry)
         if condition == WaitCondition.WAIT_CONDITION_READY:
             if condition_met(entry, condition, run):
                 response.done = True
                 if status is not None and status.state == ContainerState.CONTAINER_STATE_FAILED:
                     _finish(response, RunEnd(status.exit_code, status.reason, status.oom_killed))
+            elif end is not None and is_lost(entry):
+                _finish(response, end)
         elif end is not None:
             _finish(response, end)
         elif condition_met(entry, condition, run):
@@ -144,7 +148,7 @@ def _buried(tombstone: Tombstone, run: int) -> WaitContainerResponse:
 
 def _finish(response: WaitContainerResponse, end: RunEnd) -> None:
     response.done = True
-    if not end.ran:
+    if not end.ran and response.phase != ContainerPhase.CONTAINER_PHASE_LOST:
         # Otherwise it looks like a program that ended with that code.
         response.phase = ContainerPhase.CONTAINER_PHASE_FAILED
     response.exit_code = end.exit_code

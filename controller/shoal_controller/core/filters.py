@@ -42,6 +42,38 @@ class Readiness:
         return _count(refused, "is down", "are down")
 
 
+#: Nodes that a reason names one by one; of more it gives the number.
+_NAMED: Final = 3
+
+
+def _named(nodes: Sequence[NodeView], what: str) -> str:
+    if len(nodes) > _NAMED:
+        return f"{len(nodes)} are {what}"
+    return ", ".join(f"{node.name}: {what}" for node in nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Staying:
+    """The node is not on its way out of the cluster."""
+
+    def check(self, node: NodeView) -> bool:
+        return not node.removal
+
+    def explain(self, refused: Sequence[NodeView]) -> str:
+        return _named(refused, "being removed")
+
+
+@dataclass(frozen=True, slots=True)
+class Schedulable:
+    """The node takes new containers."""
+
+    def check(self, node: NodeView) -> bool:
+        return not node.cordoned
+
+    def explain(self, refused: Sequence[NodeView]) -> str:
+        return _named(refused, "cordoned")
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """The node has the memory, over what is booked on it."""
@@ -102,16 +134,16 @@ class Constraint:
 
 def placing(need: Amounts, constraints: Iterable[str]) -> tuple[Filter, ...]:
     """Return the filters that a node has to pass to be given a container, in the order in which they are asked."""
-    return (Readiness(), *admitting(need), *(Constraint(text) for text in constraints))
+    return (Readiness(), Schedulable(), *admitting(need), *(Constraint(text) for text in constraints))
 
 
 def admitting(need: Amounts) -> tuple[Filter, ...]:
     """Return the filters that a container's own node has to pass to run it again.
 
-    A node that is down is no obstacle: what is booked now is served when it is back. Nor are constraints: they say
-    where a container goes, and it is there.
+    A node that is down is no obstacle: what is booked now is served when it is back. Nor is one that is cordoned, which
+    keeps what it has. Nor are constraints: they say where a container goes, and it is there.
     """
-    return (Memory(need.memory), Cpu(need.cpu))
+    return (Staying(), Memory(need.memory), Cpu(need.cpu))
 
 
 def passes(node: NodeView, filters: Iterable[Filter]) -> bool:

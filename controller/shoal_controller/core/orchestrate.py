@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from shoal_controller.core.allocation import AddressView, Allocator
+from shoal_controller.core.removal import Depart, GiveUp, given_up, removals
 from shoal_controller.core.scheduler import Room
 from shoal_controller.core.snapshot import NOTHING, Amounts, ContainerView, HoldView, Snapshot
 from shoal_controller.core.statuses import frees
@@ -82,7 +83,7 @@ class SetLedger:
     reserved: Amounts
 
 
-Decision = Place | Admit | Release | SetRemoved | SetRole | Finish | SetLedger
+Decision = Place | Admit | Release | SetRemoved | SetRole | Finish | SetLedger | GiveUp | Depart
 
 
 def plan(
@@ -90,8 +91,9 @@ def plan(
 ) -> tuple[Decision, ...]:
     """Return what to do now, the most urgent first.
 
-    First ledgers are set right, then room is given back, then it is given away: to further runs of what is placed, and
-    to new containers in the order of their creation. One that fits nowhere holds up none of the others.
+    First ledgers are set right, then nodes that leave are helped out, then room is given back, then it is given away:
+    to further runs of what is placed, and to new containers in the order of their creation. One that fits nowhere holds
+    up none of the others.
 
     Args:
         snapshot: of the cluster.
@@ -107,6 +109,8 @@ def plan(
 def _decisions(snapshot: Snapshot, aside: frozenset[str], kept: frozenset[str]) -> Iterator[Decision]:
     room = Room(snapshot.nodes.values())
     yield from _ledgers(snapshot, room, aside)
+    yield from removals(snapshot, aside)
+    aside |= given_up(snapshot)
     admissible: list[ContainerView] = []
     placeable: list[ContainerView] = []
     for container in snapshot.containers.values():
@@ -128,7 +132,7 @@ def _decisions(snapshot: Snapshot, aside: frozenset[str], kept: frozenset[str]) 
             placeable.append(container)
     for container in sorted(admissible, key=_age):
         hold = snapshot.hold_of(container)
-        if hold is not None:
+        if hold is not None and not snapshot.nodes[hold.node].removal:
             yield from _admission(container, hold, room)
     yield from _placements(snapshot, sorted(placeable, key=_age), room)
 
@@ -145,6 +149,7 @@ def waits_for_admission(container: ContainerView) -> bool:
     """Say whether a placed container waits for room for another run."""
     return (
         container.placement is not None
+        and not container.placement.lost
         and container.desired == DesiredState.DESIRED_STATE_RUNNING
         and container.run > container.placement.run_admitted
     )

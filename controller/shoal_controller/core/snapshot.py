@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from shoal_proto.v1.container_pb2 import DesiredState
-from shoal_proto.v1.node_pb2 import HoldRole
+from shoal_proto.v1.node_pb2 import HoldRole, NodeRemoval
 
 #: Name of the one flat network.
 DEFAULT_NETWORK: Final = "default"
@@ -69,6 +69,8 @@ class NodeView:
         reserved: what the ledger says is taken.
         has_ledger: there is one.
         holds: by container id.
+        cordoned: nothing new is placed here.
+        removal: whether, and how, it is on its way out of the cluster.
     """
 
     id: str
@@ -81,6 +83,8 @@ class NodeView:
     reserved: Amounts = NOTHING
     has_ledger: bool = True
     holds: Mapping[str, HoldView] = field(default_factory=dict)
+    cordoned: bool = False
+    removal: NodeRemoval = NodeRemoval.NODE_REMOVAL_UNSPECIFIED
 
     @property
     def free(self) -> Amounts:
@@ -90,11 +94,12 @@ class NodeView:
 
 @dataclass(frozen=True, slots=True)
 class PlacementView:
-    """Where a container is."""
+    """Where a container is; `lost`: where it was, on a node that was removed from the cluster by force."""
 
     node: str
     generation: int
     run_admitted: int
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from shoal_common.errors import NotFound
 from shoal_common.status import is_terminal, order
-from shoal_controller.core import orchestrate
+from shoal_controller.core import orchestrate, removal
 from shoal_controller.core.snapshot import NOTHING, StatusView
 from shoal_controller.core.statuses import Verdict, frees, judge_removed, judge_status
 from shoal_controller.leader.draft import copied, resources
@@ -62,11 +62,17 @@ class Draft(NodeDraft):
                 self._finish(entry, spec, final=entry.status.value if entry.status is not None else None)
             case orchestrate.SetLedger(node, _, reserved):
                 self._set_ledger(node, reserved)
+            case removal.GiveUp(container, node):
+                self.give_up(container, node)
+            case removal.Depart(node):
+                self.depart(node)
 
     def _place(self, decision: orchestrate.Place) -> None:
         entry, spec = self._container(decision.container)
         namespace, container, node = entry.namespace, decision.container, decision.node
         self._require(keys.cluster(), self._cache.cluster)
+        # An operator may have cordoned the node, or be removing it.
+        self._require(keys.node_spec(node), self._node(node).spec)
         self._require(keys.container_spec(namespace, container), spec)
         self._require(keys.container_status(namespace, container), entry.status)
         generation = (entry.status.value.generation if entry.status is not None else 0) + 1
@@ -174,16 +180,8 @@ class Draft(NodeDraft):
         namespace, container = entry.namespace, entry.id
         self._put(keys.container_spec(namespace, container), spec, None)
         self._put(keys.container_status(namespace, container), entry.status, None)
-        placement = entry.placement
-        self._put(keys.container_placement(namespace, container), placement, None)
-        for address in placement.value.addresses if placement is not None else ():
-            taken = self._cache.addresses.get((address.network, address.ip))
-            if taken is not None and taken.value == container:
-                self._put(keys.address(address.network, address.ip), taken, None)
-        name = self._cache.names.get((namespace, "container", spec.value.name))
-        if name is not None and name.value == container:
-            # Otherwise it was freed by a forced removal, and may be another's by now.
-            self._put(keys.name(namespace, "container", spec.value.name), name, None)
+        self._put(keys.container_placement(namespace, container), entry.placement, None)
+        self._free(entry, spec)
         tombstone = Tombstone(
             schema=SCHEMA,
             id=container,

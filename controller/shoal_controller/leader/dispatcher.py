@@ -92,6 +92,9 @@ class Term:
         """Look at the nodes' terms, every `liveness.TICK`."""
         for node in self._terms.look(now):
             self._terms.forget(node)
+            entry = self._cache.nodes.get(node)
+            if entry is None or entry.spec is None:
+                continue  # It was removed from the cluster.
             reason = f"no heartbeat for {liveness.term(self.interval()):g} s"
             _log.warning("node %s is down: %s", node, reason)
             self.inbox.put_news(StateSeen(node, NodeState.NODE_STATE_DOWN, reason))

@@ -110,6 +110,19 @@ class BaseDraft:
         current = self._current(keys.node_ledger(node), self._node(node).ledger)
         return copied(cast("NodeLedger", current)) if current is not None else NodeLedger(schema=SCHEMA)
 
+    # Names and addresses
+
+    def _free(self, entry: ContainerEntry, spec: Stored[ContainerSpec]) -> None:
+        """Delete the keys by which a container has its name and its addresses, as far as they are still its own."""
+        for address in entry.placement.value.addresses if entry.placement is not None else ():
+            taken = self._cache.addresses.get((address.network, address.ip))
+            if taken is not None and taken.value == entry.id:
+                self._put(keys.address(address.network, address.ip), taken, None)
+        name = self._cache.names.get((entry.namespace, "container", spec.value.name))
+        if name is not None and name.value == entry.id:
+            # Otherwise it was freed by a forced removal, and may be another's by now.
+            self._put(keys.name(entry.namespace, "container", spec.value.name), name, None)
+
     # Objects as this draft has them
 
     def _container(self, container: str) -> tuple[ContainerEntry, Stored[ContainerSpec]]:

@@ -15,6 +15,7 @@ from typing import Final
 
 from shoal_common.errors import Exhausted, InvalidSpec, NotFound, NotLeader, ShoalError, Unavailable
 from shoal_controller.core.orchestrate import Decision, Finish, Place, SetLedger, plan
+from shoal_controller.core.removal import Depart
 from shoal_controller.core.snapshot import DEFAULT_NETWORK
 from shoal_controller.core.statuses import Verdict
 from shoal_controller.leader.commit import Draft
@@ -326,7 +327,7 @@ class Writer:
         return True
 
     def _set_aside(self, decision: Decision) -> None:
-        what = decision.node if isinstance(decision, SetLedger) else decision.container
+        what = decision.node if isinstance(decision, SetLedger | Depart) else decision.container
         _log.error("putting %s aside until it changes: %s is refused again and again", what, type(decision).__name__)
         self._aside[what] = self._entry(what)
 

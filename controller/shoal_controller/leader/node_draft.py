@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Final, cast
 
 from shoal_common.errors import NotFound
+from shoal_common.ids import DEFAULT_NAMESPACE
+from shoal_controller.core.snapshot import NOTHING
 from shoal_controller.leader.draft import BaseDraft, copied
 from shoal_controller.state import keys
 from shoal_controller.state.store import SCHEMA
@@ -47,6 +49,8 @@ class NodeDraft(BaseDraft):
 
     def describe(self, node: str, description: NodeDescription) -> None:
         """Store what an agent says of its host; its capacity goes into the ledger at once."""
+        if self._node(node).spec is None:
+            return  # It was removed while its agent's news waited; nothing of it may come back.
         status = self._node_status(node)
         if status.description == description and status.schema:
             return
@@ -75,6 +79,49 @@ class NodeDraft(BaseDraft):
             return
         status.strays[:] = found
         self._put(keys.node_status(node), self._node(node).status, status)
+
+    # Out of the cluster
+
+    def give_up(self, container: str, node: str) -> None:
+        """Delete the hold of a node that is removed by force; a container that is placed there is lost.
+
+        Raises:
+            NotFound: the node does not hold it any more.
+        """
+        hold = self._hold(node, container)
+        self._require(keys.node_spec(node), self._node(node).spec)
+        self._reserve(node, container, NOTHING)
+        self._put(keys.hold(node, container), self._node(node).holds[container], None)
+        entry = self._cache.containers.get(container)
+        if entry is None:
+            return
+        placement, spec = entry.placement, entry.spec
+        self._require(keys.container_spec(entry.namespace, container), spec)
+        self._require(keys.container_placement(entry.namespace, container), placement)
+        if placement is None or spec is None:
+            return
+        if (placement.value.node, placement.value.generation) != (node, hold.generation):
+            return  # A copy that was superseded.
+        lost = copied(placement.value)
+        lost.lost_at.CopyFrom(self._now)
+        self._put(keys.container_placement(entry.namespace, container), placement, lost)
+        self._free(entry, spec)
+
+    def depart(self, node: str) -> None:
+        """Delete all that is stored of a node. Its revocation stays."""
+        entry = self._node(node)
+        if entry.spec is None:
+            raise NotFound(f"node {node} is gone")
+        if entry.holds:
+            raise NotFound(f"node {node} holds containers again")
+        self._put(keys.node_spec(node), entry.spec, None)
+        self._put(keys.node_session(node), entry.session, None)
+        self._put(keys.node_status(node), entry.status, None)
+        # Whatever is booked meanwhile raises its revision.
+        self._put(keys.node_ledger(node), entry.ledger, None)
+        name = self._cache.names.get((DEFAULT_NAMESPACE, "node", entry.spec.value.name))
+        if name is not None and name.value == node:
+            self._put(keys.name(DEFAULT_NAMESPACE, "node", entry.spec.value.name), name, None)
 
     def _node_status(self, node: str) -> NodeStatus:
         """Return a copy of a node's status; without a schema if it has none yet."""

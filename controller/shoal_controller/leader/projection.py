@@ -17,7 +17,7 @@ from shoal_controller.core.snapshot import (
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry, NodeEntry
 from shoal_proto.v1.container_pb2 import ContainerSpec, NetworkMode
-from shoal_proto.v1.node_pb2 import Hold, NodeState
+from shoal_proto.v1.node_pb2 import Hold, NodeRemoval, NodeState
 from shoal_proto.v1.resources_pb2 import Resources
 
 
@@ -85,7 +85,12 @@ def container_view(entry: ContainerEntry, spec: ContainerSpec) -> ContainerView:
         created=spec.created_at.ToNanoseconds(),
         placement=None
         if placement is None
-        else PlacementView(placement.value.node, placement.value.generation, placement.value.run_admitted),
+        else PlacementView(
+            placement.value.node,
+            placement.value.generation,
+            placement.value.run_admitted,
+            lost=placement.value.HasField("lost_at"),
+        ),
         status=None
         if status is None
         else StatusView(status.value.generation, is_terminal(status.value), status.value.run_served),
@@ -110,6 +115,8 @@ def node_view(entry: NodeEntry) -> NodeView:
         reserved=amounts(ledger.value.reserved) if ledger is not None else NOTHING,
         has_ledger=ledger is not None,
         holds={container: _hold_view(entry.id, hold.value) for container, hold in entry.holds.items()},
+        cordoned=spec is not None and spec.value.cordoned,
+        removal=spec.value.removal if spec is not None else NodeRemoval.NODE_REMOVAL_UNSPECIFIED,
     )
 
 

@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from shoal_common import ids
-from shoal_common.errors import AlreadyExists, InvalidSpec, Unauthenticated, Unavailable
+from shoal_common.errors import AlreadyExists, InvalidSpec, Revoked, Unauthenticated, Unavailable
 from shoal_common.identity import Identity, Role
 from shoal_controller.pki.authority import Authority, now
+from shoal_controller.pki.revocation import explained
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV, CompareFailed, Txn
@@ -53,6 +54,7 @@ class JoinService(join_pb2_grpc.JoinServiceServicer):
         node = ids.node_id(
             public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         )
+        self._refuse_removed(node)
         certificate = self._authority.sign(public_key, Identity(Role.NODE, node), request.addresses, now())
         await self._admit(node, ids.check_name(NODE_KIND, request.name))
         log.info("node %s (%s) joined with token %s", request.name, node, request.token_id)
@@ -76,6 +78,11 @@ class JoinService(join_pb2_grpc.JoinServiceServicer):
                 f"the join token expired at {expires_at.ToJsonString()} (make one with: shoal cluster token)"
             )
 
+    def _refuse_removed(self, node: str) -> None:
+        stored = self._cache.revoked.get((Role.NODE, node))
+        if stored is not None:
+            raise Revoked(f"this host can't join: {explained(Role.NODE, stored.value)}")
+
     async def _admit(self, node: str, name: str) -> None:
         spec_key, name_key = keys.node_spec(node), keys.name(ids.DEFAULT_NAMESPACE, NODE_KIND, name)
         if (await self._kv.get(spec_key))[1] is not None:
@@ -85,9 +92,12 @@ class JoinService(join_pb2_grpc.JoinServiceServicer):
         txn = Txn()
         txn.put(spec_key, spec.SerializeToString(), expect=0)
         txn.put(name_key, node.encode(), expect=0)
+        txn.require(keys.revocation(Role.NODE, node), revision=0)
         try:
             await self._kv.commit(txn)
-        except CompareFailed:
+        except CompareFailed as failure:
+            await self._cache.reached(failure.revision)
+            self._refuse_removed(node)
             if (await self._kv.get(spec_key))[1] is not None:
                 return
             raise AlreadyExists(

@@ -51,18 +51,22 @@ class Controller(_message.Message):
     def __init__(self, schema: _Optional[int] = ..., name: _Optional[str] = ..., address: _Optional[str] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Revocation(_message.Message):
-    __slots__ = ("schema", "role", "id", "revoked_at", "reason")
+    __slots__ = ("schema", "role", "id", "revoked_at", "reason", "request_id", "name")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     REVOKED_AT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
     schema: int
     role: str
     id: str
     revoked_at: _timestamp_pb2.Timestamp
     reason: str
-    def __init__(self, schema: _Optional[int] = ..., role: _Optional[str] = ..., id: _Optional[str] = ..., revoked_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
+    request_id: str
+    name: str
+    def __init__(self, schema: _Optional[int] = ..., role: _Optional[str] = ..., id: _Optional[str] = ..., revoked_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., request_id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
 
 class Leader(_message.Message):
     __slots__ = ("schema", "controller", "address")

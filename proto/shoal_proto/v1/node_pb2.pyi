@@ -197,7 +197,7 @@ class Hold(_message.Message):
     def __init__(self, schema: _Optional[int] = ..., namespace: _Optional[str] = ..., container: _Optional[str] = ..., generation: _Optional[int] = ..., role: _Optional[_Union[HoldRole, str]] = ..., addresses: _Optional[_Iterable[_Union[_resources_pb2.Address, _Mapping]]] = ..., reserved: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ...) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("spec", "status", "ledger", "containers", "running", "revision", "session")
+    __slots__ = ("spec", "status", "ledger", "containers", "running", "revision", "session", "stopping")
     SPEC_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     LEDGER_FIELD_NUMBER: _ClassVar[int]
@@ -205,6 +205,7 @@ class Node(_message.Message):
     RUNNING_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    STOPPING_FIELD_NUMBER: _ClassVar[int]
     spec: NodeSpec
     status: NodeStatus
     ledger: NodeLedger
@@ -212,7 +213,8 @@ class Node(_message.Message):
     running: int
     revision: int
     session: NodeSession
-    def __init__(self, spec: _Optional[_Union[NodeSpec, _Mapping]] = ..., status: _Optional[_Union[NodeStatus, _Mapping]] = ..., ledger: _Optional[_Union[NodeLedger, _Mapping]] = ..., containers: _Optional[int] = ..., running: _Optional[int] = ..., revision: _Optional[int] = ..., session: _Optional[_Union[NodeSession, _Mapping]] = ...) -> None: ...
+    stopping: int
+    def __init__(self, spec: _Optional[_Union[NodeSpec, _Mapping]] = ..., status: _Optional[_Union[NodeStatus, _Mapping]] = ..., ledger: _Optional[_Union[NodeLedger, _Mapping]] = ..., containers: _Optional[int] = ..., running: _Optional[int] = ..., revision: _Optional[int] = ..., session: _Optional[_Union[NodeSession, _Mapping]] = ..., stopping: _Optional[int] = ...) -> None: ...
 
 class GetNodeRequest(_message.Message):
     __slots__ = ("ref",)

@@ -45,6 +45,21 @@ class NodeServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_node__pb2.ListNodesRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_node__pb2.ListNodesResponse.FromString,
                 _registered_method=True)
+        self.UpdateNode = channel.unary_unary(
+                '/shoal.v1.NodeService/UpdateNode',
+                request_serializer=shoal__proto_dot_v1_dot_node__pb2.UpdateNodeRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_node__pb2.Node.FromString,
+                _registered_method=True)
+        self.DrainNode = channel.unary_stream(
+                '/shoal.v1.NodeService/DrainNode',
+                request_serializer=shoal__proto_dot_v1_dot_node__pb2.DrainNodeRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_node__pb2.DrainNodeResponse.FromString,
+                _registered_method=True)
+        self.RemoveNode = channel.unary_unary(
+                '/shoal.v1.NodeService/RemoveNode',
+                request_serializer=shoal__proto_dot_v1_dot_node__pb2.RemoveNodeRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_node__pb2.RemoveNodeResponse.FromString,
+                _registered_method=True)
 
 
 class NodeServiceServicer:
@@ -65,6 +80,28 @@ class NodeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateNode(self, request, context):
+        """Labels, and whether it takes new containers. Errors: NOT_FOUND, INVALID_ARGUMENT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DrainNode(self, request, context):
+        """Cordons it, and stops what may be stopped; tells what it leaves, and why. What is stopped keeps its data there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveNode(self, request, context):
+        """Its certificate is revoked: the host has to be reset before it can join again.
+        Errors: FAILED_PRECONDITION if it holds containers and force isn't set.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +114,21 @@ def add_NodeServiceServicer_to_server(servicer, server):
                     servicer.ListNodes,
                     request_deserializer=shoal__proto_dot_v1_dot_node__pb2.ListNodesRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_node__pb2.ListNodesResponse.SerializeToString,
+            ),
+            'UpdateNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateNode,
+                    request_deserializer=shoal__proto_dot_v1_dot_node__pb2.UpdateNodeRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_node__pb2.Node.SerializeToString,
+            ),
+            'DrainNode': grpc.unary_stream_rpc_method_handler(
+                    servicer.DrainNode,
+                    request_deserializer=shoal__proto_dot_v1_dot_node__pb2.DrainNodeRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_node__pb2.DrainNodeResponse.SerializeToString,
+            ),
+            'RemoveNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveNode,
+                    request_deserializer=shoal__proto_dot_v1_dot_node__pb2.RemoveNodeRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_node__pb2.RemoveNodeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +186,87 @@ class NodeService:
             '/shoal.v1.NodeService/ListNodes',
             shoal__proto_dot_v1_dot_node__pb2.ListNodesRequest.SerializeToString,
             shoal__proto_dot_v1_dot_node__pb2.ListNodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.NodeService/UpdateNode',
+            shoal__proto_dot_v1_dot_node__pb2.UpdateNodeRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_node__pb2.Node.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DrainNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/shoal.v1.NodeService/DrainNode',
+            shoal__proto_dot_v1_dot_node__pb2.DrainNodeRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_node__pb2.DrainNodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.NodeService/RemoveNode',
+            shoal__proto_dot_v1_dot_node__pb2.RemoveNodeRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_node__pb2.RemoveNodeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,14 @@ class NodeServiceStub:
     """Errors: NOT_FOUND."""
     ListNodes: _grpc.UnaryUnaryMultiCallable[_node_pb2.ListNodesRequest, _node_pb2.ListNodesResponse]
     """In the order of their names."""
+    UpdateNode: _grpc.UnaryUnaryMultiCallable[_node_pb2.UpdateNodeRequest, _node_pb2.Node]
+    """Labels, and whether it takes new containers. Errors: NOT_FOUND, INVALID_ARGUMENT."""
+    DrainNode: _grpc.UnaryStreamMultiCallable[_node_pb2.DrainNodeRequest, _node_pb2.DrainNodeResponse]
+    """Cordons it, and stops what may be stopped; tells what it leaves, and why. What is stopped keeps its data there."""
+    RemoveNode: _grpc.UnaryUnaryMultiCallable[_node_pb2.RemoveNodeRequest, _node_pb2.RemoveNodeResponse]
+    """Its certificate is revoked: the host has to be reset before it can join again.
+    Errors: FAILED_PRECONDITION if it holds containers and force isn't set.
+    """
 
 @_typing.type_check_only
 class NodeServiceAsyncStub(NodeServiceStub):
@@ -47,6 +55,14 @@ class NodeServiceAsyncStub(NodeServiceStub):
     """Errors: NOT_FOUND."""
     ListNodes: _aio.UnaryUnaryMultiCallable[_node_pb2.ListNodesRequest, _node_pb2.ListNodesResponse]  # type: ignore[assignment]
     """In the order of their names."""
+    UpdateNode: _aio.UnaryUnaryMultiCallable[_node_pb2.UpdateNodeRequest, _node_pb2.Node]  # type: ignore[assignment]
+    """Labels, and whether it takes new containers. Errors: NOT_FOUND, INVALID_ARGUMENT."""
+    DrainNode: _aio.UnaryStreamMultiCallable[_node_pb2.DrainNodeRequest, _node_pb2.DrainNodeResponse]  # type: ignore[assignment]
+    """Cordons it, and stops what may be stopped; tells what it leaves, and why. What is stopped keeps its data there."""
+    RemoveNode: _aio.UnaryUnaryMultiCallable[_node_pb2.RemoveNodeRequest, _node_pb2.RemoveNodeResponse]  # type: ignore[assignment]
+    """Its certificate is revoked: the host has to be reset before it can join again.
+    Errors: FAILED_PRECONDITION if it holds containers and force isn't set.
+    """
 
 class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
     """The hosts of the cluster."""
@@ -66,5 +82,31 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_node_pb2.ListNodesResponse, _abc.Awaitable[_node_pb2.ListNodesResponse]]:
         """In the order of their names."""
+
+    @_abc_1.abstractmethod
+    def UpdateNode(
+        self,
+        request: _node_pb2.UpdateNodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.Node, _abc.Awaitable[_node_pb2.Node]]:
+        """Labels, and whether it takes new containers. Errors: NOT_FOUND, INVALID_ARGUMENT."""
+
+    @_abc_1.abstractmethod
+    def DrainNode(
+        self,
+        request: _node_pb2.DrainNodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_node_pb2.DrainNodeResponse], _abc.AsyncIterator[_node_pb2.DrainNodeResponse]]:
+        """Cordons it, and stops what may be stopped; tells what it leaves, and why. What is stopped keeps its data there."""
+
+    @_abc_1.abstractmethod
+    def RemoveNode(
+        self,
+        request: _node_pb2.RemoveNodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.RemoveNodeResponse, _abc.Awaitable[_node_pb2.RemoveNodeResponse]]:
+        """Its certificate is revoked: the host has to be reset before it can join again.
+        Errors: FAILED_PRECONDITION if it holds containers and force isn't set.
+        """
 
 def add_NodeServiceServicer_to_server(servicer: NodeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

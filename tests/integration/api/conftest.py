@@ -27,6 +27,7 @@ from shoal_controller.api.images import ImageService
 from shoal_controller.api.nodes import NodeService
 from shoal_controller.api.relay import Agents
 from shoal_controller.pki.authority import Authority
+from shoal_controller.pki.revocation import Revocations
 from shoal_controller.server import api_server
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
@@ -105,7 +106,7 @@ async def world(etcd: EtcdServer, registry_host: str, tmp_path: Path) -> AsyncIt
 
     def add_services(server: grpc.aio.Server) -> None:
         container_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
-        node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(cache), server)
+        node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(kv, cache), server)
         image_pb2_grpc.add_ImageServiceServicer_to_server(images, server)
         cluster = ClusterService(kv, cache, "d" * 64, "127.0.0.1:7400", registry_host, Maintenance(etcd.endpoints))
         cluster_pb2_grpc.add_ClusterServiceServicer_to_server(cluster, server)
@@ -125,9 +126,18 @@ async def world(etcd: EtcdServer, registry_host: str, tmp_path: Path) -> AsyncIt
         stack.push_async_callback(stop)
         await cache.synced.wait()
         local = tmp_path / "api.sock"
-        await stack.enter_async_context(
-            api_server(listen=f"127.0.0.1:{port}", socket=local, tls=tls, add_services=add_services)
+        revocations = Revocations(cache)
+        interceptor = await stack.enter_async_context(
+            api_server(
+                listen=f"127.0.0.1:{port}",
+                socket=local,
+                tls=tls,
+                add_services=add_services,
+                refuse=revocations.refuse,
+            )
         )
+        cutting = asyncio.create_task(revocations.follow(interceptor.cut_refused, agents.drop), name="revocations")
+        stack.callback(cutting.cancel)
         channel = await stack.enter_async_context(local_channel(local))
         made = World(
             kv,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from shoal_controller.core import orchestrate
+from shoal_controller.core import orchestrate, removal
 from shoal_controller.core.allocation import room
 from shoal_controller.core.snapshot import (
     NOTHING,
@@ -20,7 +20,7 @@ from shoal_controller.core.snapshot import (
     StatusView,
 )
 from shoal_proto.v1.container_pb2 import DesiredState
-from shoal_proto.v1.node_pb2 import HoldRole
+from shoal_proto.v1.node_pb2 import HoldRole, NodeRemoval
 
 GIB = 1 << 30
 CREATED = DesiredState.DESIRED_STATE_CREATED
@@ -29,6 +29,9 @@ STOPPED = DesiredState.DESIRED_STATE_STOPPED
 REMOVED = DesiredState.DESIRED_STATE_REMOVED
 CURRENT = HoldRole.HOLD_ROLE_CURRENT
 REMOVE = HoldRole.HOLD_ROLE_REMOVE
+STAYS = NodeRemoval.NODE_REMOVAL_UNSPECIFIED
+EMPTY = NodeRemoval.NODE_REMOVAL_EMPTY
+FORCED = NodeRemoval.NODE_REMOVAL_FORCED
 
 
 def node(name: str, *, memory: int = 8 * GIB, cpu: int = 4000, **more: object) -> NodeView:
@@ -105,6 +108,25 @@ class Applied:
             case orchestrate.Finish(container):
                 assert not self.holders.get(container)
                 del self.containers[container]
+            case removal.GiveUp(container, node_id):
+                assert self.nodes[node_id].removal == FORCED
+                self._reserve(node_id, container, NOTHING)
+                hold = self.nodes[node_id].holds[container]
+                holds = {id_: each for id_, each in self.nodes[node_id].holds.items() if id_ != container}
+                self.nodes[node_id] = replace(self.nodes[node_id], holds=holds)
+                self.holders[container] = self.holders.get(container, frozenset()) - {node_id}
+                lost = self.containers.get(container)
+                where = lost.placement if lost is not None else None
+                if (
+                    lost is not None
+                    and where is not None
+                    and (where.node, where.generation) == (node_id, hold.generation)
+                ):
+                    self.containers[container] = replace(lost, placement=replace(where, lost=True))
+            case removal.Depart(node_id):
+                assert not self.nodes[node_id].holds
+                assert self.nodes[node_id].removal
+                del self.nodes[node_id]
             case orchestrate.SetLedger(node_id, capacity, reserved):
                 self.nodes[node_id] = replace(
                     self.nodes[node_id], booked_capacity=capacity, reserved=reserved, has_ledger=True
@@ -176,6 +198,8 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
             cpu=draw(st.sampled_from([1000, 8000])),
             labels=dict(draw(_labels)),
             ready=draw(_mostly),
+            cordoned=not draw(_mostly),
+            removal=STAYS if draw(_mostly) else draw(st.sampled_from([EMPTY, FORCED])),
         )
         nodes[made.id] = made
     containers: dict[str, ContainerView] = {}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shoal_controller.core.filters import placing
 from shoal_controller.core.orchestrate import Admit, Finish, Place, Release, SetRole, plan
 from shoal_controller.core.snapshot import NOTHING, Amounts, Snapshot
-from tests.unit.controller.core.clusters import REMOVE, REMOVED, RUNNING, Applied, settle, snapshots
+from tests.unit.controller.core.clusters import FORCED, REMOVE, REMOVED, RUNNING, Applied, settle, snapshots
 
 
 def applied(snapshot: Snapshot, limit: int = 1000) -> Applied:
@@ -34,8 +34,44 @@ def test_never_against_a_constraint_nor_on_a_node_that_is_down(snapshot: Snapsho
         if isinstance(decision, Place):
             container, node = snapshot.containers[decision.container], snapshot.nodes[decision.node]
             assert node.ready
+            assert not node.cordoned
+            assert not node.removal
             empty = replace(node, reserved=NOTHING, booked_capacity=node.capacity)
             assert all(each.check(empty) for each in placing(container.need, container.constraints))
+
+
+@given(snapshots())
+def test_nothing_is_given_up_that_no_operator_gave_up(snapshot: Snapshot) -> None:
+    settled = settle(snapshot)
+    forced = {id_ for id_, node in snapshot.nodes.items() if node.removal == FORCED}
+    for id_, node in snapshot.nodes.items():
+        for held in node.holds:
+            # A name or an address may only be another's once nobody can have a copy, or by force.
+            if id_ not in forced:
+                assert held in settled.nodes[id_].holds
+    for id_, container in settled.containers.items():
+        placement, before = container.placement, snapshot.containers[id_].placement
+        if placement is not None and placement.lost:
+            assert before is not None
+            assert before.node in forced
+
+
+@given(snapshots())
+def test_a_node_that_leaves_by_force_is_gone_in_the_end(snapshot: Snapshot) -> None:
+    settled = settle(snapshot)
+    for id_, node in snapshot.nodes.items():
+        if node.removal == FORCED or (node.removal and not node.holds):
+            assert id_ not in settled.nodes
+            assert not any(id_ in holders for holders in settled.holders.values())
+        else:
+            assert id_ in settled.nodes
+
+
+@given(snapshots())
+def test_nothing_more_is_booked_on_a_node_that_leaves(snapshot: Snapshot) -> None:
+    for decision in plan(snapshot, limit=1000):
+        if isinstance(decision, Place | Admit):
+            assert not snapshot.nodes[decision.node].removal
 
 
 @given(snapshots())

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shoal_common.errors import NotLeader
+from shoal_common.errors import NotFound, NotLeader
 from shoal_controller.core.allocation import address
 from shoal_controller.core.orchestrate import Admit, Finish, Place, Release, SetRemoved, SetRole
+from shoal_controller.core.removal import Depart, GiveUp
 from shoal_controller.core.snapshot import NOTHING, Amounts
 from shoal_controller.core.statuses import Verdict
 from shoal_controller.leader.assignments import Assignments
@@ -24,9 +25,16 @@ from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import CompareFailed, Txn
 from shoal_controller.state.leadership import Leadership
-from shoal_proto.v1.container_pb2 import ContainerSpec, ContainerState, ContainerStatus, DesiredState
+from shoal_controller.state.store import encode
+from shoal_proto.v1.container_pb2 import (
+    ContainerPlacement,
+    ContainerSpec,
+    ContainerState,
+    ContainerStatus,
+    DesiredState,
+)
 from shoal_proto.v1.dispatcher_pb2 import StatusReport
-from shoal_proto.v1.node_pb2 import HoldRole, NodeDescription, NodeState
+from shoal_proto.v1.node_pb2 import HoldRole, NodeDescription, NodeRemoval, NodeSpec, NodeState
 from shoal_proto.v1.resources_pb2 import Resources
 from tests.fakes.kv import FakeKV
 from tests.fakes.leading import CONTAINERS, NODES, Rig, check_bookings, container_id
@@ -102,6 +110,7 @@ async def test_placing_compares_all_that_it_rests_on(bench: Bench) -> None:
     assert txn.leader == bench.leadership.create_revision
     expected = dict(txn.expected)
     assert expected.pop(keys.cluster()) > 0
+    assert expected.pop(keys.node_spec(NODE)) > 0
     assert expected == {
         SPEC: before.revision,
         STATUS: 0,
@@ -113,7 +122,17 @@ async def test_placing_compares_all_that_it_rests_on(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [SPEC, PLACEMENT, STATUS, HOLD, LEDGER, keys.address("default", "10.88.0.2"), keys.cluster()]
+    "key",
+    [
+        SPEC,
+        PLACEMENT,
+        STATUS,
+        HOLD,
+        LEDGER,
+        keys.address("default", "10.88.0.2"),
+        keys.cluster(),
+        keys.node_spec(NODE),
+    ],
 )
 async def test_a_placement_is_refused_if_anything_it_rests_on_changed(bench: Bench, key: str) -> None:
     draft = bench.draft()
@@ -361,3 +380,114 @@ async def test_a_retired_or_removed_hold_says_so_whatever_the_spec_wants(bench: 
     assignment = assignments.of_hold(NODE, C1)
     assert assignment is not None
     assert assignment.desired == DesiredState.DESIRED_STATE_UNSPECIFIED
+
+
+async def operator(bench: Bench, **fields: object) -> None:
+    """Change fields of the node's spec, as the API does."""
+    key = keys.node_spec(NODE)
+    _, entry = await bench.kv.get(key)
+    assert entry is not None
+    spec = NodeSpec.FromString(entry.value)
+    for field, value in fields.items():
+        setattr(spec, field, value)
+    await bench.cache.reached(await bench.rig.put(key, encode(spec)))
+
+
+@pytest.mark.parametrize(
+    "change", [{"cordoned": True}, {"removal": NodeRemoval.NODE_REMOVAL_EMPTY}], ids=["cordoned", "removed"]
+)
+async def test_what_lands_late_books_nothing_on_a_node_that_was(bench: Bench, change: dict[str, object]) -> None:
+    late = bench.draft()
+    late.decide(PLACE)
+    txn = late.txn(bench.leadership)
+    await operator(bench, **change)
+    with pytest.raises(CompareFailed) as refused:
+        await bench.kv.commit(txn)
+    assert keys.node_spec(NODE) in refused.value.keys
+
+
+async def test_what_lands_late_books_nothing_on_a_node_that_is_gone(bench: Bench) -> None:
+    late = bench.draft()
+    late.decide(PLACE)
+    txn = late.txn(bench.leadership)
+    await operator(bench, removal=NodeRemoval.NODE_REMOVAL_EMPTY)
+    departing = bench.draft()
+    departing.decide(Depart(NODE))
+    await bench.commit(departing)
+    assert NODE not in bench.cache.nodes
+    assert ("default", "node", "n1") not in bench.cache.names
+    with pytest.raises(CompareFailed):
+        await bench.kv.commit(txn)
+
+
+async def test_a_node_departs_only_if_nothing_was_booked_meanwhile(bench: Bench) -> None:
+    await operator(bench, removal=NodeRemoval.NODE_REMOVAL_EMPTY)
+    departing = bench.draft()
+    departing.decide(Depart(NODE))
+    await bench.place()
+    with pytest.raises(CompareFailed):
+        await bench.kv.commit(departing.txn(bench.leadership))
+    again = bench.draft()
+    with pytest.raises(NotFound):
+        again.decide(Depart(NODE))
+
+
+async def test_what_is_given_up_is_lost_and_its_name_and_address_are_free(bench: Bench) -> None:
+    await bench.place()
+    await operator(bench, removal=NodeRemoval.NODE_REMOVAL_FORCED)
+    draft = bench.draft()
+    draft.decide(GiveUp(C1, NODE))
+    txn = draft.txn(bench.leadership)
+    assert {keys.node_spec(NODE), LEDGER, SPEC, PLACEMENT, HOLD} <= txn.expected.keys()
+    await bench.cache.reached(await bench.kv.commit(txn))
+    entry = bench.cache.containers[C1]
+    assert entry.placement is not None
+    assert entry.placement.value.HasField("lost_at")
+    assert not bench.cache.addresses
+    assert (CONTAINERS, "container", "c1") not in bench.cache.names
+    assert not bench.cache.holders(C1)
+    ledger = bench.cache.nodes[NODE].ledger
+    assert ledger is not None
+    assert ledger.value.reserved.memory_bytes == 0
+
+
+async def test_a_name_that_was_freed_and_taken_is_not_freed_again(bench: Bench) -> None:
+    await bench.place()
+    await bench.rig.put(keys.name(CONTAINERS, "container", "c1"), b"f" * 64)
+    await operator(bench, removal=NodeRemoval.NODE_REMOVAL_FORCED)
+    draft = bench.draft()
+    draft.decide(GiveUp(C1, NODE))
+    await bench.cache.reached(await bench.kv.commit(draft.txn(bench.leadership)))
+    assert bench.cache.names[(CONTAINERS, "container", "c1")].value == "f" * 64
+
+
+async def test_a_superseded_copy_is_given_up_and_nothing_is_lost(bench: Bench) -> None:
+    await bench.place()
+    entry = bench.cache.containers[C1]
+    assert entry.placement is not None
+    moved = ContainerPlacement()
+    moved.CopyFrom(entry.placement.value)
+    moved.node, moved.generation = "f" * 32, 2
+    await bench.cache.reached(await bench.rig.put(PLACEMENT, encode(moved)))
+    await operator(bench, removal=NodeRemoval.NODE_REMOVAL_FORCED)
+    draft = bench.draft()
+    draft.decide(GiveUp(C1, NODE))
+    await bench.cache.reached(await bench.kv.commit(draft.txn(bench.leadership)))
+    entry = bench.cache.containers[C1]
+    assert entry.placement is not None
+    assert not entry.placement.value.HasField("lost_at")
+    assert bench.cache.addresses
+    assert (CONTAINERS, "container", "c1") in bench.cache.names
+    assert not bench.cache.nodes[NODE].holds
+
+
+async def test_news_of_a_node_that_is_gone_bring_nothing_back(bench: Bench) -> None:
+    await operator(bench, removal=NodeRemoval.NODE_REMOVAL_EMPTY)
+    departing = bench.draft()
+    departing.decide(Depart(NODE))
+    await bench.commit(departing)
+    late = bench.draft()
+    late.describe(NODE, NodeDescription(boot_id="c", capacity=Resources(memory_bytes=GIB)))
+    late.set_state(NODE, NodeState.NODE_STATE_DOWN, reason="no heartbeat")
+    late.set_strays(NODE, [C1])
+    assert not late.writes
