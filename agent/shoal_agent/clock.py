@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -29,6 +31,10 @@ class Clock:
 
     boot_ms: Callable[[], int] = _boot_ms
     wall: Callable[[], float] = time.time
+
+    def from_ticks(self, ticks: int) -> int:
+        """Return a start time from /proc/<pid>/stat as milliseconds since the host booted."""
+        return ticks * 1000 // _TICKS
 
     def timestamp(self) -> Timestamp:
         """Return the present wall clock time."""

@@ -119,7 +119,8 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
         )
         await tasks.open()
         stack.push_async_callback(tasks.close)
-        starts = asyncio.Semaphore(max(_LEAST_STARTS, _STARTS_PER_CORE * len(os.sched_getaffinity(0))))
+        at_once = max(_LEAST_STARTS, _STARTS_PER_CORE * len(os.sched_getaffinity(0)))
+        starts = asyncio.Semaphore(at_once)
         host = RuntimeHost(
             paths, boot_id=boot_id, images=images, sandboxes=sandboxes, rootfs=rootfs, tasks=tasks, starts=starts
         )
@@ -127,7 +128,7 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
         await host.open()
         records = Records(paths, Sealer(load_or_create_key(paths.identity / "seal.key")))
         stack.callback(records.close)
-        node = Node(host, records, Clock(), starts)
+        node = Node(host, records, Clock(), starts=starts, restarts=asyncio.Semaphore(at_once // 2))
         await node.open(left_behind=host.left_behind())
         session = Session(
             node=node,

@@ -28,13 +28,28 @@ class Node:
 
     Args:
         starts: bounds how many containers are set up or started at a time.
+        restarts: bounds how many of these may be restarts by policy.
     """
 
-    def __init__(self, host: ContainerHost, records: Records, clock: Clock, starts: asyncio.Semaphore) -> None:
+    def __init__(
+        self,
+        host: ContainerHost,
+        records: Records,
+        clock: Clock,
+        *,
+        starts: asyncio.Semaphore,
+        restarts: asyncio.Semaphore,
+    ) -> None:
         self._host = host
         self._records = records
         self._around = Surroundings(
-            host=host, records=records, clock=clock, starts=starts, changed=self._changed, settled=self._settled
+            host=host,
+            records=records,
+            clock=clock,
+            starts=starts,
+            restarts=restarts,
+            changed=self._changed,
+            settled=self._settled,
         )
         self._workers: dict[str, Worker] = {}
         self._unreadable: set[str] = set()
@@ -137,6 +152,11 @@ class Node:
         """The leader's store was restored to an earlier state: report everything again."""
         for worker in self._workers.values():
             worker.report_again()
+
+    def look_again(self) -> None:
+        """What containers wait for may have come, such as room on the disk: try again now."""
+        for worker in self._workers.values():
+            worker.look_again()
 
     # What services ask.
 

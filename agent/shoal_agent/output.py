@@ -13,7 +13,7 @@ from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.logs import read_attempt, tail
 from shoal_agent.worker import Worker
 from shoal_proto.v1.agent_pb2 import AgentLogsRequest, ContainerRecord
-from shoal_proto.v1.container_pb2 import DesiredState, LogCursor, LogsResponse
+from shoal_proto.v1.container_pb2 import Attempt, DesiredState, LogCursor, LogsResponse
 from shoal_proto.v1.node_pb2 import HoldRole
 
 
@@ -68,7 +68,7 @@ class Output:
         )
         runs = {attempt.number: attempt.run for attempt in record.status.attempts}
         # One that could not be started may have no file.
-        found |= {attempt.number for attempt in record.status.attempts if attempt.HasField("started_at")}
+        found |= {one.number for one in record.status.attempts if one.HasField("starting_at") or _ran(one)}
         return sorted(number for number in found if number > after and (run == 0 or runs.get(number) == run))
 
     async def _one(
@@ -116,16 +116,19 @@ def _next(record: ContainerRecord, *, generation: int, run: int, seen: int) -> b
     if status.state not in ENDED:
         # A copy that is only kept will not run.
         return True if assignment.role == HoldRole.HOLD_ROLE_RETIRED else None
+    unseen = any(one.number > seen and _ran(one) and run in (0, one.run) for one in status.attempts)
+    if record.restart_due_ms and run in (0, status.run_served):
+        # It is started again. What was written before that may be read meanwhile.
+        return False if unseen else None
     if run:
         if status.run_served < run and assignment.role == HoldRole.HOLD_ROLE_CURRENT:
             return None
-        shown = [attempt.number for attempt in status.attempts if attempt.run == run and attempt.number > seen]
-        return not (shown and _has_run(record, shown[-1]))
+        return not unseen
     if assignment.desired == DesiredState.DESIRED_STATE_RUNNING and assignment.run_admitted > status.run_served:
         return None
-    return not (status.attempt > seen and _has_run(record, status.attempt))
+    return not unseen
 
 
-def _has_run(record: ContainerRecord, attempt: int) -> bool:
-    """Say whether an attempt of those kept got as far as running."""
-    return any(one.number == attempt and one.HasField("started_at") for one in record.status.attempts)
+def _ran(attempt: Attempt) -> bool:
+    """Say whether an attempt got as far as running."""
+    return attempt.HasField("started_at")

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from shoal_agent.clock import Clock, timestamp
-from shoal_agent.core import lifecycle, planning
+from shoal_agent.core import lifecycle, planning, restarts
 from shoal_agent.core.model import Observed, Remembered, TaskState, Wanted, remembered, wanted
+from shoal_agent.core.restarts import End, Pause
 from shoal_agent.host import ContainerHost, task_key
 from shoal_agent.records import Records
 from shoal_agent.runtime.failures import StartFailed
@@ -42,6 +43,8 @@ class Surroundings:
 
     Attributes:
         starts: bounds how many containers are set up or started at a time.
+        restarts: bounds how many of these may be restarts by policy, so that what crashes in a loop leaves room for
+            what users ask for.
         changed: called with the id of a container that has something to report.
         settled: called with the id of a container whose record is gone.
     """
@@ -50,6 +53,7 @@ class Surroundings:
     records: Records
     clock: Clock
     starts: asyncio.Semaphore
+    restarts: asyncio.Semaphore
     changed: Callable[[str], None]
     settled: Callable[[str], None]
     jitter: Callable[[], float] = field(default=random.random)
@@ -146,6 +150,11 @@ class Worker:
         self._accepted = 0
         self._around.changed(self.id)
 
+    def look_again(self) -> None:
+        """What it waits for may have come: don't wait for the next try of it."""
+        self._observed = replace(self._observed, retry_at_ms=0)
+        self._wake.set()
+
     async def until(self, condition: Callable[[ContainerRecord], _T | None]) -> _T:
         """Wait until `condition` of the record on disk is no longer None, and return it."""
         while True:
@@ -233,7 +242,8 @@ class Worker:
                 await self._save(self._ended(cause))
                 self._observed = replace(self._observed, stop_signalled=False, kill_again_ms=0)
             case planning.NoteInterrupted():
-                await self._save(lifecycle.interrupted(record, now=now()))
+                again = self._pause_of(record.restart_pause_ms, due_in=0)
+                await self._save(lifecycle.interrupted(record, now=now(), again=again))
             case planning.NoteCancelled(run):
                 code, reason = lifecycle.EXIT_NOT_STARTED, "stopped before it was started"
                 await self._save(lifecycle.failed(record, run=run, code=code, reason=reason, now=now()))
@@ -248,8 +258,12 @@ class Worker:
                 await self._prepare()
             case planning.NoteReady():
                 await self._save(lifecycle.ready(record))
-            case planning.Start(run):
-                await self._start(run)
+            case planning.Start():
+                await self._start(action)
+            case planning.CancelRestart():
+                await self._save(restarts.cancelled(record))
+            case planning.RebaseRestart():
+                await self._save(restarts.rebased(record, self._pause_of(record.restart_pause_ms)))
             case planning.BeginStop(kill_due_ms):
                 await self._save(lifecycle.stopping(record, kill_due_ms=kill_due_ms))
                 await self._send_stop_signal()
@@ -309,19 +323,64 @@ class Worker:
         )
 
     def _ended(self, cause: planning.EndCause) -> ContainerRecord:
-        record, now = self._record, self._around.clock.timestamp()
-        if cause is planning.EndCause.SEEN:
-            end = self._exited
-            assert end is not None, "the end of a task is seen with its exit code"
-            code, oom_killed, finished, reason = end.code, end.oom_killed, timestamp(end.finished_at), end.reason
-        else:
-            code, oom_killed, finished = lifecycle.EXIT_UNKNOWN, False, now
-            reason = (
-                "the host was restarted"
-                if cause is planning.EndCause.REBOOT
-                else "its supervisor was killed, its exit code is not known"
-            )
-        return lifecycle.exited(record, code=code, oom_killed=oom_killed, finished=finished, reason=reason)
+        record, clock = self._record, self._around.clock
+        code, oom_killed, finished, reason = lifecycle.EXIT_UNKNOWN, False, clock.wall(), ""
+        match cause:
+            case planning.EndCause.SEEN:
+                end = self._exited
+                assert end is not None, "the end of a task is seen with its exit code"
+                code, oom_killed, finished, reason = end.code, end.oom_killed, end.finished_at, end.reason
+            case planning.EndCause.REBOOT:
+                code, reason = lifecycle.EXIT_KILLED, "the host was restarted"
+            case planning.EndCause.LOST:
+                reason = "its supervisor was killed, its exit code is not known"
+        attempt = record.status.attempts[-1]
+        ended = End(
+            run=attempt.run,
+            code=code,
+            started=True,
+            by_policy=attempt.by_policy,
+            restarts=record.status.restarts,
+            # A host that was restarted is not the program's fault.
+            ran_ms=restarts.RAN_WELL_MS if cause is planning.EndCause.REBOOT else self._ran_ms(finished),
+        )
+        return lifecycle.exited(
+            record,
+            code=code,
+            oom_killed=oom_killed,
+            finished=timestamp(finished),
+            reason=reason,
+            pause=self._pause_after(ended),
+        )
+
+    def _ran_ms(self, finished: float) -> int:
+        """Return for how long the process of the attempt ran, by clocks that nobody sets.
+
+        Args:
+            finished: when it ended, by the wall clock: known only as far as that wasn't set since.
+        """
+        if not self._record.pid_start_time:
+            return 0
+        clock = self._around.clock
+        most = clock.boot_ms() - clock.from_ticks(self._record.pid_start_time)
+        return max(0, min(most, most - int((clock.wall() - finished) * 1000)))
+
+    def _pause_after(self, end: End) -> Pause | None:
+        """Return the pause before the policy's next start; None if it makes none."""
+        record, wish = self._views()
+        length = restarts.pause_after(end, record, wish)
+        return None if length is None else self._pause_of(length)
+
+    def _pause_of(self, length_ms: int, *, due_in: int | None = None) -> Pause:
+        """Return a pause of `length_ms` that begins now; over in `due_in` milliseconds if that is said."""
+        clock = self._around.clock
+        left = length_ms if due_in is None else due_in
+        return Pause(
+            length_ms=length_ms,
+            due_ms=clock.boot_ms() + left,
+            boot_id=self._around.host.boot_id,
+            until=timestamp(clock.wall() + left / 1000),
+        )
 
     async def _prepare(self) -> None:
         self._observed = replace(self._observed, mounted=True)
@@ -346,6 +405,7 @@ class Worker:
             layers=found.layers,
             uid_base=found.uid_base,
             command=found.command,
+            now=self._around.clock.timestamp(),
         )
 
     async def _while_wanted(self, preparing: Coroutine[None, None, _T]) -> _T | None:
@@ -379,30 +439,40 @@ class Worker:
             await self._save(lifecycle.delayed(self._record, reason))
 
     async def _fail(self, code: int, reason: str) -> None:
-        record = self._record
+        record, status = self._record, self._record.status
         log.warning("container %s failed: %s", self.id[:12], reason)
-        now = self._around.clock.timestamp()
+        run = record.assignment.run_admitted
         # Prepared only: no run was asked for, or it is not its turn yet; a later one tries again.
+        by_policy = bool(record.restart_due_ms) and run <= status.run_served
+        end = End(run=run, code=code, started=False, by_policy=by_policy, restarts=status.restarts + 1)
+        now, pause = self._around.clock.timestamp(), self._pause_after(end)
         await self._save(
-            lifecycle.failed(record, run=record.assignment.run_admitted, code=code, reason=reason, now=now)
+            lifecycle.failed(record, run=run, code=code, reason=reason, now=now, pause=pause, by_policy=by_policy)
         )
 
-    async def _start(self, run: int) -> None:
+    async def _start(self, action: planning.Start) -> None:
         around = self._around
-        async with around.starts:
+        async with around.restarts if action.by_policy else contextlib.nullcontext(), around.starts:
             # What the wait for a turn has changed is planned anew.
             record, wish = self._views()
-            if planning.plan(record, wish, self._observed, around.clock.boot_ms()) != planning.Start(run):
+            if planning.plan(record, wish, self._observed, around.clock.boot_ms()) != action:
                 return
-            stamp = around.clock.timestamp()
-            await self._save(lifecycle.starting(self._record, run=run, boot_id=around.host.boot_id, now=stamp))
+            await self._save(
+                lifecycle.starting(
+                    self._record,
+                    run=action.run,
+                    boot_id=around.host.boot_id,
+                    now=around.clock.timestamp(),
+                    by_policy=action.by_policy,
+                )
+            )
             self._exited = None
             self._observed = replace(self._observed, task=TaskState.UNKNOWN, stop_signalled=False, kill_again_ms=0)
             try:
                 running = await around.host.start(self._record)
             except StartFailed as error:
                 self._observed = replace(self._observed, task=TaskState.ABSENT)
-                await self._fail_start(run, error)
+                await self._fail_start(error)
                 return
         self._running = running
         # A short program may have ended, and that been told, before this line.
@@ -410,10 +480,20 @@ class Worker:
             self._observed = replace(self._observed, task=TaskState.ALIVE)
         await self._note_running()
 
-    async def _fail_start(self, run: int, error: StartFailed) -> None:
+    async def _fail_start(self, error: StartFailed) -> None:
         log.warning("container %s could not be started: %s", self.id[:12], error.message)
-        now = self._around.clock.timestamp()
-        await self._save(lifecycle.failed(self._record, run=run, code=error.code, reason=error.message, now=now))
+        attempt, restarted = self._record.status.attempts[-1], self._record.status.restarts
+        end = End(run=attempt.run, code=error.code, started=False, by_policy=attempt.by_policy, restarts=restarted)
+        await self._save(
+            lifecycle.failed(
+                self._record,
+                run=attempt.run,
+                code=error.code,
+                reason=error.message,
+                now=self._around.clock.timestamp(),
+                pause=self._pause_after(end),
+            )
+        )
 
     async def _send_stop_signal(self) -> None:
         self._observed = replace(self._observed, stop_signalled=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from shoal_common import ids, references, units
+from shoal_common import ids, references, restart_policy, units
 from shoal_common.errors import InvalidSpec, ShoalError
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ MEMORY: Final = Checked("memory", _memory)
 CPUS: Final = Checked("cpus", units.parse_cpus)
 LABEL: Final = Checked("label", _label)
 VARIABLE: Final = Checked("variable", _variable)
+RESTART: Final = Checked("policy", restart_policy.parse_restart)
 CONTEXT: Final = Context()
 
 

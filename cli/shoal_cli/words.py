@@ -65,6 +65,10 @@ def status(container: Container, now: float) -> str:
             return f"{text} ({detail})" if detail else text
         case ContainerPhase.CONTAINER_PHASE_EXITED:
             return " ".join(filter(None, (f"Exited ({seen.exit_code})", ago)))
+        case ContainerPhase.CONTAINER_PHASE_RESTARTING:
+            # Detail says when.
+            text = " ".join(filter(None, (f"Restarting ({seen.exit_code})", ago)))
+            return f"{text}, {detail}" if detail else text
         case ContainerPhase.CONTAINER_PHASE_FAILED:
             text = " ".join(filter(None, (f"Failed ({seen.exit_code})", ago)))
             return f"{text}: {detail or seen.reason}" if detail or seen.reason else text

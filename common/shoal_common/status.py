@@ -15,6 +15,16 @@ def order(status: ContainerStatus) -> tuple[int, int, int, int]:
     return (status.generation, status.attempt, status.state, status.report)
 
 
+def is_over(status: ContainerStatus) -> bool:
+    """Say whether the newest attempt has ended and the restart policy makes no other."""
+    return is_terminal(status) and not restarts(status)
+
+
+def restarts(status: ContainerStatus) -> bool:
+    """Say whether it has ended and its restart policy starts it again."""
+    return is_terminal(status) and status.HasField("restart_at")
+
+
 def is_terminal(status: ContainerStatus) -> bool:
     """Say whether the attempt that `status` tells of has ended."""
     return status.state in TERMINAL

@@ -9,7 +9,8 @@ from typing import Final, TypedDict
 from shoal_common import units
 from shoal_common.errors import InvalidSpec
 from shoal_common.references import parse_reference
-from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode, WaitCondition
+from shoal_common.restart_policy import Restart, parse_restart
+from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode, RestartMode, RestartPolicy, WaitCondition
 from shoal_proto.v1.resources_pb2 import Resources, StringList
 
 
@@ -46,6 +47,13 @@ _NETWORKS: Final = {
     Network.NONE: NetworkMode.NETWORK_MODE_NONE,
 }
 
+_RESTARTS: Final = {
+    Restart.NO: RestartMode.RESTART_MODE_NO,
+    Restart.ON_FAILURE: RestartMode.RESTART_MODE_ON_FAILURE,
+    Restart.ALWAYS: RestartMode.RESTART_MODE_ALWAYS,
+    Restart.UNLESS_STOPPED: RestartMode.RESTART_MODE_UNLESS_STOPPED,
+}
+
 
 class ContainerOptions(TypedDict, total=False):
     """What may be said of a container beside image and arguments; what is left out is the image's or the default."""
@@ -76,6 +84,9 @@ class ContainerOptions(TypedDict, total=False):
     stop_timeout: int
     #: Remove it once it has ended.
     auto_remove: bool
+    #: What its node does when it has ended by itself: "no", "on-failure", "on-failure:N" (at most N times), "always",
+    #: "unless-stopped". Not together with auto_remove.
+    restart: str
     #: OCI runtime by name; left out means the node's default.
     runtime: str
 
@@ -84,7 +95,7 @@ def configure(image: str, args: Iterable[str], options: ContainerOptions) -> Con
     """Return the message for what is asked, checked as far as that can be done without the cluster.
 
     Raises:
-        InvalidSpec: image, memory, cpus, env or pids_limit can never be right.
+        InvalidSpec: image, memory, cpus, env, restart or pids_limit can never be right.
     """
     parse_reference(image)
     env = options.get("env", ())
@@ -108,6 +119,9 @@ def configure(image: str, args: Iterable[str], options: ContainerOptions) -> Con
         auto_remove=options.get("auto_remove", False),
         runtime=options.get("runtime", ""),
     )
+    if "restart" in options:
+        policy, most = parse_restart(options["restart"])
+        config.restart.CopyFrom(RestartPolicy(mode=_RESTARTS[policy], maximum_retries=most))
     if "entrypoint" in options:
         config.entrypoint.CopyFrom(StringList(values=list(options["entrypoint"])))
     if "stop_timeout" in options:

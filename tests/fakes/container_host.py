@@ -24,6 +24,11 @@ class FakeHost:
         boot_id: change it for a reboot, with `reboot`.
         started: keys in the order in which programs began to run; what must never hold a run twice.
         problems: errors that preparing raises next, in order.
+        lives: programs live on; otherwise they end with code 3 as soon as they run.
+        ticks: start time of every process, in clock ticks since boot.
+        now: the wall clock.
+        starting: starts wait for it.
+        at_once: starts under way.
         on_step: called with the name of every step; may raise `Killed`.
     """
 
@@ -37,6 +42,11 @@ class FakeHost:
     problems: list[Exception] = field(default_factory=list)
     ignores_stop: bool = False
     preparing: asyncio.Event | None = None
+    lives: bool = True
+    ticks: Callable[[], int] = lambda: 1
+    now: Callable[[], float] = lambda: 1_700_000_000.0
+    starting: asyncio.Event | None = None
+    at_once: int = 0
     on_step: Callable[[str], None] = lambda step: None
     queue: asyncio.Queue[tuple[TaskKey, Exited]] = field(default_factory=asyncio.Queue)
 
@@ -58,9 +68,15 @@ class FakeHost:
         assert key not in self.ended
         if self.problems:
             raise self.problems.pop(0)
-        running = Running(pid=100 + len(self.started), pid_start=1, conmon_pid=99, conmon_start=1)
+        if self.starting is not None:
+            self.at_once += 1
+            await self.starting.wait()
+            self.at_once -= 1
+        running = Running(pid=100 + len(self.started), pid_start=self.ticks(), conmon_pid=99, conmon_start=1)
         self.started.append(key)
         self.alive[key] = running
+        if not self.lives:
+            self.end(key, 3)
         self.on_step("after start")
         return running
 
@@ -116,7 +132,7 @@ class FakeHost:
     def end(self, key: TaskKey, code: int) -> None:
         """A process ends by itself."""
         if self.alive.pop(key, None) is not None:
-            self.ended[key] = Exited(code=code, oom_killed=False, finished_at=1_700_000_000.0)
+            self.ended[key] = Exited(code=code, oom_killed=False, finished_at=self.now())
             self.queue.put_nowait((key, self.ended[key]))
 
     def reboot(self) -> None:

@@ -196,10 +196,16 @@ class World:
         placement = ContainerPlacement(schema=1, node=NODE, generation=1, run_admitted=admitted)
         await self.put(keys.container_placement("default", container), placement)
 
-    async def report(self, container: str, state: int, *, run: int = 1, code: int = 0) -> None:
+    async def report(
+        self, container: str, state: int, *, run: int = 1, code: int = 0, again_in: int | None = None
+    ) -> None:
+        """Store a status; `again_in` seconds its restart policy starts it again."""
         status = ContainerStatus(schema=1, generation=1, attempt=1, run_served=run, exit_code=code)
         status.state = state  # type: ignore[assignment]
         status.started_at.GetCurrentTime()
+        if again_in is not None:
+            status.restart_at.GetCurrentTime()
+            status.restart_at.seconds += again_in
         await self.put(keys.container_status("default", container), status)
 
     async def bury(self, container: str, status: ContainerStatus | None) -> None:

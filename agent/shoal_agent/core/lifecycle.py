@@ -11,6 +11,8 @@ from typing import Final
 from google.protobuf import text_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from shoal_agent.core import restarts
+from shoal_agent.core.restarts import Pause
 from shoal_common.errors import Internal
 from shoal_proto.v1.agent_pb2 import ContainerRecord
 from shoal_proto.v1.container_pb2 import Attempt, ContainerState, ContainerStatus
@@ -55,6 +57,8 @@ ATTEMPTS_KEPT: Final = 16
 EXIT_NOT_STARTED: Final = 125
 #: What an end without a known code is reported as.
 EXIT_UNKNOWN: Final = 255
+#: What the end of everything on a host is for a container: SIGKILL.
+EXIT_KILLED: Final = 137
 #: A node that lost its record can't know how many attempts the leader has heard of. Attempts are counted on from here
 #: above the runs admitted, so that its report is not taken for an old one: every run makes one attempt, plus one for
 #: each start that an agent's end interrupted.
@@ -145,7 +149,8 @@ def assigned(record: ContainerRecord, assignment: Assignment) -> ContainerRecord
 def begun(record: ContainerRecord) -> ContainerRecord:
     """Begin an attempt with its preparation."""
     changed = _copy(record)
-    _advance(changed, PREPARING, new_attempt=record.status.state in ENDED)
+    restarts.forgotten(changed)
+    _attempt(_advance(changed, PREPARING, new_attempt=record.status.state in ENDED))
     return changed
 
 
@@ -164,9 +169,12 @@ def prepared(
     layers: Sequence[str],
     uid_base: int,
     command: Sequence[str],
+    now: Timestamp,
 ) -> ContainerRecord:
     """Note what preparing found. Tells the leader nothing: READY or STARTING follows."""
     changed = _copy(record)
+    if changed.status.state == PREPARING:
+        _attempt(changed.status).ready_at.CopyFrom(now)
     changed.image_config.CopyFrom(image)
     changed.layers[:] = layers
     changed.status.uid_base = uid_base
@@ -183,15 +191,25 @@ def ready(record: ContainerRecord) -> ContainerRecord:
     return changed
 
 
-def starting(record: ContainerRecord, *, run: int, boot_id: str, now: Timestamp) -> ContainerRecord:
-    """A start for `run` is about to be made."""
+def starting(
+    record: ContainerRecord, *, run: int, boot_id: str, now: Timestamp, by_policy: bool = False
+) -> ContainerRecord:
+    """A start for `run` is about to be made, by its restart policy or because a user asked for it."""
     changed = _copy(record)
     status = _advance(changed, STARTING, new_attempt=record.status.state in ENDED)
     status.ever_ready = True
     status.reason = ""
     attempt = _attempt(status)
     attempt.run = run
-    attempt.started_at.CopyFrom(now)
+    attempt.by_policy = by_policy
+    attempt.starting_at.CopyFrom(now)
+    if not attempt.HasField("ready_at"):
+        attempt.ready_at.CopyFrom(now)
+    if by_policy:
+        restarts.unpaused(changed)
+        status.restarts += 1
+    else:
+        restarts.forgotten(changed)
     _clear_process(changed)
     changed.start_pending = True
     changed.boot_id = boot_id
@@ -216,14 +234,29 @@ def running(
     return changed
 
 
-def interrupted(record: ContainerRecord, *, now: Timestamp) -> ContainerRecord:
-    """The agent ended during a start, and nothing of it is there: the same run gets another attempt."""
+def interrupted(record: ContainerRecord, *, now: Timestamp, again: Pause) -> ContainerRecord:
+    """The agent ended during a start, and nothing of it is there: the same run gets another attempt.
+
+    Args:
+        record: in STARTING.
+        now: when this was found.
+        again: for a restart by policy: over at once, and as long as the one before.
+    """
     changed = _copy(record)
     attempt = _attempt(changed.status)
+    reason = "the agent ended before it was started"
+    if attempt.by_policy:
+        status = _advance(changed, FAILED)
+        _end(status, code=EXIT_NOT_STARTED, oom_killed=False, finished=now, reason=reason)
+        _clear_process(changed)
+        # It was none of the restarts that a policy may have a limit for.
+        status.restarts -= 1
+        restarts.paused(changed, again)
+        return changed
     attempt.finished_at.CopyFrom(now)
     attempt.exit_code = EXIT_NOT_STARTED
-    attempt.reason = "the agent ended before it was started"
-    _advance(changed, PREPARING, new_attempt=True)
+    attempt.reason = reason
+    _attempt(_advance(changed, PREPARING, new_attempt=True))
     _clear_process(changed)
     return changed
 
@@ -244,26 +277,67 @@ def hastened(record: ContainerRecord, *, kill_due_ms: int) -> ContainerRecord:
 
 
 def exited(
-    record: ContainerRecord, *, code: int, oom_killed: bool, finished: Timestamp, reason: str = ""
+    record: ContainerRecord,
+    *,
+    code: int,
+    oom_killed: bool,
+    finished: Timestamp,
+    reason: str = "",
+    pause: Pause | None = None,
 ) -> ContainerRecord:
-    """The process has ended."""
+    """The process has ended; after `pause` it is started again, if its policy says so."""
     changed = _copy(record)
     status = _advance(changed, EXITED)
+    attempt = _attempt(status)
+    if not attempt.HasField("started_at"):
+        # Nobody was there to see it run.
+        attempt.started_at.CopyFrom(attempt.starting_at)
+        status.started_at.CopyFrom(attempt.starting_at)
     _end(status, code=code, oom_killed=oom_killed, finished=finished, reason=reason)
-    status.run_served = max(status.run_served, _attempt(status).run)
+    status.run_served = max(status.run_served, attempt.run)
     _clear_process(changed)
+    if pause is not None:
+        restarts.paused(changed, pause)
     return changed
 
 
-def failed(record: ContainerRecord, *, run: int, code: int, reason: str, now: Timestamp) -> ContainerRecord:
-    """It could not be prepared or started, for `run`."""
+def failed(
+    record: ContainerRecord,
+    *,
+    run: int,
+    code: int,
+    reason: str,
+    now: Timestamp,
+    pause: Pause | None = None,
+    by_policy: bool = False,
+) -> ContainerRecord:
+    """It could not be prepared or started, for `run`.
+
+    Args:
+        record: before it.
+        run: that is served with this.
+        code: as `docker run` says.
+        reason: for people.
+        now: when it was found.
+        pause: after it the policy tries again.
+        by_policy: the attempt, which has got no further than this, is the policy's.
+    """
     changed = _copy(record)
-    status = _advance(changed, FAILED, new_attempt=record.status.state in ENDED)
+    fresh = record.status.state in ENDED
+    status = _advance(changed, FAILED, new_attempt=fresh)
     _end(status, code=code, oom_killed=False, finished=now, reason=reason)
     attempt = _attempt(status)
     attempt.run = max(attempt.run, run)
     status.run_served = max(status.run_served, run)
     _clear_process(changed)
+    if fresh and by_policy:
+        attempt.by_policy = True
+        status.restarts += 1
+        restarts.unpaused(changed)
+    elif not attempt.by_policy:
+        restarts.forgotten(changed)
+    if pause is not None:
+        restarts.paused(changed, pause)
     return changed
 
 
@@ -304,6 +378,7 @@ def removing(record: ContainerRecord) -> ContainerRecord:
     """Removal is decided: from here on what is left is cleared on sight. Tells the leader nothing."""
     changed = _copy(record)
     changed.removing = True
+    restarts.unpaused(changed)
     return changed
 
 

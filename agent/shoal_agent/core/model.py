@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shoal_proto.v1.agent_pb2 import ContainerRecord
-from shoal_proto.v1.container_pb2 import ContainerState, DesiredState
+from shoal_proto.v1.container_pb2 import ContainerState, DesiredState, RestartMode
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from shoal_proto.v1.node_pb2 import HoldRole
 
@@ -30,6 +30,10 @@ class Remembered:
         generation: the placement that what is on this host belongs to.
         this_boot: the host hasn't been restarted since the record was written.
         kill_due_ms: when SIGKILL is due, on the clock of `now`; 0 if no stop is under way.
+        by_policy: the newest attempt was made by the restart policy.
+        restarts: by policy, since the user's last start.
+        restart_due_ms: when the policy starts it again, on the clock of `now`; 0 if it doesn't.
+        restart_pause_ms: the last pause before a restart by policy; 0 if there was none.
     """
 
     generation: int
@@ -44,6 +48,10 @@ class Remembered:
     report: int
     report_accepted: int
     kill_due_ms: int
+    by_policy: bool = False
+    restarts: int = 0
+    restart_due_ms: int = 0
+    restart_pause_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,8 @@ class Wanted:
     run_admitted: int
     stop_grace_ms: int
     ever_ready: bool
+    restart_mode: RestartMode = RestartMode.RESTART_MODE_NO
+    restart_retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,10 @@ def remembered(record: ContainerRecord, *, boot_id: str) -> Remembered:
         report=status.report,
         report_accepted=record.report_accepted,
         kill_due_ms=record.kill_due_ms,
+        by_policy=bool(status.attempts) and status.attempts[-1].by_policy,
+        restarts=status.restarts,
+        restart_due_ms=record.restart_due_ms,
+        restart_pause_ms=record.restart_pause_ms,
     )
 
 
@@ -111,4 +125,6 @@ def wanted(assignment: Assignment) -> Wanted:
         run_admitted=assignment.run_admitted,
         stop_grace_ms=assignment.stop_grace_ms,
         ever_ready=assignment.ever_ready,
+        restart_mode=assignment.config.restart.mode,
+        restart_retries=assignment.config.restart.maximum_retries,
     )

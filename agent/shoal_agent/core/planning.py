@@ -92,6 +92,17 @@ class Start:
     """Record the start, then make it."""
 
     run: int
+    by_policy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRestart:
+    """Record that the restart which was due is not made: a user wants the container stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class RebaseRestart:
+    """Record that the pause before a restart begins anew: the host was restarted during it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +166,8 @@ Action = (
     | Prepare
     | NoteReady
     | Start
+    | CancelRestart
+    | RebaseRestart
     | BeginStop
     | Hasten
     | SendStopSignal
@@ -211,7 +224,10 @@ def wants_preparation(record: Remembered, wanted: Wanted, *, held: bool) -> bool
         and wanted.generation == record.generation
         and wanted.role == HoldRole.HOLD_ROLE_CURRENT
         and wanted.desired != DesiredState.DESIRED_STATE_REMOVED
-        and not (wanted.desired == DesiredState.DESIRED_STATE_STOPPED and wanted.run_admitted > record.run_served)
+        and not (
+            wanted.desired == DesiredState.DESIRED_STATE_STOPPED
+            and (wanted.run_admitted > record.run_served or record.restart_due_ms)
+        )
     )
 
 
@@ -268,9 +284,9 @@ def _current(record: Remembered, wanted: Wanted, observed: Observed, now: int) -
         return NoteCancelled(wanted.run_admitted)
     due = asked and wanted.desired == _RUNNING
     if record.state in ENDED:
-        if not due:
-            return Wait()
-        return Start(wanted.run_admitted) if observed.prepared else BeginAttempt()
+        if due:
+            return Start(wanted.run_admitted) if observed.prepared else BeginAttempt()
+        return _restart(record, wanted, observed, now) if record.restart_due_ms else Wait()
     if record.state == NONE:
         return BeginAttempt()
     if record.state == READY and not due:
@@ -280,3 +296,16 @@ def _current(record: Remembered, wanted: Wanted, observed: Observed, now: int) -
     if due:
         return Start(wanted.run_admitted)
     return NoteReady() if record.state == PREPARING else Wait()
+
+
+def _restart(record: Remembered, wanted: Wanted, observed: Observed, now: int) -> Action:
+    """Go on with the restart that a policy has decided. Until it is made, the attempt before it stays the newest."""
+    if wanted.desired != _RUNNING:
+        return CancelRestart()
+    if not record.this_boot:
+        return RebaseRestart()
+    if now < record.restart_due_ms:
+        return Wait(record.restart_due_ms)
+    if not observed.prepared:
+        return Prepare() if now >= observed.retry_at_ms else Wait(observed.retry_at_ms)
+    return Start(record.run_served, by_policy=True)

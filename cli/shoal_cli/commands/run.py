@@ -51,6 +51,14 @@ _OPTIONS = (
     click.option("--stop-signal", metavar="SIGNAL", help="Signal that asks it to end, such as SIGQUIT."),
     click.option("--stop-timeout", type=click.IntRange(0), metavar="SECONDS", help="From that signal to SIGKILL (10)."),
     click.option("--hostname", "-h", metavar="NAME", help="Host name inside; the beginning of the id if left out."),
+    click.option(
+        "--restart",
+        type=params.RESTART,
+        metavar="POLICY",
+        default="no",
+        show_default=True,
+        help="Start it again on its node when it has ended: no, on-failure[:N], always, unless-stopped.",
+    ),
     click.option("--rm", "auto_remove", is_flag=True, help="Remove the container once it has ended."),
 )
 
@@ -69,6 +77,8 @@ _SETTINGS = {"allow_interspersed_args": False, "help_option_names": ["--help"]}
 
 
 def _options(values: dict[str, Any]) -> ContainerOptions:
+    if values["auto_remove"] and values["restart"] != "no":
+        raise click.UsageError("--rm and --restart exclude each other: what is removed can't be started again")
     options: ContainerOptions = {
         "env": params.variables(values["env"]),
         "labels": params.pairs(values["label"]),
@@ -92,6 +102,8 @@ def _options(values: dict[str, Any]) -> ContainerOptions:
         options["pids_limit"] = values["pids_limit"]
     if values["stop_signal"]:
         options["stop_signal"] = values["stop_signal"]
+    if values["restart"] != "no":
+        options["restart"] = values["restart"]
     if values["stop_timeout"] is not None:
         options["stop_timeout"] = values["stop_timeout"]
     return options
@@ -105,6 +117,7 @@ def run(image: str, args: tuple[str, ...], name: str | None, detach: bool, **val
 
     Without -d its output is shown, signals are passed on to it, and its exit code becomes that of shoal: 125 if Shoal
     could not run it, 126 if the command is not executable, 127 if it was not found. A second Ctrl-C leaves it running.
+    One that its restart policy starts again is stayed with until it ends for good.
     While it waits for room on a node, the reason is shown, and Ctrl-C removes it.
 
     \b
@@ -112,6 +125,8 @@ def run(image: str, args: tuple[str, ...], name: str | None, detach: bool, **val
       shoal run --rm busybox echo hello
       shoal run -d --name web -m 256m --constraint node.labels.ssd==true web:3
       shoal run --rm -e DEBUG=1 -w /src web:3 sh -c 'ls; exit 7'
+      shoal run -d --restart always web:3
+      shoal run -d --restart on-failure:5 worker:1
     """
     from shoal_cli.session import converse
     from shoal_common.ids import new_container_id
@@ -144,7 +159,7 @@ def create(image: str, args: tuple[str, ...], name: str | None, **values: Any) -
 
     \b
     Examples:
-      shoal create --name web web:3
+      shoal create --name web --restart unless-stopped web:3
       shoal start web
     """
     from shoal_cli.session import converse

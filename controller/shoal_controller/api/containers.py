@@ -15,7 +15,7 @@ from shoal_controller.api.creation import Creation
 from shoal_controller.api.execution import ExecRelay, require_process
 from shoal_controller.api.listing import Lister
 from shoal_controller.api.logs import LogRelay
-from shoal_controller.api.phases import is_live, is_wanted, phase_name, phase_of
+from shoal_controller.api.phases import is_going, is_live, is_restarting, is_wanted, phase_name, phase_of
 from shoal_controller.api.reading import Finder, name_of
 from shoal_controller.api.relay import CALL_TIMEOUT, Agents, node_of
 from shoal_controller.api.updating import SpecUpdates
@@ -90,7 +90,7 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
 
         def start(spec: ContainerSpec, entry: ContainerEntry) -> None:
             stopping.refuse_gone(entry, "started")
-            going = spec.desired == DesiredState.DESIRED_STATE_RUNNING and (is_live(entry) or is_wanted(entry))
+            going = spec.desired == DesiredState.DESIRED_STATE_RUNNING and is_going(entry)
             if not going:
                 spec.desired = DesiredState.DESIRED_STATE_RUNNING
                 spec.run += 1
@@ -198,7 +198,7 @@ def _refuse_running(entry: ContainerEntry) -> None:
         ContainerPhase.CONTAINER_PHASE_PENDING,
         ContainerPhase.CONTAINER_PHASE_REMOVING,
     )
-    if phase != ContainerPhase.CONTAINER_PHASE_REMOVING and (is_live(entry) or about_to):
+    if phase != ContainerPhase.CONTAINER_PHASE_REMOVING and (is_live(entry) or is_restarting(entry) or about_to):
         raise Conflict(
             f'container "{name_of(entry)}" is {phase_name(phase)} and can\'t be removed '
             f"(stop it first: shoal stop {name_of(entry)}, or use: shoal rm -f {name_of(entry)})"

@@ -11,7 +11,7 @@ from typing import Final
 from shoal_common.errors import Conflict, NotFound
 from shoal_controller.api import stopping
 from shoal_controller.api.node_updates import NodeUpdates
-from shoal_controller.api.phases import is_live, is_wanted
+from shoal_controller.api.phases import is_going
 from shoal_controller.api.reading import name_of
 from shoal_controller.api.updating import SpecUpdates
 from shoal_controller.api.views import is_down, node_name
@@ -38,7 +38,7 @@ class News:
 
 def first_news(entry: ContainerEntry, *, force: bool) -> News | None:
     """Say what to do about a container of the node; None if nothing: it does not run."""
-    if entry.spec is None or not _runs(entry):
+    if entry.spec is None or not is_going(entry):
         return None
     if entry.spec.value.config.auto_remove and not force:
         return News(_LEFT, "stopping it would remove it, it was run with --rm (drain with --force stops it too)")
@@ -55,19 +55,15 @@ def next_news(entry: ContainerEntry | None, node: NodeEntry | None, *, name: str
     """
     if entry is None or entry.spec is None or entry.spec.value.desired == DesiredState.DESIRED_STATE_REMOVED:
         return News(_STOPPED, "removed")
-    if not _runs(entry) and entry.spec.value.config.auto_remove:
+    if not is_going(entry) and entry.spec.value.config.auto_remove:
         return News(_STOPPED, "it is removed, as it was run with --rm")
-    if not _runs(entry):
+    if not is_going(entry):
         return News(_STOPPED, f"its data stays on {name}")
     if entry.spec.value.desired != DesiredState.DESIRED_STATE_STOPPED:
         return News(_LEFT, "it was started again meanwhile")
     if node is None or is_down(node):
         return News(_LEFT, f"{name} is down; it is stopped once {name} is back")
     return None
-
-
-def _runs(entry: ContainerEntry) -> bool:
-    return is_live(entry) or is_wanted(entry)
 
 
 class Drainer:

@@ -15,7 +15,7 @@ from shoal_common.errors import Conflict, DeadlineExceeded, InvalidSpec, Unavail
 from shoal_common.status import is_terminal
 from shoal_controller.api import validate
 from shoal_controller.api.phases import is_lost as is_lost_container
-from shoal_controller.api.phases import is_wanted, phase_name, phase_of, present_status
+from shoal_controller.api.phases import is_restarting, is_wanted, phase_name, phase_of, present_status
 from shoal_controller.api.pump import pump
 from shoal_controller.api.reading import Finder, name_of
 from shoal_controller.api.relay import CALL_TIMEOUT, Agents, is_lost, node_of
@@ -104,6 +104,8 @@ def require_process(entry: ContainerEntry, action: str) -> None:
     nothing = entry.placement is None or (not is_wanted(entry) and status is None)
     if status is not None and not is_wanted(entry):
         nothing = is_terminal(status) or status.state <= ContainerState.CONTAINER_STATE_READY
+    if is_restarting(entry):
+        raise Conflict(f"{action}: it has ended and is started again by its restart policy (try again then)")
     if nothing:
         raise Conflict(
             f"{action}: it is {phase_name(phase_of(entry))}, not running (start it: shoal start {name_of(entry)})"

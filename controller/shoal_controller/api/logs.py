@@ -15,7 +15,7 @@ import grpc
 import grpc.aio
 
 from shoal_common.errors import NotFound, Unavailable
-from shoal_controller.api.phases import cancelled_end, is_live, is_wanted, may_be_cancelled, run_end, run_served
+from shoal_controller.api.phases import cancelled_end, is_going, may_be_cancelled, run_end, run_served
 from shoal_controller.api.pump import pump
 from shoal_controller.api.reading import Finder
 from shoal_controller.api.relay import Agent, Agents, is_lost, node_of
@@ -183,7 +183,7 @@ class _Reading:
         if run:
             status = entry.status.value if entry.status is not None else None
             return run_end(status, run) is not None or cancelled_end(entry, run) is not None
-        if is_live(entry) or is_wanted(entry):
+        if is_going(entry):
             return False
         desired = DesiredState.DESIRED_STATE_UNSPECIFIED if entry.spec is None else entry.spec.value.desired
         return run_served(entry) > 0 or desired in (

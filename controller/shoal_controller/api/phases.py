@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from shoal_common.status import is_terminal
+from shoal_common.status import is_over, is_terminal, restarts
 from shoal_controller.state.store import ContainerEntry
 from shoal_proto.v1.container_pb2 import (
     Attempt,
@@ -49,6 +49,7 @@ ACTIVE: Final = frozenset(
         ContainerPhase.CONTAINER_PHASE_STARTING,
         ContainerPhase.CONTAINER_PHASE_RUNNING,
         ContainerPhase.CONTAINER_PHASE_STOPPING,
+        ContainerPhase.CONTAINER_PHASE_RESTARTING,
     }
 )
 _NAMES: Final[Mapping[int, str]] = {
@@ -83,6 +84,17 @@ def is_live(entry: ContainerEntry) -> bool:
     """Say whether the node was last seen with a process of it."""
     status = present_status(entry)
     return status is not None and status.state in _LIVE and not is_lost(entry)
+
+
+def is_restarting(entry: ContainerEntry) -> bool:
+    """Say whether it has ended and its node was last seen waiting to start it again."""
+    status = present_status(entry)
+    return status is not None and restarts(status) and not is_lost(entry)
+
+
+def is_going(entry: ContainerEntry) -> bool:
+    """Say whether it runs, or will: a run is asked for, or its restart policy makes it run again."""
+    return is_live(entry) or is_restarting(entry) or is_wanted(entry)
 
 
 def is_wanted(entry: ContainerEntry) -> bool:
@@ -129,6 +141,9 @@ def phase_of(entry: ContainerEntry) -> ContainerPhase:
         return ContainerPhase.CONTAINER_PHASE_PENDING
     if wanted and (status.state == ContainerState.CONTAINER_STATE_READY or is_terminal(status)):
         return ContainerPhase.CONTAINER_PHASE_STARTING
+    if restarts(status):
+        stopped = entry.spec.value.desired == DesiredState.DESIRED_STATE_STOPPED
+        return ContainerPhase.CONTAINER_PHASE_STOPPING if stopped else ContainerPhase.CONTAINER_PHASE_RESTARTING
     return phase
 
 
@@ -153,7 +168,16 @@ def never_ran(reason: str) -> RunEnd:
 
 
 def run_end(status: ContainerStatus | None, run: int) -> RunEnd | None:
-    """Return how a run ended, as far as a status tells; None if it does not tell of an end."""
+    """Return how a run ended, as far as a status tells; None if it does not tell of an end.
+
+    A run that its policy starts again goes on.
+    """
+    if status is not None and restarts(status) and run in (0, status.run_served):
+        return None
+    return _last_end(status, run)
+
+
+def _last_end(status: ContainerStatus | None, run: int) -> RunEnd | None:
     if status is None:
         return None
     attempt = next((attempt for attempt in reversed(status.attempts) if attempt.run == run), None)
@@ -173,7 +197,7 @@ def _end_of(attempt: Attempt) -> RunEnd:
 def tombstone_end(tombstone: Tombstone, run: int) -> RunEnd:
     """Return how a run of a removed container ended."""
     status = tombstone.status if tombstone.HasField("status") else None
-    end = run_end(status, run)
+    end = _last_end(status, run)
     if end is not None:
         return end
     if status is not None and status.state in _LIVE:
@@ -222,9 +246,6 @@ def condition_met(entry: ContainerEntry, condition: int, run: int) -> bool:
         )
     if condition == WaitCondition.WAIT_CONDITION_RUNNING:
         status = present_status(entry)
-        return (
-            status is not None
-            and status.run_served >= run
-            and status.state in (ContainerState.CONTAINER_STATE_RUNNING, ContainerState.CONTAINER_STATE_STOPPING)
-        )
+        # Started once, it counts as running until it ends for good, also between two attempts.
+        return status is not None and status.run_served >= run and not is_over(status)
     return False

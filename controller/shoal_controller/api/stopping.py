@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from shoal_common.errors import Conflict
 from shoal_controller.api import validate
-from shoal_controller.api.phases import is_live, is_lost, is_wanted
+from shoal_controller.api.phases import is_going, is_lost
 from shoal_controller.api.reading import name_of
 from shoal_controller.state.store import ContainerEntry
 from shoal_proto.v1.container_pb2 import ContainerSpec, DesiredState
@@ -41,7 +41,7 @@ def stop(asked: int | None) -> SpecChange:
     def change(spec: ContainerSpec, entry: ContainerEntry) -> None:
         refuse_gone(entry, "stopped")
         # One that was created and never started stays as it is; so does one that has ended.
-        if is_live(entry) or is_wanted(entry):
+        if is_going(entry):
             spec.desired = DesiredState.DESIRED_STATE_STOPPED
             spec.stop_grace_ms = wait(spec)
 

@@ -20,6 +20,7 @@ _EXPLAINED: Final = (
     ContainerPhase.CONTAINER_PHASE_PREPARING,
     ContainerPhase.CONTAINER_PHASE_EXITED,
     ContainerPhase.CONTAINER_PHASE_FAILED,
+    ContainerPhase.CONTAINER_PHASE_RESTARTING,
 )
 
 
@@ -71,6 +72,8 @@ class Views:
             said = self._reasons.of(entry)
         elif phase in _EXPLAINED:
             said = _why(entry)
+            if phase == ContainerPhase.CONTAINER_PHASE_RESTARTING and ages:
+                said = ": ".join(filter(None, (_when(entry), said)))
         elif phase == ContainerPhase.CONTAINER_PHASE_LOST:
             return "its node was removed from the cluster by force"
         elif (status := present_status(entry)) is not None and not has_known_state(status):
@@ -142,6 +145,12 @@ def revision_of(entry: ContainerEntry) -> int:
     """Return the highest revision among the parts of a container."""
     parts = (entry.spec, entry.placement, entry.status)
     return max((part.revision for part in parts if part is not None), default=0)
+
+
+def _when(entry: ContainerEntry) -> str:
+    status = present_status(entry)
+    left = 0.0 if status is None else status.restart_at.ToNanoseconds() / 1e9 - time.time()
+    return f"again in {left:.0f} s" if left >= 1 else "again in a moment"
 
 
 def _why(entry: ContainerEntry) -> str:

@@ -104,7 +104,11 @@ class PlacementView:
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """What a node saw last of a container."""
+    """What a node saw last of a container.
+
+    Attributes:
+        ended: its newest attempt has, and its restart policy makes no other.
+    """
 
     generation: int
     ended: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, cast
 
 from shoal_common.errors import NotFound
-from shoal_common.status import is_terminal, order
+from shoal_common.status import is_over, order
 from shoal_controller.core import orchestrate, removal
 from shoal_controller.core.snapshot import NOTHING, StatusView
 from shoal_controller.core.statuses import Verdict, frees, judge_removed, judge_status
@@ -208,7 +208,7 @@ def _newest(stored: ContainerStatus | None, reported: ContainerStatus) -> Contai
 def _frees(entry: ContainerEntry, spec: ContainerSpec, status: ContainerStatus) -> bool:
     placement = entry.placement
     return placement is not None and frees(
-        StatusView(status.generation, is_terminal(status), status.run_served),
+        StatusView(status.generation, is_over(status), status.run_served),
         generation=placement.value.generation,
         run_admitted=placement.value.run_admitted,
         desired=spec.desired,

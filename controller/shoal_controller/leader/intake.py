@@ -60,9 +60,9 @@ def bounded(status: ContainerStatus) -> ContainerStatus:
     for attempt in kept.attempts:
         attempt.reason = one_line(attempt.reason)
     for message in (kept, *kept.attempts):
-        for name in ("started_at", "finished_at"):
-            if message.HasField(name) and not _is_time(getattr(message, name)):
-                message.ClearField(name)
+        for field, value in message.ListFields():
+            if isinstance(value, Timestamp) and not _is_time(value):
+                message.ClearField(field.name)
     if kept.ByteSize() > MAX_STATUS:
         # The only other thing that an honest node can make long. Whoever wrote it has it in the image.
         del kept.command[:]

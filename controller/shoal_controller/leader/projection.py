@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shoal_common.status import is_terminal
+from shoal_common.status import is_over
 from shoal_controller.core.snapshot import (
     DEFAULT_NETWORK,
     NOTHING,
@@ -93,7 +93,7 @@ def container_view(entry: ContainerEntry, spec: ContainerSpec) -> ContainerView:
         ),
         status=None
         if status is None
-        else StatusView(status.value.generation, is_terminal(status.value), status.value.run_served),
+        else StatusView(status.value.generation, is_over(status.value), status.value.run_served),
     )
 
 

@@ -45,7 +45,7 @@ from tests.integration.images.conftest import ImageMaker, MadeImage, RegistrySer
 LEADER = "127.0.0.1:7400"
 AGENT = "127.0.0.1:7410"
 _FLAT, _ALONE = NetworkMode.NETWORK_MODE_DEFAULT, NetworkMode.NETWORK_MODE_NONE
-_APPLETS = ("sh", "echo", "sleep", "cat", "true", "httpd", "wget", "id", "seq", "kill", "trap")
+_APPLETS = ("sh", "echo", "sleep", "cat", "true", "httpd", "wget", "id", "seq", "kill", "trap", "false")
 
 
 def busybox_layer() -> bytes:

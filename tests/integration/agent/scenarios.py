@@ -27,6 +27,7 @@ from shoal_proto.v1.container_pb2 import ContainerState, DesiredState, ExecReque
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from tests.integration.agent.leader import CLUSTER, Follower
 from tests.integration.agent.machine import LEADER, Machine, machine, serve
+from tests.integration.agent.restarts import RESTARTS
 
 if TYPE_CHECKING:
     from shoal_proto.v1.agent_pb2_grpc import AgentServiceAsyncStub
@@ -278,6 +279,7 @@ SCENARIOS: Final[dict[str, Callable[[Machine], Awaitable[None]]]] = {
         survives_kill_in_a_burst,
         adopts_and_reports_exits,
         refuses_what_it_must,
+        *RESTARTS,
     )
 }
 

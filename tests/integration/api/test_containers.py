@@ -14,6 +14,8 @@ from shoal_proto.v1.container_pb2 import (
     ContainerState,
     ContainerStatus,
     DesiredState,
+    RestartMode,
+    RestartPolicy,
 )
 from shoal_proto.v1.node_pb2 import NodeState
 from tests.parts.api_world import World, create_request, next_of, ref, refused
@@ -113,6 +115,44 @@ async def test_remove_wants_force_for_what_runs_and_then_frees_the_name_at_once(
     await world.containers.RemoveContainer(force)
     started = container_pb2.StartContainerRequest(container=ref(container))
     await refused(world.containers.StartContainer(started), Conflict)
+
+
+async def test_in_the_pause_before_a_restart_it_counts_as_running(world: World) -> None:
+    await world.image()
+    await world.node()
+    policy = RestartPolicy(mode=RestartMode.RESTART_MODE_ALWAYS)
+    container = (await world.create("web", restart=policy)).spec.id
+    await world.place(container)
+    await world.report(container, ContainerState.CONTAINER_STATE_EXITED, code=3, again_in=30)
+    found = await world.containers.GetContainer(container_pb2.GetContainerRequest(container=ref("web")))
+    assert found.phase == ContainerPhase.CONTAINER_PHASE_RESTARTING
+    assert found.detail in ("again in 30 s", "again in 29 s")
+    listed = await world.containers.ListContainers(container_pb2.ListContainersRequest())
+    assert [each.spec.name for each in listed.containers] == ["web"]
+    # Started it is already; removed or asked for a process it can't be.
+    start = container_pb2.StartContainerRequest(container=ref("web"))
+    assert (await world.containers.StartContainer(start)).spec.run == 1
+    plain = container_pb2.RemoveContainerRequest(container=ref("web"))
+    assert "restarting" in await refused(world.containers.RemoveContainer(plain), Conflict)
+    kill = container_pb2.KillContainerRequest(container=ref("web"))
+    assert "restart policy" in await refused(world.containers.KillContainer(kill), Conflict)
+    # Whoever waits for its end waits on; whoever waited for it to run has seen it run.
+    running = container_pb2.WaitContainerRequest(
+        container=ref("web"), condition=container_pb2.WaitCondition.WAIT_CONDITION_RUNNING
+    )
+    assert (await next_of(world.containers.WaitContainer(running))).done
+    waiting = world.containers.WaitContainer(container_pb2.WaitContainerRequest(container=ref("web")))
+    assert not (await next_of(waiting)).done
+    stopped = await world.containers.StopContainer(container_pb2.StopContainerRequest(container=ref("web")))
+    assert (stopped.phase, stopped.spec.desired) == (
+        ContainerPhase.CONTAINER_PHASE_STOPPING,
+        DesiredState.DESIRED_STATE_STOPPED,
+    )
+    await world.report(container, ContainerState.CONTAINER_STATE_EXITED, code=3)
+    async with asyncio.timeout(5):
+        while not (answer := await next_of(waiting)).done:
+            pass
+    assert (answer.exit_code, answer.phase) == (3, ContainerPhase.CONTAINER_PHASE_EXITED)
 
 
 async def test_a_repeated_removal_is_answered_from_the_tombstone(world: World) -> None:

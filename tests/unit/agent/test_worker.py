@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from shoal_agent.runtime.failures import StartFailed
 from shoal_common.errors import NotFound, Unavailable
 from shoal_common.sealing import Sealer
 from shoal_proto.v1.agent_pb2 import ContainerRecord
-from shoal_proto.v1.container_pb2 import ContainerStatus, DesiredState
+from shoal_proto.v1.container_pb2 import ContainerStatus, DesiredState, RestartMode, RestartPolicy
 from shoal_proto.v1.dispatcher_pb2 import AcceptedReport, Assignment
 from shoal_proto.v1.node_pb2 import HoldRole
 from tests.fakes.container_host import FakeHost, Killed
@@ -60,9 +61,25 @@ class Agent:
     def __init__(self, paths: NodePaths, host: FakeHost) -> None:
         self.records = Records(paths, Sealer(b"k" * 32))
         self.boot_ms = 1_000
-        clock = Clock(boot_ms=lambda: self.boot_ms, wall=lambda: 1_700_000_000.0)
-        self.node = Node(host, self.records, clock, asyncio.Semaphore(4))
+        self.wall = 1_700_000_000.0
+        clock = Clock(boot_ms=lambda: self.boot_ms, wall=lambda: self.wall)
+        host.ticks = lambda: self.boot_ms * os.sysconf("SC_CLK_TCK") // 1000
+        host.now = lambda: self.wall
+        self.node = Node(host, self.records, clock, starts=asyncio.Semaphore(4), restarts=asyncio.Semaphore(2))
         self.closing = asyncio.Event()
+
+    def pass_time(self, milliseconds: int) -> None:
+        """Let time pass; whoever waits for it looks again."""
+        self.boot_ms += milliseconds
+        self.wall += milliseconds / 1000
+        self.node.look_again()
+
+    def stored(self) -> ContainerRecord | None:
+        """Return what is on disk of the container, if the node has it."""
+        try:
+            return self.node.worker(ID).stored
+        except NotFound:
+            return None
 
     async def reached(self, condition: Callable[[ContainerStatus], bool]) -> ContainerStatus:
         """Wait until what is on disk fits."""
@@ -213,7 +230,7 @@ async def test_reboot_means_everything_exited(paths: NodePaths, host: FakeHost) 
     host.reboot()
     async with agent(paths, host) as two:
         status = await two.state(EXITED)
-        assert (status.exit_code, status.reason) == (255, "the host was restarted")
+        assert (status.exit_code, status.reason) == (137, "the host was restarted")
 
 
 async def test_unreadable_record_is_a_stray(paths: NodePaths, host: FakeHost) -> None:
@@ -239,6 +256,190 @@ async def test_a_start_is_on_record_before_it_is_made(paths: NodePaths, host: Fa
         one.node.apply_set([assignment()])
         await one.state(RUNNING)
     assert seen == [(STARTING, True)]
+
+
+def restarting(mode: RestartMode = RestartMode.RESTART_MODE_ALWAYS, most: int = 0, **fields: object) -> Assignment:
+    wanted = assignment(**fields)
+    wanted.config.restart.CopyFrom(RestartPolicy(mode=mode, maximum_retries=most))
+    return wanted
+
+
+async def test_restarts_without_a_leader_after_pauses_that_double(paths: NodePaths, host: FakeHost) -> None:
+    host.lives = False
+    async with agent(paths, host) as one:
+        one.node.apply_set([restarting()])
+        pauses = []
+        for count in range(4):
+            status = await one.reached(lambda s, n=count: s.HasField("restart_at") and s.restarts == n)  # type: ignore[misc]
+            assert (status.state, status.run_served, status.exit_code) == (EXITED, 1, 3)
+            record = one.node.worker(ID).record
+            pauses.append(record.restart_pause_ms)
+            assert record.restart_due_ms == one.boot_ms + record.restart_pause_ms
+            one.pass_time(record.restart_pause_ms)
+        assert pauses == [100, 200, 400, 800]
+        status = await one.reached(lambda s: s.restarts == 4)
+        assert [attempt.by_policy for attempt in status.attempts] == [False, True, True, True, True]
+        assert {attempt.run for attempt in status.attempts} == {1}
+
+
+async def test_a_stop_in_the_pause_ends_it(paths: NodePaths, host: FakeHost) -> None:
+    host.lives = False
+    async with agent(paths, host) as one:
+        one.node.apply_set([restarting()])
+        await one.reached(lambda s: s.HasField("restart_at"))
+        one.node.apply_change([restarting(desired=STOPPED)], [])
+        status = await one.reached(lambda s: not s.HasField("restart_at"))
+        assert (status.state, status.exit_code) == (EXITED, 3)
+        one.pass_time(100_000)
+        one.node.apply_change([restarting(desired=STOPPED, stop_grace_ms=5)], [])
+        await until(lambda: one.node.worker(ID).stored == one.node.worker(ID).record)
+    assert len(host.started) == 1
+
+
+async def test_a_pause_goes_on_under_the_next_agent(paths: NodePaths, host: FakeHost) -> None:
+    host.lives = False
+    async with agent(paths, host) as one:
+        one.node.apply_set([restarting()])
+        await one.reached(lambda s: s.HasField("restart_at"))
+        due = one.node.worker(ID).record.restart_due_ms
+    async with agent(paths, host) as two:
+        await two.state(EXITED)
+        assert two.node.worker(ID).record.restart_due_ms == due
+        assert len(host.started) == 1
+        two.pass_time(due - two.boot_ms)
+        await two.reached(lambda s: s.restarts == 1 and s.HasField("restart_at"))
+        assert two.node.worker(ID).record.restart_pause_ms == 200
+
+
+async def test_restarts_fail_up_to_the_limit_and_stay_failed(paths: NodePaths, host: FakeHost) -> None:
+    host.lives = False
+    async with agent(paths, host) as one:
+        one.node.apply_set([restarting(RestartMode.RESTART_MODE_ON_FAILURE, 2)])
+        await one.reached(lambda s: s.HasField("restart_at"))
+        host.on_step = lambda step: (
+            host.problems.append(StartFailed(127, "no such program")) if step == "before start" else None
+        )
+        one.pass_time(100)
+        status = await one.reached(lambda s: s.restarts == 1 and s.state == FAILED)
+        assert (status.exit_code, status.HasField("restart_at")) == (127, True)
+        one.pass_time(200)
+        status = await one.reached(lambda s: s.restarts == 2 and s.state == FAILED)
+        assert not status.HasField("restart_at")
+
+
+async def test_a_reboot_counts_as_a_failure_and_what_was_stopped_stays_so(paths: NodePaths, host: FakeHost) -> None:
+    on_failure = restarting(RestartMode.RESTART_MODE_ON_FAILURE)
+    async with agent(paths, host) as one:
+        one.node.apply_set([on_failure])
+        await one.state(RUNNING)
+    host.reboot()
+    async with agent(paths, host) as two:
+        status = await two.reached(lambda s: s.HasField("restart_at"))
+        assert (status.exit_code, status.reason) == (137, "the host was restarted")
+        two.pass_time(100)
+        await two.state(RUNNING)
+        two.node.apply_set([restarting(RestartMode.RESTART_MODE_ON_FAILURE, desired=STOPPED)])
+        await two.state(EXITED)
+    host.reboot()
+    async with agent(paths, host) as three:
+        assert not (await three.state(EXITED)).HasField("restart_at")
+    assert len(host.started) == 2
+
+
+async def test_what_runs_well_is_restarted_after_the_first_pause_again(paths: NodePaths, host: FakeHost) -> None:
+    async with agent(paths, host) as one:
+        one.node.apply_set([restarting()])
+        pauses = []
+        for ran in (50, 50, 50, 11_000, 50):
+            await one.state(RUNNING)
+            (key,) = host.alive
+            # The wall clock goes back by an hour meanwhile: nothing is counted by it.
+            one.wall -= 3_600
+            one.boot_ms += ran
+            host.end(key, 1)
+            await one.reached(lambda s: s.HasField("restart_at"))
+            pauses.append(one.node.worker(ID).record.restart_pause_ms)
+            one.pass_time(pauses[-1])
+        assert pauses == [100, 200, 400, 100, 200]
+
+
+#: Where agents are killed during a restart, one after the other.
+RESTART_STEPS = (
+    ["tidy"],
+    ["before start", "before start"],
+    ["before start", "after start"],
+    ["before start", "before start", "adopt", "before start"],
+    ["before start", "after start", "adopt"],
+)
+
+
+@pytest.mark.parametrize("steps", RESTART_STEPS, ids=", ".join)
+async def test_killed_at_any_step_of_a_restart_restarts_once(
+    paths: NodePaths, host: FakeHost, steps: list[str]
+) -> None:
+    """The program ends at once; agents are killed at some steps, and the third restart comes as it would have."""
+    # The first "before start" is the user's own start: nobody dies there.
+    left, seen = list(steps[1:] if steps[0] == "before start" else steps), []
+    died = asyncio.Event()
+
+    def die(now: str) -> None:
+        seen.append(now)
+        if left and now == left[0] and seen.count("before start") + ("tidy" in steps) > 1:
+            left.pop(0)
+            died.set()
+            raise Killed
+
+    host.on_step = die
+    host.lives = False
+    boot_ms = 1_000
+    for _ in range(6):
+        died.clear()
+        async with agent(paths, host) as one:
+            one.boot_ms = boot_ms
+            one.node.apply_set([restarting()])
+            for _ in range(500):
+                if died.is_set():
+                    break
+                record = one.stored()
+                if record is not None and record.status.restarts == 3 and record.restart_due_ms:
+                    break
+                one.pass_time(10)
+                await asyncio.sleep(0.002)
+            boot_ms = one.boot_ms
+        if not died.is_set():
+            break
+    assert left == []
+    record = ContainerRecord.FromString(paths.record(ID).read_bytes())
+    assert record.status.restarts == 3
+    assert record.restart_pause_ms == 800
+    assert len(host.started) == 4
+    assert [attempt.number for attempt in record.status.attempts if attempt.HasField("started_at")] == [
+        key.attempt for key in host.started
+    ]
+
+
+async def test_crash_loops_leave_room_for_what_users_start(paths: NodePaths, host: FakeHost) -> None:
+    """Half of the starts are the users', however many restarts wait."""
+    together: list[int] = []
+    gate = asyncio.Event()
+    host.lives = False
+    async with agent(paths, host) as one:
+        loops = []
+        for number in range(8):
+            loop = restarting(id=f"{number:02x}" * 32)
+            loops.append(loop)
+        one.node.apply_set(loops)
+        await until(lambda: len(host.started) == 8)
+        await until(lambda: all(one.node.worker(each.id).record.restart_due_ms for each in loops))
+        host.starting = gate
+        one.pass_time(100)
+        await until(lambda: host.at_once == 2)
+        one.node.apply_change([assignment()], [])
+        await until(lambda: host.at_once == 3)
+        together.append(host.at_once)
+        gate.set()
+        await one.reached(lambda s: s.run_served == 1)
+    assert together == [3]
 
 
 #: Where agents are killed, one after the other.

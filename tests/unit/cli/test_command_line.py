@@ -75,6 +75,9 @@ def test_completion_is_light(typed: str, expected: str) -> None:
         ["run", "UPPER"],
         ["run", "--pids-limit", "0", "web"],
         ["run", "-e", "=x", "web"],
+        ["run", "--restart", "sometimes", "web"],
+        ["run", "--restart", "always:3", "web"],
+        ["run", "--rm", "--restart", "always", "web"],
         ["stop"],
         ["stop", "bad/name"],
         ["ps", "--filter", "colour=red"],
@@ -152,6 +155,10 @@ def container(phase: pb.ContainerPhase, detail: str = "", code: int = 0) -> pb.C
         (container(pb.CONTAINER_PHASE_RUNNING, "node down 12 s"), "Up 5 minutes (node down 12 s)"),
         (container(pb.CONTAINER_PHASE_EXITED), "Exited (0) 3 seconds ago"),
         (container(pb.CONTAINER_PHASE_FAILED, "no such file", 127), "Failed (127) 3 seconds ago: no such file"),
+        (
+            container(pb.CONTAINER_PHASE_RESTARTING, "again in 5 s", 1),
+            "Restarting (1) 3 seconds ago, again in 5 s",
+        ),
         (container(pb.CONTAINER_PHASE_PENDING, "3 nodes: 3 lack memory"), "Pending: 3 nodes: 3 lack memory"),
     ],
 )

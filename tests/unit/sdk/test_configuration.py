@@ -11,6 +11,7 @@ import shoal
 from shoal.configuration import Configuration, choose_context
 from shoal.names import random_name
 from shoal_common.ids import check_name
+from shoal_proto.v1.container_pb2 import RestartMode, RestartPolicy
 
 
 @pytest.fixture
@@ -83,9 +84,15 @@ def test_options_become_the_message() -> None:
     assert list(config.env) == ["A=1"]
     assert config.HasField("entrypoint")
     assert not config.HasField("stop_timeout_seconds")
+    assert not config.HasField("restart")
+    assert shoal.configure("web", [], {"restart": "on-failure:3"}).restart == RestartPolicy(
+        mode=RestartMode.RESTART_MODE_ON_FAILURE, maximum_retries=3
+    )
 
 
-@pytest.mark.parametrize("options", [{"memory": 1}, {"cpus": "x"}, {"env": ["A"]}, {"pids_limit": 0}])
+@pytest.mark.parametrize(
+    "options", [{"memory": 1}, {"cpus": "x"}, {"env": ["A"]}, {"pids_limit": 0}, {"restart": "on"}]
+)
 def test_options_that_can_never_be_right_are_refused(options: shoal.ContainerOptions) -> None:
     with pytest.raises(shoal.InvalidSpec):
         shoal.configure("web", [], options)

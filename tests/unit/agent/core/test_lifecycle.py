@@ -10,12 +10,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from shoal_agent.core import lifecycle, planning
+from shoal_agent.core import lifecycle, planning, restarts
 from shoal_agent.core.lifecycle import ACTIVE, ENDED, EXITED, FAILED, NONE, READY, RUNNING, STARTING, STOPPING
 from shoal_agent.core.model import Observed, Remembered, TaskState, Wanted, remembered, wanted
 from shoal_common.status import order
 from shoal_proto.v1.agent_pb2 import ContainerRecord
-from shoal_proto.v1.container_pb2 import ContainerState, ContainerStatus, DesiredState
+from shoal_proto.v1.container_pb2 import ContainerState, ContainerStatus, DesiredState, RestartMode, RestartPolicy
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from shoal_proto.v1.image_pb2 import ImageConfig
 from shoal_proto.v1.node_pb2 import HoldRole
@@ -44,15 +44,17 @@ class Host(RuleBasedStateMachine):
         self.record: ContainerRecord | None = None
         self.disk: ContainerRecord | None = None
         self.observed = Observed()
-        #: (generation, attempt) of the process that lives.
+        #: (generation, attempt) of the process that lives, and when it began.
+        self.began = 0
         self.alive: tuple[int, int] | None = None
         self.ended: set[tuple[int, int]] = set()
         self.begun: list[tuple[int, int]] = []
         self.reported = ContainerStatus()
         self.gone = False
 
-    @initialize()
-    def assigned(self) -> None:
+    @initialize(mode=st.sampled_from(RestartMode.values()), most=st.integers(0, 3))
+    def assigned(self, mode: RestartMode, most: int) -> None:
+        self.assignment.config.restart.CopyFrom(RestartPolicy(mode=mode, maximum_retries=most))
         self.record = lifecycle.new_record(self.assignment)
 
     # What the agent does.
@@ -65,6 +67,33 @@ class Host(RuleBasedStateMachine):
             )
         self.record = self.disk = record
         self.reported = record.status
+
+    def _ended(self, *, code: int, started: bool, by_policy: bool, restarted: int, run: int) -> restarts.Pause | None:
+        """Return what the policy makes of an end."""
+        assert self.record is not None
+        ran = self.now - self.began if started else 0
+        end = restarts.End(run=run, code=code, started=started, by_policy=by_policy, restarts=restarted, ran_ms=ran)
+        view, wish = remembered(self.record, boot_id=self.boot), wanted(self.record.assignment)
+        length = restarts.pause_after(end, view, wish)
+        if length is None:
+            return None
+        assert wish.desired == WANT_RUNNING
+        assert length in (100, 2 * view.restart_pause_ms, 60_000)
+        assert restarts.PAUSE_FIRST_MS <= length <= restarts.PAUSE_MOST_MS
+        return self._pause(length)
+
+    def _pause(self, length: int, *, left: int | None = None) -> restarts.Pause:
+        due = self.now + (length if left is None else left)
+        return restarts.Pause(length_ms=length, due_ms=due, boot_id=self.boot, until=NOW)
+
+    def _fail(self, run: int, *, by_policy: bool) -> None:
+        assert self.record is not None
+        restarted = self.record.status.restarts + (self.record.status.state in ENDED)
+        pause = self._ended(code=125, started=False, by_policy=by_policy, restarted=restarted, run=run)
+        assert pause is None or by_policy, "a user's start that failed was made again"
+        self._save(
+            lifecycle.failed(self.record, run=run, code=125, reason="no", now=NOW, pause=pause, by_policy=by_policy)
+        )
 
     def _key(self) -> tuple[int, int]:
         assert self.record is not None
@@ -91,11 +120,17 @@ class Host(RuleBasedStateMachine):
                 self._save(lifecycle.running(record, pid=1, pid_start=1, conmon_pid=1, conmon_start=1, now=NOW))
             case planning.NoteEnd():
                 assert self.alive != key
-                self._save(lifecycle.exited(record, code=1, oom_killed=False, finished=NOW))
+                code, last = self.now % 2, record.status.attempts[-1]
+                pause = self._ended(
+                    code=code, started=True, by_policy=last.by_policy, restarted=record.status.restarts, run=last.run
+                )
+                assert pause is None or (record.status.state != STOPPING and not record.removing)
+                self._save(lifecycle.exited(record, code=code, oom_killed=False, finished=NOW, pause=pause))
                 self.observed = replace(see, stop_signalled=False, kill_again_ms=0)
             case planning.NoteInterrupted():
                 assert key not in self.begun, "what had run was called interrupted"
-                self._save(lifecycle.interrupted(record, now=NOW))
+                again = self._pause(record.restart_pause_ms, left=0)
+                self._save(lifecycle.interrupted(record, now=NOW, again=again))
             case planning.NoteCancelled(run):
                 self._save(lifecycle.failed(record, run=run, code=125, reason="cancelled", now=NOW))
             case planning.NoteDataLost(run):
@@ -106,17 +141,24 @@ class Host(RuleBasedStateMachine):
             case planning.Prepare():
                 if fails:
                     run = record.assignment.run_admitted
-                    self._save(lifecycle.failed(record, run=run, code=125, reason="no image", now=NOW))
+                    again_by_policy = bool(record.restart_due_ms) and run <= record.status.run_served
+                    self._fail(run, by_policy=again_by_policy)
                 else:
                     self.observed = replace(see, prepared=True, mounted=True)
                     self.record = lifecycle.prepared(
-                        record, image=ImageConfig(), layers=["l"], uid_base=1, command=["true"]
+                        record, image=ImageConfig(), layers=["l"], uid_base=1, command=["true"], now=NOW
                     )
             case planning.NoteReady():
                 self._save(lifecycle.ready(record))
-            case planning.Start(run):
-                self._start(run, crash, fails=fails)
+            case planning.Start(run, by_policy):
+                self._start(run, crash, fails=fails, by_policy=by_policy)
                 crash = None
+            case planning.CancelRestart():
+                assert record.assignment.desired != WANT_RUNNING
+                self._save(restarts.cancelled(record))
+            case planning.RebaseRestart():
+                assert record.boot_id != self.boot
+                self._save(restarts.rebased(record, self._pause(record.restart_pause_ms)))
             case planning.BeginStop(due):
                 self._save(lifecycle.stopping(record, kill_due_ms=due))
                 self.observed = replace(self.observed, stop_signalled=True)
@@ -148,22 +190,33 @@ class Host(RuleBasedStateMachine):
         if crash:
             self._crash()
 
-    def _start(self, run: int, crash: str | None, *, fails: bool) -> None:
+    def _start(self, run: int, crash: str | None, *, fails: bool, by_policy: bool) -> None:
         assert self.record is not None
         assert self.alive is None, "a second process of one container"
         assert self.record.assignment.role == CURRENT
         assert self.record.assignment.generation == self.record.status.generation
-        assert run > self.record.status.run_served
-        self._save(lifecycle.starting(self.record, run=run, boot_id=self.boot, now=NOW))
+        assert self.record.assignment.desired == WANT_RUNNING, "started what a user wants stopped"
+        if by_policy:
+            assert run == self.record.status.run_served, "a restart is of the run that was served"
+            assert self.record.restart_due_ms, "a restart that nobody decided"
+            assert self.now >= self.record.restart_due_ms, "a pause was cut short"
+            assert self.record.boot_id == self.boot
+        else:
+            assert run > self.record.status.run_served
+        before = self.record.status.restarts
+        self._save(lifecycle.starting(self.record, run=run, boot_id=self.boot, now=NOW, by_policy=by_policy))
+        assert self.record.status.restarts == (before + 1 if by_policy else 0)
+        assert not self.record.restart_due_ms
         self.observed = replace(self.observed, task=TaskState.UNKNOWN, stop_signalled=False, kill_again_ms=0)
         if crash == "before the deed":
             self._crash()
             return
         if fails:
             self.observed = replace(self.observed, task=TaskState.ABSENT)
-            self._save(lifecycle.failed(self.record, run=run, code=127, reason="not found", now=NOW))
+            self._fail(run, by_policy=by_policy)
             return
         self.begun.append(self._key())
+        self.began = self.now
         self.alive = self._key()
         if crash == "after the deed":
             self._crash()
@@ -180,6 +233,10 @@ class Host(RuleBasedStateMachine):
         self.observed = Observed(litter=bool(self.ended), mounted=True)
 
     # What happens to it.
+
+    @rule()
+    def much_time_passes(self) -> None:
+        self.now += 70_001
 
     @rule()
     def process_ends(self) -> None:
@@ -234,6 +291,19 @@ class Host(RuleBasedStateMachine):
         self.record = lifecycle.accepted(self.record, self.reported.report)
 
     # What always holds.
+
+    @invariant()
+    def restarts_as_often_as_allowed(self) -> None:
+        if self.disk is not None and self.assignment.config.restart.maximum_retries:
+            policy = self.assignment.config.restart
+            if policy.mode == RestartMode.RESTART_MODE_ON_FAILURE:
+                assert self.disk.status.restarts <= policy.maximum_retries
+
+    @invariant()
+    def says_of_a_restart_what_it_remembers(self) -> None:
+        if self.disk is not None:
+            assert self.disk.status.HasField("restart_at") == bool(self.disk.restart_due_ms)
+            assert not self.disk.restart_due_ms or self.disk.status.state in ENDED
 
     @invariant()
     def never_starts_a_run_twice(self) -> None:

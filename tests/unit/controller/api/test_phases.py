@@ -14,6 +14,7 @@ from shoal_proto.v1.container_pb2 import (
     ContainerStatus,
     DesiredState,
     Tombstone,
+    WaitCondition,
 )
 
 S, D, P = ContainerState, DesiredState, ContainerPhase
@@ -55,6 +56,33 @@ def entry(
 )
 def test_joins_the_phase(of: ContainerEntry, phase: ContainerPhase) -> None:
     assert phases.phase_of(of) == phase
+
+
+def restarting(desired: DesiredState = RUN, state: int = S.CONTAINER_STATE_EXITED) -> ContainerEntry:
+    again = entry(desired, 1, 1, state, 1, exit_code=3, restarts=2)
+    assert again.status is not None
+    again.status.value.restart_at.FromSeconds(1)
+    return again
+
+
+def test_what_its_policy_starts_again_is_restarting_and_counts_as_running() -> None:
+    for state in (S.CONTAINER_STATE_EXITED, S.CONTAINER_STATE_FAILED):
+        again = restarting(state=state)
+        assert again.status is not None
+        assert phases.phase_of(again) == P.CONTAINER_PHASE_RESTARTING
+        assert phases.is_going(again)
+        assert not phases.is_live(again)
+        assert phases.run_end(again.status.value, 1) is None
+        assert phases.run_end(again.status.value, 0) is None
+        assert phases.condition_met(again, WaitCondition.WAIT_CONDITION_RUNNING, 1)
+    assert phases.phase_of(restarting(STOP)) == P.CONTAINER_PHASE_STOPPING
+    assert P.CONTAINER_PHASE_RESTARTING in phases.ACTIVE
+
+
+def test_what_was_removed_in_a_pause_ended_as_it_had() -> None:
+    again = restarting()
+    assert again.status is not None
+    assert phases.tombstone_end(Tombstone(status=again.status.value, run=1), 1).exit_code == 3
 
 
 def test_tells_how_a_run_ended_and_no_other() -> None:

@@ -4,7 +4,13 @@ import pytest
 
 from shoal_common.errors import InvalidSpec, NotFound
 from shoal_controller.api import validate
-from shoal_proto.v1.container_pb2 import ContainerConfig, CreateContainerRequest, NetworkMode
+from shoal_proto.v1.container_pb2 import (
+    ContainerConfig,
+    CreateContainerRequest,
+    NetworkMode,
+    RestartMode,
+    RestartPolicy,
+)
 from shoal_proto.v1.resources_pb2 import Resources, StringList
 
 
@@ -41,6 +47,10 @@ def test_leaves_a_good_request_as_it_is_but_for_what_was_left_out() -> None:
         ({"stop_signal": "SIGNOPE"}, "SIGNOPE"),
         ({"stop_timeout_seconds": 1 << 31}, "stop timeout"),
         ({"runtime": "../x"}, "../x"),
+        ({"restart": RestartPolicy(mode=99)}, "99"),  # type: ignore[arg-type]
+        ({"restart": RestartPolicy(mode=RestartMode.RESTART_MODE_ALWAYS, maximum_retries=3)}, "on-failure"),
+        ({"restart": RestartPolicy(maximum_retries=3)}, "on-failure"),
+        ({"restart": RestartPolicy(mode=RestartMode.RESTART_MODE_ALWAYS), "auto_remove": True}, "--rm"),
         ({"args": ["a\0b"]}, "NUL"),
         ({"entrypoint": StringList(values=["\0"])}, "NUL"),
         ({"args": ["x" * validate.MAX_CONFIG]}, "512 KiB"),

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from shoal_common.errors import NotFound, NotLeader
 from shoal_controller.core.allocation import address
@@ -200,6 +201,27 @@ async def test_an_end_gives_room_back_in_the_transaction_that_stores_it(bench: B
     txn = await bench.commit(draft)
     assert {STATUS, HOLD, LEDGER} == txn.writes.keys()
     assert SPEC in txn.expected
+    ledger = bench.cache.nodes[NODE].ledger
+    assert ledger is not None
+    assert ledger.value.reserved.memory_bytes == 0
+
+
+async def test_what_its_policy_starts_again_keeps_its_room(bench: Bench) -> None:
+    await bench.place()
+    draft = bench.draft()
+    again = Timestamp(seconds=5)
+    exited = ContainerState.CONTAINER_STATE_EXITED
+    assert bench.report(draft, exited, run_served=1, report=2, restart_at=again) is Verdict.STORE
+    await bench.commit(draft)
+    ledger = bench.cache.nodes[NODE].ledger
+    assert ledger is not None
+    assert ledger.value.reserved.memory_bytes == GIB
+    view = Projector(bench.cache).snapshot().containers[C1].status
+    assert view is not None
+    assert not view.ended
+    draft = bench.draft()
+    assert bench.report(draft, exited, run_served=1, report=3) is Verdict.STORE
+    await bench.commit(draft)
     ledger = bench.cache.nodes[NODE].ledger
     assert ledger is not None
     assert ledger.value.reserved.memory_bytes == 0
