@@ -420,8 +420,8 @@ AGENT: Final = (
     Mutant(
         "pause-forgotten-with-every-restart",
         f"{_AGENT}/core/lifecycle.py",
-        "        restarts.unpaused(changed)\n        status.restarts += 1\n    else:",
-        "        restarts.unpaused(changed)\n        changed.restart_pause_ms = 0\n        status.restarts += 1\n    else:",
+        "restarts.unpaused(changed)\n        status.restarts += 1\n    else:",
+        "changed.restart_pause_ms = changed.restart_due_ms = 0\n        status.restarts += 1\n    else:",
         "tests/unit/agent/test_worker.py::test_restarts_without_a_leader_after_pauses_that_double",
         "pauses never grow: a crash loop takes a core of its node",
     ),
