@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Final
 
 import click
 
-from shoal_common.errors import InvalidSpec, ShoalError
+from shoal_common.errors import InvalidSpec, ShoalError, first_cause
 
 
 def _pairs(values: tuple[str, ...], option: str) -> dict[str, str]:
@@ -21,22 +22,30 @@ def _pairs(values: tuple[str, ...], option: str) -> dict[str, str]:
     return pairs
 
 
-@click.command(short_help="Run the agent of this host.")
-@click.option(
+_DATA_ROOT: Final = Path("/var/lib/shoal")
+_RUN_ROOT: Final = Path("/run/shoal")
+_CGROUP_PARENT: Final = "/shoal"
+_RUNTIMES: Final = ("crun=/usr/bin/crun", "runc=/usr/sbin/runc")
+
+_data_root = click.option(
     "--data-root",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("/var/lib/shoal"),
+    default=_DATA_ROOT,
     show_default=True,
     help="Directory of images, containers and the node's identity.",
 )
+
+
+@click.group(invoke_without_command=True, short_help="Run the agent of this host.")
+@_data_root
 @click.option(
     "--run-root",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path("/run/shoal"),
+    default=_RUN_ROOT,
     show_default=True,
     help="Directory of what does not survive a boot, on a tmpfs.",
 )
-@click.option("--listen", required=True, metavar="IP:PORT", help="Where controllers reach this agent.")
+@click.option("--listen", metavar="IP:PORT", help="Where controllers reach this agent (needed to run it).")
 @click.option("--join", "join_address", default="", metavar="HOST:PORT", help="Where to join, the first time.")
 @click.option(
     "--token-file",
@@ -55,13 +64,17 @@ def _pairs(values: tuple[str, ...], option: str) -> dict[str, str]:
     help="Host uids of which each container gets 65536.",
 )
 @click.option(
-    "--cgroup-parent", default="/shoal", show_default=True, metavar="PATH", help="Below it are all control groups."
+    "--cgroup-parent",
+    default=_CGROUP_PARENT,
+    show_default=True,
+    metavar="PATH",
+    help="Below it are all control groups.",
 )
 @click.option(
     "--runtime",
     "runtimes",
     multiple=True,
-    default=("crun=/usr/bin/crun", "runc=/usr/sbin/runc"),
+    default=_RUNTIMES,
     show_default=True,
     metavar="NAME=PATH",
     help="An OCI runtime; the first is the default. Can be repeated.",
@@ -76,10 +89,12 @@ def _pairs(values: tuple[str, ...], option: str) -> dict[str, str]:
     "--registry-insecure", multiple=True, metavar="HOST:PORT", help="A registry without TLS. Can be repeated."
 )
 @click.option("--debug", is_flag=True, help="Log more.")
+@click.pass_context
 def agent(
+    context: click.Context,
     data_root: Path,
     run_root: Path,
-    listen: str,
+    listen: str | None,
     join_address: str,
     token_file: Path | None,
     name: str,
@@ -99,7 +114,12 @@ def agent(
     Examples:
       shoal agent --listen 192.0.2.11:7410 --join 192.0.2.10:7401 --token-file token
       shoal agent --listen 192.0.2.11:7410
+      shoal agent reset
     """
+    if context.invoked_subcommand is not None:
+        return
+    if listen is None:
+        raise click.UsageError("Missing option '--listen'.")
     # gRPC's core writes its own account of addresses that are taken to stderr.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import asyncio
@@ -134,3 +154,53 @@ def agent(
         asyncio.run(serve(settings))
     except ShoalError as error:
         raise click.ClickException(error.message) from error
+
+
+@agent.command(short_help="Remove everything of Shoal from this host.")
+@click.option(
+    "--data-root",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory of what is to be removed.  [default: that of shoal agent]",
+)
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@click.pass_context
+def reset(context: click.Context, data_root: Path | None, yes: bool) -> None:
+    """Remove everything of Shoal from this host: containers, which are killed, with their data, images, the identity.
+
+    For a host that was removed from its cluster (shoal node rm), or is to leave it. Afterwards it can join as a new
+    node. The agent has to be stopped before. Broken off, it goes on when it is run again.
+
+    \b
+    Examples:
+      shoal agent reset
+      shoal agent reset --data-root /srv/shoal --yes
+    """
+    if data_root is None:
+        # `shoal agent --data-root DIRECTORY reset` means the same.
+        data_root = context.parent.params["data_root"] if context.parent is not None else _DATA_ROOT
+    import asyncio
+
+    from shoal_agent.claims import HostUse
+    from shoal_agent.reset import find
+    from shoal_agent.reset import reset as reset_host
+    from shoal_common.daemon_logging import configure_logging
+
+    configure_logging(debug=False)
+    runtimes = {key: Path(path) for key, path in _pairs(_RUNTIMES, "--runtime").items()}
+    try:
+        found = find(data_root)
+        whose = f"node {found.node} of cluster {found.cluster}" if found.node else "a host that belongs to no cluster"
+        if not yes:
+            click.confirm(
+                f"This is {whose}, with {found.containers} containers. Remove all of it, with its data?",
+                abort=True,
+                err=True,
+            )
+        asyncio.run(reset_host(data_root, HostUse(_RUN_ROOT, _CGROUP_PARENT, runtimes)))
+    except BaseExceptionGroup as group:
+        if isinstance(first := first_cause(group), ShoalError):
+            raise click.ClickException(first.message) from group
+        raise
+    except ShoalError as error:
+        raise click.ClickException(error.message) from error
+    click.echo(f"Nothing of Shoal is left in {data_root}; {whose} was reset")

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import secrets
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from typing import Final
 
+from shoal_agent.claims import HostUse, note_use, only_one
 from shoal_agent.clock import Clock, read_boot_id
 from shoal_agent.describe import describe
 from shoal_agent.images.store import Images
 from shoal_agent.join import Membership, join_persistently, membership, parse_token
 from shoal_agent.network.node import NodeNetwork
 from shoal_agent.node import Node
-from shoal_agent.paths import NodePaths
 from shoal_agent.records import Records
 from shoal_agent.runtime.tasks import Tasks
 from shoal_agent.runtime_host import RuntimeHost
@@ -31,7 +29,7 @@ from shoal_agent.service import AgentService
 from shoal_agent.session import Session
 from shoal_agent.settings import Settings
 from shoal_agent.watermark import Watermark
-from shoal_common.errors import Conflict, InvalidSpec, Unavailable
+from shoal_common.errors import InvalidSpec, Unavailable
 from shoal_common.registry import Registry
 from shoal_common.sealing import Sealer, load_or_create_key
 from shoal_common.version import shoal_version
@@ -64,7 +62,8 @@ async def serve(settings: Settings) -> None:
     check_data_root(paths)
     if missing := check_kernel():
         raise Unavailable("this host can't run containers: " + "; ".join(missing))
-    with _only_agent(paths):
+    with only_one(paths.data):
+        note_use(paths, HostUse(paths.run, settings.cgroup_parent, settings.runtimes))
         member = await _membership(settings)
         await _serve_node(settings, member, stopping)
 
@@ -154,18 +153,3 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             log.info("stopping; containers live on")
             talking.cancel()
             closing.set()
-
-
-@contextmanager
-def _only_agent(paths: NodePaths) -> Iterator[None]:
-    """Hold the node's lock: two agents on one data root would start everything twice."""
-    descriptor = os.open(paths.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise Conflict(f"another agent works in {paths.data} (stop it first)") from None
-    try:
-        yield
-    finally:
-        os.close(descriptor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Final, cast
@@ -80,6 +80,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         #: The tasks that serve the calls of each caller, and why those of them are cancelled that are cut off.
         self._serving: dict[Identity, set[asyncio.Task[Any]]] = {}
         self._cut: dict[asyncio.Task[Any], ShoalError] = {}
+        self._telling: set[asyncio.Task[None]] = set()
 
     def cut_refused(self) -> None:
         """Break off the calls of everybody who is refused by now; each is told why."""
@@ -119,6 +120,13 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
                 raise
             task.uncancel()
             raise self._cut[task] from None
+        except GeneratorExit:
+            if task in self._cut:
+                # It was waiting for its client to read, in gRPC's code, which has given up the call without a status.
+                telling = asyncio.create_task(_tell(context, self._cut[task]), name="tell-cut-off")
+                self._telling.add(telling)
+                telling.add_done_callback(self._telling.discard)
+            raise
         finally:
             self._cut.pop(task, None)
             serving.discard(task)
@@ -181,6 +189,11 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
                 await context.abort_with_status(rpc_errors.to_status(_fault(method)))
 
         return serve
+
+
+async def _tell(context: grpc.aio.ServicerContext[Any, Any], error: ShoalError) -> None:
+    with suppress(grpc.aio.AbortError):
+        await context.abort_with_status(rpc_errors.to_status(error))
 
 
 def _fault(method: str) -> Internal:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -239,11 +240,14 @@ def exec_(host: str, command: tuple[str, ...], name: str) -> None:
       shoal lab exec node1 -- ip address
       shoal lab exec control1 -- tail -f /var/lib/shoal-lab/lab/logs/control1-controller.log
     """
+    from shoal_lab.daemons import SHOAL
     from shoal_lab.hosts import PATH
 
     loaded = _load(name)
     pid = loaded.orders(loaded.layout.host(host).name).pid
-    os.execvpe("nsenter", ["nsenter", "--target", str(pid), "--all", "--", *command], {**os.environ, "PATH": PATH})
+    # The lab's own `shoal` first, as for the daemons.
+    path = f"{Path(SHOAL).parent}:{PATH}"
+    os.execvpe("nsenter", ["nsenter", "--target", str(pid), "--all", "--", *command], {**os.environ, "PATH": path})
 
 
 @lab.command()

@@ -187,7 +187,11 @@ class Cgroups:
 
     def agent_processes(self) -> list[int]:
         """Return the ids of processes in the agent's leaf."""
-        return [int(line) for line in (self._own[0] / self._parent / "agent" / "cgroup.procs").read_text().split()]
+        try:
+            text = (self._own[0] / self._parent / "agent" / "cgroup.procs").read_text()
+        except FileNotFoundError:
+            return []
+        return [int(line) for line in text.split()]
 
     def oom_kills(self, name: str) -> int:
         """Return how many processes of a container were killed for want of memory."""
@@ -238,6 +242,15 @@ class Cgroups:
             for path in (*(self._parent / kind for kind in kinds), self._parent):
                 with contextlib.suppress(OSError):
                     (tree / path).rmdir()
+
+    def remove_all(self) -> None:
+        """Remove all groups of a node that has no process in them any more, up to the parent that it was given.
+
+        Raises:
+            OSError: a process is in one.
+        """
+        for tree in (*self._every, *([self._mounts.stray] if self._mounts.stray is not None else [])):
+            _remove_tree(tree / self._parent)
 
 
 def _remove_tree(group: Path) -> None:

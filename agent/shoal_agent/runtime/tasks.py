@@ -62,7 +62,6 @@ _ENDING_TIMEOUT: Final = 0.5
 #: What Docker's daemon allows its containers.
 _OPEN_FILES: Final = 1 << 20
 
-
 __all__ = ["Exited", "Running", "TaskKey", "TaskSpec", "Tasks"]
 
 
@@ -102,8 +101,8 @@ class Tasks:
             raise Unavailable("tasks of this node are not open yet")
         return self._cgroups
 
-    async def open(self) -> None:
-        """Move the agent into its control group and begin to watch for exits.
+    async def open(self, *, enter: bool = True) -> None:
+        """Move the agent into its control group (unless it is only to be cleared away) and begin to watch for exits.
 
         Raises:
             Unavailable: control groups can't be used, or conmon or a runtime is not installed.
@@ -113,7 +112,7 @@ class Tasks:
             if not os.access(program, os.X_OK):
                 raise Unavailable(f"{program} is not installed (apt-get install conmon crun)")
         processes.start_children_clean()
-        await self._run(self._prepare)
+        await self._run(lambda: self._prepare(enter=enter))
         while left := orphans(self.groups.agent_processes()):
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):
@@ -300,7 +299,7 @@ class Tasks:
 
     # Blocking parts, in the executor.
 
-    def _prepare(self) -> None:
+    def _prepare(self, *, enter: bool) -> None:
         # Passable, not readable: the runtime walks here as the container's own root.
         for directory in (self._paths.run, self._paths.tasks):
             make_passable(directory)
@@ -309,7 +308,8 @@ class Tasks:
             runtime.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._cgroups = Cgroups(self._cgroup_parent)
         claim(self._paths.tasks / ".agent")
-        self._cgroups.enter()
+        if enter:
+            self._cgroups.enter()
 
     def _exec_section(self, running: Running, spec: ExecSpec, files: TaskFiles) -> dict[str, object]:
         facts = json.loads(files.facts.read_text())

@@ -6,6 +6,7 @@ import time
 from typing import Final
 
 from shoal_common.environment import unseal_env
+from shoal_common.identity import Role
 from shoal_common.sealing import Sealer
 from shoal_controller.api.phases import has_known_state, is_live, phase_of, present_status
 from shoal_controller.api.reasons import PendingReasons
@@ -93,11 +94,14 @@ class Views:
         return None if entry.placement is None else self._cache.nodes.get(entry.placement.value.node)
 
     def node_name(self, entry: ContainerEntry) -> str:
-        """Return the name of the node where a container is placed; its id once the node is gone; else nothing."""
+        """Return the name of the node where a container is or was placed; its id if no name is known; else nothing."""
         node = self.node_of(entry)
-        if node is not None:
+        if node is not None and node.spec is not None:
             return node_name(node)
-        return "" if entry.placement is None else entry.placement.value.node
+        if entry.placement is None:
+            return ""
+        removed = self._cache.revoked.get((Role.NODE, entry.placement.value.node))
+        return (removed.value.name if removed is not None else "") or entry.placement.value.node
 
 
 def node_view(cache: ClusterCache, entry: NodeEntry) -> Node:

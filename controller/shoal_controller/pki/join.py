@@ -101,7 +101,8 @@ class JoinService(join_pb2_grpc.JoinServiceServicer):
             if (await self._kv.get(spec_key))[1] is not None:
                 return
             raise AlreadyExists(
-                f'node name "{name}" is taken by another host (choose one with: shoal agent --name NAME)'
+                f'node name "{name}" is taken by another host (choose one with: shoal agent --name NAME, '
+                f"or remove that one: shoal node rm {name})"
             ) from None
 
 

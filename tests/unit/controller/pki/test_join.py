@@ -15,14 +15,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from shoal_common.errors import AlreadyExists, InvalidSpec, Unauthenticated
+from shoal_common.errors import AlreadyExists, InvalidSpec, Revoked, Unauthenticated
 from shoal_common.identity import Role, identity_of
 from shoal_controller.pki.authority import Authority, now
 from shoal_controller.pki.join import JoinService
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import Txn
-from shoal_proto.v1.cluster_pb2 import Cluster, JoinToken
+from shoal_proto.v1.cluster_pb2 import Cluster, JoinToken, Revocation
 from shoal_proto.v1.join_pb2 import JoinRequest, JoinResponse
 from tests.fakes.kv import FakeKV
 
@@ -113,3 +113,59 @@ async def test_a_request_that_is_no_certificate_request_is_refused() -> None:
         request.certificate_request = b"nonsense"
         with pytest.raises(InvalidSpec):
             await _join(service, request)
+
+
+async def test_a_removed_host_does_not_join_with_its_old_key() -> None:
+    async with _service() as (service, kv):
+        key = ec.generate_private_key(ec.SECP256R1())
+        node = (await _join(service, _request(key))).node_id
+        revocation = Revocation(schema=1, role="node", id=node, name="n1", reason="node n1 was removed")
+        txn = Txn()
+        txn.put(keys.revocation("node", node), revocation.SerializeToString(), expect=0)
+        await kv.commit(txn)
+        await service._cache.reached(kv.revision)
+        # Also while the rest of the node is still there, and when it has gone.
+        with pytest.raises(Revoked, match="shoal agent reset"):
+            await _join(service, _request(key))
+        _, spec = await kv.get(keys.node_spec(node))
+        assert spec is not None
+        gone = Txn()
+        gone.delete(keys.node_spec(node), expect=spec.mod_revision)
+        await kv.commit(gone)
+        with pytest.raises(Revoked, match="shoal agent reset"):
+            await _join(service, _request(key, name="n2"))
+        fresh = ec.generate_private_key(ec.SECP256R1())
+        assert (await _join(service, _request(fresh, name="n3"))).node_id != node
+
+
+async def test_a_removal_that_this_controller_has_not_heard_of_is_not_passed_by() -> None:
+    async with _service() as (service, kv):
+        key = ec.generate_private_key(ec.SECP256R1())
+        node = (await _join(service, _request(key))).node_id
+        _, spec = await kv.get(keys.node_spec(node))
+        assert spec is not None
+        service._cache = _Behind(service._cache)  # type: ignore[assignment]
+        txn = Txn()
+        revocation = Revocation(schema=1, role="node", id=node, reason="node n1 was removed")
+        txn.put(keys.revocation("node", node), revocation.SerializeToString(), expect=0)
+        txn.delete(keys.node_spec(node), expect=spec.mod_revision)
+        await kv.commit(txn)
+        with pytest.raises(Revoked):
+            await _join(service, _request(key, name="n2"))
+
+
+class _Behind:
+    """A cache that has heard of no revocation before it is told to catch up."""
+
+    def __init__(self, cache: ClusterCache) -> None:
+        self._cache = cache
+        self._caught_up = False
+
+    async def reached(self, revision: int) -> None:
+        await self._cache.reached(revision)
+        self._caught_up = True
+
+    def __getattr__(self, name: str) -> object:
+        if name == "revoked" and not self._caught_up:
+            return {}
+        return getattr(self._cache, name)
