@@ -103,9 +103,9 @@ def found(state: ClusterState) -> Found:
     ledgers = tuple(
         Ledger(
             node=node.spec.value.name if node.spec is not None else node.id,
-            capacity=_amounts(node.ledger.value.capacity),
-            reserved=_amounts(node.ledger.value.reserved),
-            holds={container: _amounts(hold.value.reserved) for container, hold in node.holds.items()},
+            capacity=amounts(node.ledger.value.capacity),
+            reserved=amounts(node.ledger.value.reserved),
+            holds={container: amounts(hold.value.reserved) for container, hold in node.holds.items()},
         )
         for node in state.nodes.values()
         if node.ledger is not None
@@ -126,5 +126,6 @@ def _attempts(status: ContainerStatus) -> tuple[Attempt, ...]:
     )
 
 
-def _amounts(resources: Resources) -> Amounts:
+def amounts(resources: Resources) -> Amounts:
+    """Return what of `resources` is reserved."""
     return Amounts(resources.memory_bytes, resources.cpu_millis)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import reduce
 from typing import Final
 
@@ -12,6 +11,7 @@ from tests.soak.found import Amounts, Attempt, Found, Record
 from tests.soak.growth import Life
 from tests.soak.history import GAVE_UP, INTERFERING, MAKING, Call, Event, History, Made, Outcome
 from tests.soak.operations import ASKED
+from tests.soak.violation import Violation
 
 #: What an end that somebody caused may look like: asked, killed, or stopped before it could start.
 _CAUSED: Final = frozenset({ASKED, 137, 125})
@@ -27,15 +27,6 @@ MEMORY_FACTOR: Final = 1.25
 MEMORY_SLACK: Final = 8 << 20
 FILES_SLACK: Final = 24
 THREADS_SLACK: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """Something that must not be; `container` is the one whose story tells more, or ""."""
-
-    check: str
-    what: str
-    container: str = ""
 
 
 def existence(history: History, found: Found) -> list[Violation]:

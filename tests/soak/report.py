@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.soak.growth import Life, Usage
 from tests.soak.history import History
-from tests.soak.model import Violation
+from tests.soak.violation import Violation
 
 REPORTS: Final = Path(__file__).parents[2] / "docs" / "reports"
 _STORIES: Final = 5

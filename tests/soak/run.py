@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import shutil
@@ -20,18 +19,19 @@ from shoal_common.version import shoal_version
 from shoal_lab.cluster import Lab, Plan
 from shoal_lab.daemons import Capacity
 from shoal_lab.image import root_filesystem
-from shoal_lab.layout import Layout
+from shoal_lab.layout import ETCD_PORT, Layout
 from shoal_proto.v1.container_pb2 import ContainerPhase
 from shoal_proto.v1.node_pb2 import NodeState
 from tests.parts.lab import LabUnderTest
 from tests.parts.leftovers import everywhere
 from tests.soak import model, observe
 from tests.soak.faults import inject
+from tests.soak.feed import Feed
 from tests.soak.growth import Watch
 from tests.soak.history import History
-from tests.soak.model import Violation
 from tests.soak.operations import IMAGE, Client, Population
 from tests.soak.report import Result
+from tests.soak.violation import Violation
 
 LAB: Final = "soak"
 SUBNET: Final = "10.84.0.0/24"
@@ -40,8 +40,6 @@ CLIENTS: Final = 4
 #: Little enough that some containers have to wait for room.
 CAPACITY: Final = Capacity(memory_bytes=384 << 20, cpu_millis=2000)
 
-#: Seconds between two looks at the books while clients and faults are at work.
-_AUDIT_EVERY: Final = 20.0
 #: Seconds without a change that count as quiet, and for how long quiet is waited for.
 _QUIET: Final = 5.0
 _QUIET_WITHIN: Final = 120.0
@@ -97,6 +95,13 @@ async def _run(lab: Lab, result: Result, say: Callable[[str], None]) -> None:
     logs = observe.Logs(lab, lab.layout.data / "kept-logs")
     watch = Watch(lab)
     wrong = result.violations
+    control = lab.layout.control.name
+    feed = Feed(
+        Path(f"/proc/{lab.orders(control).pid}/ns/net"),
+        [f"http://127.0.0.1:{ETCD_PORT}"],
+        lab.layout.host_data(control) / "etcd" / "member" / "wal",
+        wrong,
+    )
     async with lab.connect() as cluster:
         archive = lab.layout.data / "image.tar"
         archive.write_bytes(await asyncio.to_thread(root_filesystem))
@@ -105,7 +110,8 @@ async def _run(lab: Lab, result: Result, say: Callable[[str], None]) -> None:
             background = [
                 group.create_task(logs.collect(), name="soak-logs"),
                 group.create_task(watch.sample_for_ever(), name="soak-growth"),
-                group.create_task(_audit(lab, wrong), name="soak-audit"),
+                group.create_task(feed.follow(), name="soak-history"),
+                group.create_task(feed.audit(), name="soak-proposals"),
             ]
             say(f"{CLIENTS} clients and faults for {result.minutes:g} minutes, seed {result.seed}")
             await _act(lab, result)
@@ -120,6 +126,8 @@ async def _run(lab: Lab, result: Result, say: Callable[[str], None]) -> None:
         result.begins = sum(sum(each.values()) for each in begins.values())
         result.lives = list(watch.lives.values())
         found = await observe.store(lab)
+        say(str(feed.chronicle.looked))
+        say(f"{feed.chronicle.terms}")
         wrong += model.existence(result.history, found)
         wrong += model.starts(found, begins)
         wrong += model.exit_codes(result.history, found)
@@ -158,16 +166,6 @@ async def _act(lab: Lab, result: Result) -> None:
             )
             for number, client in enumerate(clients, 1):
                 group.create_task(client.act_until(deadline), name=f"soak-client-{number}")
-
-
-async def _audit(lab: Lab, wrong: list[Violation]) -> None:
-    """Check, at one revision after the other, what must be true at each."""
-    while True:
-        await asyncio.sleep(_AUDIT_EVERY)
-        # etcd may be one of the faults at the moment.
-        with contextlib.suppress(ShoalError):
-            found = await observe.store(lab)
-            wrong += [*model.unique(found), *model.ledgers(found)]
 
 
 async def _quiet(cluster: shoal.Cluster, history: History) -> list[Violation]:

@@ -11,7 +11,7 @@ from tests.soak import model
 from tests.soak.found import Amounts, Attempt, Found, Ledger, Record
 from tests.soak.growth import Life, Usage
 from tests.soak.history import GAVE_UP, Call, Event, History, Made, Program
-from tests.soak.model import Violation
+from tests.soak.violation import Violation
 
 ID, OTHER = "a" * 64, "b" * 64
 IP = "10.88.0.2"

@@ -11,8 +11,8 @@ import pytest
 from tests.soak import report
 from tests.soak.growth import Life, Usage
 from tests.soak.history import Call, Event, History, Made, Program
-from tests.soak.model import Violation
 from tests.soak.report import Result
+from tests.soak.violation import Violation
 
 ID = "a" * 64
 
