@@ -16,6 +16,7 @@ from shoal_lab.cluster import Lab
 #: Seconds of a process's life after which it has loaded what it needs: what it uses then is compared with the end.
 SETTLED: Final = 60.0
 _EVERY: Final = 5.0
+_OURS: Final = frozenset({"controller", "agent"})
 _PSS: Final = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
 
 
@@ -47,7 +48,7 @@ class Life:
 
 
 class Watch:
-    """Samples agents and controller."""
+    """Samples agents and controllers."""
 
     def __init__(self, lab: Lab) -> None:
         self._lab = lab
@@ -62,8 +63,8 @@ class Watch:
 
     async def sample(self) -> None:
         """Sample each daemon that runs."""
-        layout = self._lab.layout
-        for host, service in ((layout.control, "controller"), *((host, "agent") for host in layout.node_hosts)):
+        daemons = [(host, each) for host in self._lab.layout.hosts for each in host.services if each in _OURS]
+        for host, service in daemons:
             orders = self._lab.orders(host.name)
             # A daemon that is dead at the moment has nothing to sample.
             with contextlib.suppress(ShoalError, OSError, StopIteration):

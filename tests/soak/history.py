@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from shoal_common.errors import AlreadyExists, Conflict, InvalidSpec, NotFound, PermissionDenied, Unauthenticated
 
@@ -33,6 +35,8 @@ class Call(StrEnum):
     REMOVE = "remove"
     EXEC = "exec"
     LOGS = "logs"
+    FOLLOW = "logs -f"
+    IMPORT = "image import"
     UNTIL_READY = "wait until ready"
     UNTIL_RUNNING = "wait until running"
     UNTIL_ENDED = "wait until ended"
@@ -43,6 +47,11 @@ class Call(StrEnum):
 MAKING = frozenset({Call.CREATE, Call.RUN})
 #: Calls after which a run may end in another way than by itself.
 INTERFERING = frozenset({Call.STOP, Call.RESTART, Call.KILL, Call.REMOVE})
+
+#: How the lines of a program begin: the one that each start says once, with what no other start says, and the others,
+#: counted from 0.
+BEGAN: Final = "began "
+LINE: Final = "line "
 
 #: What a client gave up waiting for has this instead of the class of an error.
 GAVE_UP = "gave up"
@@ -58,10 +67,12 @@ class Program:
     Attributes:
         code: it ends with, by itself; None: it runs until it is stopped.
         seconds: until that end.
+        talks: goes on to write lines.
     """
 
     code: int | None
     seconds: float = 0.0
+    talks: bool = False
 
     @property
     def shown(self) -> str:
@@ -120,19 +131,32 @@ class Event:
 
 
 @dataclass(slots=True)
+class Trouble:
+    """A fault as it was: `kind` in words, and seconds since the beginning."""
+
+    kind: str
+    target: str
+    began: float
+    ended: float = math.inf
+
+    def __str__(self) -> str:
+        return f"{self.began:.1f}-{self.ended:.1f} {self.kind}{f' ({self.target})' if self.target else ''}"
+
+
+@dataclass(slots=True)
 class History:
     """All of it, in the order of the answers.
 
     Attributes:
         made: the containers, by id.
         operations: how often each operation of a client ended in which way.
-        faults: what was done to the cluster, a line each.
+        troubles: what was done to the cluster.
     """
 
     made: dict[str, Made] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     operations: Counter[tuple[str, str]] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
 
     def of(self, container: str) -> list[Event]:
         """Return the calls on one container."""
@@ -142,7 +166,8 @@ class History:
         """Return the calls on each container, in the order of the answers."""
         grouped: dict[str, list[Event]] = {container: [] for container in self.made}
         for event in self.events:
-            grouped[event.container].append(event)
+            if event.container:
+                grouped[event.container].append(event)
         return grouped
 
     def story(self, container: str) -> Iterator[str]:

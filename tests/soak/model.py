@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import reduce
 from typing import Final
 
+from tests.soak.chronicle import Started
 from tests.soak.found import Amounts, Attempt, Found, Record
 from tests.soak.growth import Life
-from tests.soak.history import GAVE_UP, INTERFERING, MAKING, Call, Event, History, Made, Outcome
+from tests.soak.history import BEGAN, GAVE_UP, INTERFERING, LINE, MAKING, Call, Event, History, Made, Outcome, Trouble
 from tests.soak.operations import ASKED
+from tests.soak.schedule import Kind
 from tests.soak.violation import Violation
+
+#: Attempts by container, then by generation and number.
+Attempts = Mapping[str, Mapping[tuple[int, int], Started]]
 
 #: What an end that somebody caused may look like: asked, killed, or stopped before it could start.
 _CAUSED: Final = frozenset({ASKED, 137, 125})
@@ -19,6 +24,11 @@ _STARTS: Final = frozenset({Call.RUN, Call.START, Call.RESTART})
 #: Errors that a client with valid requests and certificates is never told.
 _NEVER_TOLD: Final = frozenset({"Internal", "InvalidSpec", "Unauthenticated", "PermissionDenied", "Compacted"})
 _NOT_FOUND: Final = "NotFound"
+_OUTAGES: Final = frozenset({"Unavailable", "DeadlineExceeded"})
+#: Seconds after a fault within which nobody is told of it any more.
+RECOVERED: Final = 15.0
+#: Exit code of what ran on a host that was rebooted.
+REBOOTED: Final = 255
 #: What a node has of a container that runs, among other things.
 _OF_RUNNING: Final = frozenset({"containers", "mounts", "cgroups", "tasks"})
 
@@ -56,31 +66,63 @@ def _outcome(events: Iterable[Event], calls: frozenset[Call]) -> Outcome | None:
     return next((each for each in (Outcome.DONE, Outcome.UNKNOWN, Outcome.REFUSED) if each in told), None)
 
 
-def starts(found: Found, begins: Mapping[str, Mapping[tuple[int, int], int]]) -> list[Violation]:
-    """No run was started twice, nor more of them than were asked for; what runs did begin."""
+def starts(
+    found: Found, begins: Mapping[str, Mapping[tuple[int, int], int]], attempts: Attempts, troubles: Iterable[Trouble]
+) -> list[Violation]:
+    """No run was started twice, nor more of them than were asked for; what runs did begin.
+
+    Args:
+        begins: how often each attempt of a container said that it began.
+        attempts: those that were ever told of, by container, generation and number.
+        troubles: on a disk that was full, what programs say may be lost.
+    """
     wrong = []
     for container, counts in begins.items():
         record = found.containers.get(container) or found.tombstones.get(container)
-        if record is None:
-            continue
+        known = attempts.get(container, {})
         of_run: Counter[int] = Counter()
-        runs = {(record.generation, attempt.number): attempt.run for attempt in record.attempts}
+        asked = 0
         for attempt, count in counts.items():
-            if attempt in runs:
-                of_run[runs[attempt]] += count
-            elif count > 1:
+            started = known.get(attempt)
+            if count > 1:
                 wrong.append(Violation("starts", f"attempt {attempt[1]} began {count} times", container))
+            if started is None or not started.by_policy:
+                asked += 1
+            if started is not None and not started.by_policy:
+                of_run[started.run] += count
         wrong += [
             Violation("starts", f"run {run} began {count} times", container)
             for run, count in of_run.items()
             if count > 1
         ]
-        if (total := sum(counts.values())) > record.run:
-            wrong.append(Violation("starts", f"began {total} times in {record.run} runs", container))
+        if record is not None and asked > record.run and not any(each.by_policy for each in known.values()):
+            wrong.append(Violation("starts", f"began {asked} times in {record.run} runs", container))
+    if any(trouble.kind == Kind.DISK_FULL for trouble in troubles):
+        return wrong
     for container, record in found.containers.items():
         newest = record.attempts[-1] if record.attempts else None
         if record.running and not (newest and begins.get(container, {}).get((record.generation, newest.number))):
             wrong.append(Violation("starts", "is told to run, and never began", container))
+    return wrong
+
+
+def places(
+    where: Mapping[tuple[str, int], Collection[str]], placed: Mapping[tuple[str, int], Collection[str]]
+) -> list[Violation]:
+    """Each generation of a container ran on one node, the one that it was placed on.
+
+    Args:
+        where: names of nodes that started something of a (container, generation).
+        placed: names of nodes that it was given to.
+    """
+    wrong = []
+    for (container, generation), nodes in where.items():
+        if len(nodes) > 1:
+            what = f"generation {generation} ran on {' and on '.join(sorted(nodes))}"
+            wrong.append(Violation("places", what, container))
+        if strange := set(nodes) - set(placed.get((container, generation), ())):
+            what = f"generation {generation} ran on {' and on '.join(sorted(strange))}, where it was not placed"
+            wrong.append(Violation("places", what, container))
     return wrong
 
 
@@ -91,10 +133,11 @@ def exit_codes(history: History, found: Found) -> list[Violation]:
         made = history.made[container]
         record = found.containers.get(container) or found.tombstones.get(container)
         stored = _stored_codes(record)
+        excused = _excused_codes(history.troubles, made, events)
         for event in events:
             if event.call is not Call.UNTIL_ENDED or event.exit_code is None:
                 continue
-            if event.exit_code not in _possible_codes(made, events, event.run):
+            if event.exit_code not in _possible_codes(made, events, event.run) | excused:
                 wrong.append(Violation("exit codes", f"run {event.run} was told to exit {event.exit_code}", container))
             if event.run in stored and event.exit_code != stored[event.run]:
                 what = f"run {event.run} was told to exit {event.exit_code}, and {stored[event.run]} is stored"
@@ -102,7 +145,7 @@ def exit_codes(history: History, found: Found) -> list[Violation]:
         wrong += [
             Violation("exit codes", f"run {run} has exit code {code} stored", container)
             for run, code in stored.items()
-            if code not in _possible_codes(made, events, run)
+            if code not in _possible_codes(made, events, run) | excused
         ]
     return wrong
 
@@ -113,6 +156,14 @@ def _stored_codes(record: Record | None) -> dict[int, int]:
     for attempt in record.attempts if record is not None else ():
         last[attempt.run] = attempt
     return {run: attempt.exit_code for run, attempt in last.items() if attempt.exit_code is not None}
+
+
+def _excused_codes(troubles: Iterable[Trouble], made: Made, events: Iterable[Event]) -> frozenset[int]:
+    """Return the codes of ends that hosts caused: one that went away, one on which nothing can be written."""
+    since = min((event.began for event in events), default=0.0)
+    kinds = {trouble.kind for trouble in troubles if trouble.ended >= since}
+    rebooted = {REBOOTED} if Kind.HOST_REBOOTED in kinds else frozenset()
+    return frozenset(rebooted) | ({125} if Kind.DISK_FULL in kinds else frozenset())
 
 
 def _possible_codes(made: Made, events: Iterable[Event], run: int) -> frozenset[int]:
@@ -227,12 +278,16 @@ def answers(history: History) -> list[Violation]:
     for container, events in history.by_container().items():
         made = history.made[container]
         for event in events:
+            if event.error in _OUTAGES and not _troubled(history.troubles, event):
+                what = f"{event.call} was told {event.error} with nothing wrong: {event.message}"
+                wrong.append(Violation("answers", what, container))
             if event.error in _NEVER_TOLD:
                 wrong.append(Violation("answers", f"{event.call} was told {event.error}: {event.message}", container))
             if event.error == _NOT_FOUND and not made.auto_remove and _must_exist(events, event):
                 wrong.append(Violation("answers", f"{event.call} did not find it", container))
-            if event.call is Call.LOGS and len(set(event.lines)) < len(event.lines):
-                wrong.append(Violation("answers", "a line of its log was told twice", container))
+            if event.call in (Call.LOGS, Call.FOLLOW):
+                full = any(each.kind == Kind.DISK_FULL for each in history.troubles)
+                wrong += [Violation("answers", each, container) for each in _lines(event.lines, gaps=not full)]
             if event.call is Call.EXEC and not event.error and event.exit_code != event.wanted:
                 # With the container the command ends too; where none ended it, it has its own code.
                 if event.exit_code == 137 and (made.program.code is not None or _interfered(events, 0)):
@@ -240,6 +295,28 @@ def answers(history: History) -> list[Violation]:
                 what = f"a command was told to exit {event.exit_code}, not {event.wanted}"
                 wrong.append(Violation("answers", what, container))
     return wrong
+
+
+def _lines(lines: Iterable[str], *, gaps: bool) -> Iterator[str]:
+    """Yield what is wrong with the lines of a log that were told from its beginning on."""
+    began: set[str] = set()
+    expected = 0
+    for line in lines:
+        if line.startswith(BEGAN):
+            if line in began:
+                yield "a start was told twice in its log"
+            began.add(line)
+            expected = 0
+        elif line.startswith(LINE):
+            number = int(line.removeprefix(LINE))
+            if number < expected or (gaps and number > expected):
+                yield f"line {number} of its log was told where {expected} was due"
+            expected = number + 1
+
+
+def _troubled(troubles: Iterable[Trouble], event: Event) -> bool:
+    """Say whether something was done to the cluster during a call, or shortly before."""
+    return any(each.began <= event.ended and each.ended + RECOVERED >= event.began for each in troubles)
 
 
 def _must_exist(events: Iterable[Event], asked: Event) -> bool:

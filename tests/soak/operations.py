@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import math
 import random
+import tarfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final, TypeVar
 
 import shoal
+from shoal.configuration import Context
 from shoal_common.ids import new_container_id
-from shoal_proto.v1.container_pb2 import Container
-from tests.soak.history import GAVE_UP, Call, Event, History, Made, Program
+from shoal_lab.image import root_filesystem
+from shoal_proto.v1.container_pb2 import Container, LogCursor
+from tests.soak.history import BEGAN, GAVE_UP, LINE, Call, Event, History, Made, Program
 
 T = TypeVar("T")
 
 IMAGE: Final = "soak:1"
 #: Containers that clients know of at a time; the names that they share are few enough to be taken now and then.
-POPULATION: Final = 12
+POPULATION: Final = 20
 _NAMES: Final = tuple(f"s{number}" for number in range(4 * POPULATION))
 #: Runs after which a container is only removed: the node tells of its last 16 attempts.
 _RUNS: Final = 9
 #: Seconds that a client waits for anything, longer than every fault lasts.
-PATIENCE: Final = 60.0
+PATIENCE: Final = 90.0
+#: Lines that every program writes at once, and seconds between those that some go on to write.
+LINES: Final = 20
+PAUSE: Final = 0.7
 #: What a program exits with when it is asked to end.
 ASKED: Final = 77
 
 _WEIGHTS: Final = {
     "run": 4,
     "run -d": 5,
+    "run, client dies": 3,
     "create, start": 3,
     "start": 3,
     "stop": 3,
@@ -41,8 +51,11 @@ _WEIGHTS: Final = {
     "rm -f": 3,
     "exec": 4,
     "logs": 3,
+    "logs -f": 2,
+    "image import": 1,
 }
-_MAKING: Final = frozenset({"run", "run -d", "create, start"})
+_MAKING: Final = frozenset({"run", "run -d", "run, client dies", "create, start"})
+_NOWHERE: Final = _MAKING | {"image import"}
 _STARTING: Final = frozenset({"start", "restart"})
 _UNTIL: Final = {
     Call.UNTIL_READY: shoal.Until.READY,
@@ -57,8 +70,14 @@ def command(made: Made) -> list[str]:
     seconds, code = (100000.0, 0) if made.program.code is None else (made.program.seconds, made.program.code)
     # The shell waits for a child, since only then does the signal reach its trap at once. The trap comes first, so that
     # whoever has read the line can ask it to end.
-    began = f"echo began {made.id} $(cat /proc/sys/kernel/random/uuid)"
-    return ["sh", "-c", f"trap 'exit {ASKED}' TERM; {began}; sleep {seconds:.1f} & wait; exit {code}"]
+    began = f"read u </proc/sys/kernel/random/uuid; echo {BEGAN}{made.id} $u"
+    lines = f"i=0; while [ $i -lt {LINES} ]; do echo {LINE}$i; i=$((i+1)); done"
+    talk = f"while :; do sleep {PAUSE} & wait; echo {LINE}$i; i=$((i+1)); done; " if made.program.talks else ""
+    return [
+        "sh",
+        "-c",
+        f"trap 'exit {ASKED}' TERM; {began}; {lines}; {talk}sleep {seconds:.1f} & wait; exit {code}",
+    ]
 
 
 @dataclass(slots=True)
@@ -66,6 +85,22 @@ class Population:
     """The containers that clients may still act upon, with the highest run that each was told."""
 
     runs: dict[str, int] = field(default_factory=dict)
+    images: list[str] = field(default_factory=lambda: [IMAGE])
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where clients are and what they may use.
+
+    Attributes:
+        context: how the cluster is reached.
+        nodes: names of the nodes.
+        spool: directory for archives of images.
+    """
+
+    context: Context
+    nodes: tuple[str, ...]
+    spool: Path
 
 
 class _Told(Exception):
@@ -82,20 +117,39 @@ class Client:
     Args:
         number: tells it from others.
         seed: of the whole run.
+        place: where it acts.
         history: everything that it is told goes there.
         population: shared with the other clients.
         zero: monotonic time of the beginning.
     """
 
     def __init__(
-        self, number: int, seed: int, cluster: shoal.Cluster, history: History, population: Population, zero: float
+        self,
+        number: int,
+        seed: int,
+        place: Place,
+        history: History,
+        population: Population,
+        zero: float,
     ) -> None:
         self._number = number
         self._random = random.Random(f"client {number} {seed}")
-        self._containers = cluster.containers
+        self._place = place
+        # Each turns to another controller first.
+        turn = number % len(place.context.endpoints)
+        self._context = replace(
+            place.context, endpoints=(*place.context.endpoints[turn:], *place.context.endpoints[:turn])
+        )
+        self._cluster = shoal.connect(context=self._context)
+        self._containers = self._cluster.containers
         self._history = history
         self._population = population
         self._zero = zero
+        self._imported = 0
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._cluster.close()
 
     async def act_until(self, deadline: float) -> None:
         """Do one operation after the other until a monotonic time."""
@@ -112,11 +166,11 @@ class Client:
     def _choose(self) -> tuple[str, str]:
         """Return an operation, and the container to do it to: "" if it makes one."""
         known = sorted(self._population.runs)
-        operations = [each for each in _WEIGHTS if known or each in _MAKING]
+        operations = [each for each in _WEIGHTS if known or each in _NOWHERE]
         if len(known) >= POPULATION:
             operations = [each for each in operations if each not in _MAKING]
         operation = self._random.choices(operations, [_WEIGHTS[each] for each in operations])[0]
-        if operation in _MAKING:
+        if operation in _NOWHERE:
             return operation, ""
         container = self._random.choice(known)
         if operation in _STARTING and self._population.runs[container] >= _RUNS:
@@ -134,6 +188,9 @@ class Client:
                     self._population.runs.pop(made.spec.id, None)
             case "run -d":
                 made = await self._make(Call.RUN, self._program())
+                await self._wait(Call.UNTIL_RUNNING, made.spec.id, made.spec.run)
+            case "run, client dies":
+                made = await self._make(Call.RUN, self._program(), dies=True)
                 await self._wait(Call.UNTIL_RUNNING, made.spec.id, made.spec.run)
             case "create, start":
                 made = await self._make(Call.CREATE, self._program())
@@ -155,13 +212,53 @@ class Client:
                 await self._exec(container)
             case "logs":
                 await self._call(Call.LOGS, container, lambda: self._read(container), _with_lines)
+            case "logs -f":
+                await self._call(Call.FOLLOW, container, lambda: self._follow(container), _with_lines)
+            case "image import":
+                await self.import_image()
 
     def _program(self) -> Program:
         if self._random.random() < 0.3:
             return Program(self._random.randrange(70), self._random.uniform(0, 4))
-        return Program(None)
+        return Program(None, talks=self._random.random() < 0.4)
 
-    async def _make(self, call: Call, program: Program, *, auto_remove: bool = False) -> Container:
+    async def make_unpulled(self, node: str) -> None:
+        """Have containers of images that no node has placed on a node that does not pull now.
+
+        Raises:
+            ShoalError: that a client was told.
+        """
+        try:
+            for _ in range(2):
+                image = await self.import_image()
+                await self._make(Call.RUN, Program(None), image=image, node=node)
+        except _Told:
+            pass
+
+    async def import_image(self) -> str:
+        """Import an image that nobody has, and return its name."""
+        self._imported += 1
+        name = f"soak-{self._number}:{self._imported}"
+        archive = self._place.spool / name
+        mark = f"{name} {self._random.random()}".encode()
+        archive.write_bytes(await asyncio.to_thread(marked_root, mark))
+        try:
+            await self._call(Call.IMPORT, "", lambda: self._cluster.images.import_archive(archive, name))
+        finally:
+            archive.unlink()
+        self._population.images.append(name)
+        return name
+
+    async def _make(
+        self,
+        call: Call,
+        program: Program,
+        *,
+        auto_remove: bool = False,
+        dies: bool = False,
+        image: str = "",
+        node: str = "",
+    ) -> Container:
         made = Made(new_container_id(), self._random.choice(_NAMES), program, auto_remove)
         self._history.made[made.id] = made
         options: shoal.ContainerOptions = {
@@ -170,14 +267,27 @@ class Client:
             "auto_remove": auto_remove,
             "stop_timeout": 3,
         }
-        if self._random.random() < 0.2:
-            options["constraints"] = [f"node.name==node{self._random.randint(1, 3)}"]
+        if node or self._random.random() < 0.2:
+            options["constraints"] = [f"node.name=={node or self._random.choice(self._place.nodes)}"]
+        # One of the newest: not all nodes have it.
+        image = image or self._random.choice(self._population.images[-4:])
+        if dies:
+            await self._die(made, image, options)
         make = self._containers.run if call is Call.RUN else self._containers.create
         container = await self._call(
-            call, made.id, lambda: make(IMAGE, command(made), name=made.name, id=made.id, **options), _with_run
+            call, made.id, lambda: make(image, command(made), name=made.name, id=made.id, **options), _with_run
         )
         self._population.runs[made.id] = container.spec.run
         return container
+
+    async def _die(self, made: Made, image: str, options: shoal.ContainerOptions) -> None:
+        """Be a client of one controller that ends in the middle of its call, whatever has become of it."""
+        context = replace(self._context, endpoints=(self._random.choice(self._context.endpoints),))
+        async with shoal.connect(context=context) as cluster:
+            with contextlib.suppress(shoal.ShoalError, TimeoutError):
+                await cluster.info()
+                async with asyncio.timeout(self._random.uniform(0, 0.06)):
+                    await cluster.containers.run(image, command(made), name=made.name, id=made.id, **options)
 
     async def _raise(self, call: Call, container: str) -> None:
         """Start or restart it, and wait until that run runs."""
@@ -227,6 +337,19 @@ class Client:
         async with aclosing(self._containers.logs(container)) as entries:
             return tuple([entry.data.decode(errors="replace").strip() async for entry in entries])
 
+    async def _follow(self, container: str) -> tuple[str, ...]:
+        """Follow its log for some seconds, and go on from the cursor several times as another reader would."""
+        lines: list[str] = []
+        cursor: LogCursor | None = None
+        for _ in range(self._random.randint(2, 4)):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._random.uniform(0.2, 2.5)):
+                    async with aclosing(self._containers.log_batches(container, follow=True, cursor=cursor)) as batches:
+                        async for batch in batches:
+                            lines += [entry.data.decode(errors="replace").strip() for entry in batch.entries]
+                            cursor = batch.cursor if batch.HasField("cursor") else cursor
+        return tuple(lines)
+
     async def _wait(self, call: Call, container: str, run: int = 0) -> None:
         def with_code(event: Event, told: object) -> Event:
             code = getattr(told, "exit_code", None) if call is Call.UNTIL_ENDED else None
@@ -266,6 +389,16 @@ class Client:
         finally:
             self._history.events.append(replace(event, ended=time.monotonic() - self._zero))
         return answer
+
+
+def marked_root(mark: bytes) -> bytes:
+    """Return the tar of a root file system that is like no other with another mark."""
+    buffer = io.BytesIO(root_filesystem())
+    with tarfile.open(fileobj=buffer, mode="a") as archive:
+        info = tarfile.TarInfo("etc/mark")
+        info.size = len(mark)
+        archive.addfile(info, io.BytesIO(mark))
+    return buffer.getvalue()
 
 
 def _with_run(event: Event, container: Container) -> Event:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +25,8 @@ class Result:
 
     Attributes:
         begins: starts of containers that were counted in their logs.
+        looked: how many things each check has looked at.
+        seconds: of clients and faults.
     """
 
     at: datetime
@@ -32,6 +35,8 @@ class Result:
     shoal: str
     history: History
     begins: int = 0
+    seconds: float = 0.0
+    looked: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
     lives: Sequence[Life] = ()
 
@@ -64,7 +69,7 @@ class Result:
         history = self.history
         calls = len(history.events)
         yield f"Seed {self.seed}: {len(history.made)} containers asked for, {calls} calls, {self.begins} starts seen in"
-        yield f"logs, {len(history.faults)} rounds of faults, **{len(self.violations)} violations**."
+        yield f"logs, {len(history.troubles)} faults, **{len(self.violations)} violations**."
         yield ""
         yield from (f"- {each.check}: {each.what} {each.container[:12]}".rstrip() for each in self.violations)
         if self.violations:
@@ -75,6 +80,11 @@ class Result:
             counts = (history.operations[operation, how] for how in outcomes)
             rows.append((operation, *(str(count) if count else "" for count in counts)))
         yield from _aligned(rows)
+        yield ""
+        kinds = Counter(trouble.kind for trouble in history.troubles)
+        yield from _aligned([("fault", "times"), *((kind, str(count)) for kind, count in sorted(kinds.items()))])
+        yield ""
+        yield from _aligned([("looked at", "times"), *((what, str(n)) for what, n in sorted(self.looked.items()))])
         yield ""
         columns = ("daemon", "PSS then, MiB", "at the end", "peak", "files", "threads", "life, s")
         yield from _aligned([columns, *map(_shown, sorted(self.lives, key=lambda life: life.daemon))])

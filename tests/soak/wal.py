@@ -48,12 +48,12 @@ class WriteAheadLog:
 
     committed: int = 0
     entries: dict[int, bytes] = field(default_factory=dict)
-    _told: int = 0
+    _told: int = -1
 
     def take(self, record: bytes) -> Iterator[Proposal]:
         """Take the next record, and yield the proposals that are agreed upon by now, in order."""
         self._record(record)
-        while self._told < self.committed and self._told + 1 in self.entries:
+        while 0 <= self._told < self.committed and self._told + 1 in self.entries:
             self._told += 1
             yield from _proposals(self._told, self.entries.pop(self._told))
 
@@ -79,7 +79,7 @@ class WriteAheadLog:
         if index in self.entries:
             for later in [each for each in self.entries if each > index]:
                 del self.entries[later]
-        if not self._told:
+        if self._told < 0:
             # A member that was there from the beginning has index 1; the first is its list of members.
             self._told = index - 1
         self.entries[index] = content

@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 
 from tests.soak import model
+from tests.soak.chronicle import Started
 from tests.soak.found import Amounts, Attempt, Found, Ledger, Record
 from tests.soak.growth import Life, Usage
-from tests.soak.history import GAVE_UP, Call, Event, History, Made, Program
+from tests.soak.history import GAVE_UP, Call, Event, History, Made, Program, Trouble
+from tests.soak.schedule import Kind
 from tests.soak.violation import Violation
 
 ID, OTHER = "a" * 64, "b" * 64
@@ -77,31 +79,51 @@ def test_what_nobody_made_must_not_exist() -> None:
 # Starts
 
 
+ONCE = {ID: {(1, 1): Started(1, by_policy=False)}}
+
+
 def test_a_run_begins_once() -> None:
-    assert not model.starts(FOUND, {ID: {(1, 1): 1}})
-    assert "run 1 began 2 times" in checks(model.starts(FOUND, {ID: {(1, 1): 2}}))
+    assert not model.starts(FOUND, {ID: {(1, 1): 1}}, ONCE, ())
+    twice = checks(model.starts(FOUND, {ID: {(1, 1): 2}}, ONCE, ()))
+    assert twice == ["attempt 1 began 2 times", "run 1 began 2 times"]
 
 
 def test_a_run_begins_once_over_all_of_its_attempts() -> None:
-    record = replace(RECORD, attempts=(Attempt(1, 1, 125), Attempt(2, 1, 5)), run=9)
+    record = replace(RECORD, run=9)
+    attempts = {ID: {(1, number): Started(1, by_policy=False) for number in (1, 2)}}
     twice = {ID: {(1, 1): 1, (1, 2): 1}}
-    assert checks(model.starts(replace(FOUND, containers={ID: record}), twice)) == ["run 1 began 2 times"]
-    assert checks(model.starts(replace(EMPTY, tombstones={ID: record}), twice)) == ["run 1 began 2 times"]
+    for found in (replace(FOUND, containers={ID: record}), replace(EMPTY, tombstones={ID: record})):
+        assert checks(model.starts(found, twice, attempts, ())) == ["run 1 began 2 times"]
 
 
-def test_attempts_that_nobody_tells_of_any_more_are_counted_too() -> None:
-    record = replace(RECORD, attempts=(), run=2)
-    found = replace(EMPTY, tombstones={ID: record})
-    assert not model.starts(found, {ID: {(1, 1): 1, (1, 2): 1}})
-    assert "attempt 1 began 2 times" in checks(model.starts(found, {ID: {(1, 1): 2}}))
+def test_restarts_by_policy_are_counted_apart() -> None:
+    attempts = {ID: {(1, 1): Started(1, by_policy=False), (1, 2): Started(1, by_policy=True)}}
+    assert not model.starts(FOUND, {ID: {(1, 1): 1, (1, 2): 1}}, attempts, ())
+    assert checks(model.starts(FOUND, {ID: {(1, 2): 2}}, attempts, ())) == ["attempt 2 began 2 times"]
+
+
+def test_attempts_that_nobody_ever_told_of_are_counted_too() -> None:
+    found = replace(EMPTY, tombstones={ID: replace(RECORD, run=2)})
+    assert not model.starts(found, {ID: {(1, 1): 1, (1, 2): 1}}, {}, ())
+    assert "attempt 1 began 2 times" in checks(model.starts(found, {ID: {(1, 1): 2}}, {}, ()))
     three = {ID: {(1, 1): 1, (1, 2): 1, (1, 3): 1}}
-    assert checks(model.starts(found, three)) == ["began 3 times in 2 runs"]
+    assert checks(model.starts(found, three, {}, ())) == ["began 3 times in 2 runs"]
 
 
 def test_what_runs_has_begun() -> None:
     found = replace(FOUND, containers={ID: replace(RECORD, running=True)})
-    assert not model.starts(found, {ID: {(1, 1): 1}})
-    assert checks(model.starts(found, {})) == ["is told to run, and never began"]
+    assert not model.starts(found, {ID: {(1, 1): 1}}, ONCE, ())
+    assert checks(model.starts(found, {}, ONCE, ())) == ["is told to run, and never began"]
+    assert not model.starts(found, {}, ONCE, [Trouble(Kind.DISK_FULL, "node1", 0, 1)])
+
+
+def test_a_generation_runs_where_it_was_placed() -> None:
+    placed = {(ID, 1): {"node1"}}
+    assert not model.places({(ID, 1): {"node1"}}, placed)
+    assert checks(model.places({(ID, 1): {"node1", "node2"}}, placed)) == [
+        "generation 1 ran on node1 and on node2",
+        "generation 1 ran on node2, where it was not placed",
+    ]
 
 
 # Exit codes
@@ -153,6 +175,13 @@ def test_what_is_stored_is_what_was_told() -> None:
 def test_an_interrupted_attempt_is_not_the_end_of_its_run() -> None:
     record = replace(RECORD, attempts=(Attempt(1, 1, 125), Attempt(2, 1, 5)))
     assert not model.exit_codes(history(RUN, told(5)), replace(FOUND, containers={ID: record}))
+
+
+def test_a_host_that_went_away_has_its_own_exit_code() -> None:
+    rebooted = history(RUN, told(255))
+    assert checks(model.exit_codes(rebooted, EMPTY)) == ["run 1 was told to exit 255"]
+    rebooted.troubles.append(Trouble(Kind.HOST_REBOOTED, "node1", 1, 2))
+    assert not model.exit_codes(rebooted, EMPTY)
 
 
 # What is gone
@@ -222,14 +251,22 @@ def test_ledgers_are_the_sum_of_the_holds_and_not_above_capacity() -> None:
 @pytest.mark.parametrize("error", ["Internal", "InvalidSpec", "PermissionDenied"])
 def test_some_errors_are_never_told(error: str) -> None:
     assert len(model.answers(history(RUN, event(Call.STOP, 2, error=error)))) == 1
-    assert not model.answers(history(RUN, event(Call.STOP, 2, error="Unavailable")))
+
+
+def test_an_outage_is_told_only_while_there_is_one() -> None:
+    out = history(RUN, event(Call.STOP, 20, error="Unavailable"))
+    assert checks(model.answers(out)) == ["stop was told Unavailable with nothing wrong: "]
+    out.troubles.append(Trouble(Kind.MEMBER_KILLED, "control1", 30, 31))
+    assert len(model.answers(out)) == 1
+    out.troubles.append(Trouble(Kind.MEMBER_KILLED, "control1", 2, 12))
+    assert not model.answers(out)
 
 
 def test_what_is_there_is_found() -> None:
     missed = event(Call.STOP, 2, error="NotFound")
     assert checks(model.answers(history(RUN, missed))) == ["stop did not find it"]
     assert not model.answers(history(RUN, event(Call.REMOVE, 1), missed))
-    assert not model.answers(history(replace(RUN, error="Unavailable"), missed))
+    assert not model.answers(history(replace(RUN, error=GAVE_UP), missed))
     assert not model.answers(history(RUN, missed, auto_remove=True))
 
 
@@ -245,9 +282,16 @@ def test_a_command_has_its_own_exit_code() -> None:
     assert len(model.answers(history(RUN, event(Call.KILL, 2), executed(0), program=on))) == 1
 
 
-def test_a_line_of_a_log_is_told_once() -> None:
-    assert not model.answers(history(RUN, replace(event(Call.LOGS, 2), lines=("began 1", "began 2"))))
-    assert len(model.answers(history(RUN, replace(event(Call.LOGS, 2), lines=("began 1", "began 1"))))) == 1
+def logs(*lines: str) -> list[str]:
+    """What the check says of these lines of a log."""
+    return checks(model.answers(history(RUN, replace(event(Call.FOLLOW, 2), lines=lines))))
+
+
+def test_a_line_of_a_log_is_told_once_and_none_is_left_out() -> None:
+    assert not logs("began 1", "line 0", "line 1", "began 2", "line 0")
+    assert logs("began 1", "began 1") == ["a start was told twice in its log"]
+    assert logs("began 1", "line 0", "line 0") == ["line 0 of its log was told where 1 was due"]
+    assert logs("began 1", "line 0", "line 2") == ["line 2 of its log was told where 1 was due"]
 
 
 def test_a_removal_ends() -> None:
