@@ -14,6 +14,7 @@ from typing import Final
 from shoal_agent.claims import HostUse, note_use, only_one
 from shoal_agent.clock import Clock, read_boot_id
 from shoal_agent.describe import describe
+from shoal_agent.disk import Disk, Spares
 from shoal_agent.images.store import Images
 from shoal_agent.join import Membership, join_persistently, membership, parse_token
 from shoal_agent.network.node import NodeNetwork
@@ -97,7 +98,11 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             insecure=settings.insecure_registries, own=dict.fromkeys(settings.own_registries, member.tls)
         )
         stack.push_async_callback(registry.close)
-        images = Images(paths, registry)
+        spares = Spares(paths.spares)
+        disk = Disk(paths.data, spares)
+        stack.callback(disk.close)
+        await disk.open()
+        images = Images(paths, registry, check_room=disk.check_room)
         await images.open()
         stack.push_async_callback(images.close)
         network = NodeNetwork(guarded_ports=(int(settings.listen.rpartition(":")[2]),))
@@ -121,11 +126,18 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
         at_once = max(_LEAST_STARTS, _STARTS_PER_CORE * len(os.sched_getaffinity(0)))
         starts = asyncio.Semaphore(at_once)
         host = RuntimeHost(
-            paths, boot_id=boot_id, images=images, sandboxes=sandboxes, rootfs=rootfs, tasks=tasks, starts=starts
+            paths,
+            boot_id=boot_id,
+            disk=disk,
+            images=images,
+            sandboxes=sandboxes,
+            rootfs=rootfs,
+            tasks=tasks,
+            starts=starts,
         )
         stack.callback(host.close)
         await host.open()
-        records = Records(paths, Sealer(load_or_create_key(paths.identity / "seal.key")))
+        records = Records(paths, Sealer(load_or_create_key(paths.identity / "seal.key")), spares)
         stack.callback(records.close)
         node = Node(host, records, Clock(), starts=starts, restarts=asyncio.Semaphore(at_once // 2))
         await node.open(left_behind=host.left_behind())
@@ -138,7 +150,14 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             tls=member.tls,
             process_id=secrets.token_hex(16),
             description=await describe(settings, boot_id=boot_id),
+            problems=lambda: disk.problems,
         )
+
+        def disk_changed() -> None:
+            session.describe()
+            node.look_again()
+
+        disk.changed = disk_changed
         service = AgentService(paths, node, tasks, images)
         stack.callback(service.close)
         closing = asyncio.Event()
@@ -147,9 +166,11 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             asyncio.TaskGroup() as group,
         ):
             group.create_task(node.run(closing), name="node")
+            watching = group.create_task(disk.watch(), name="disk")
             talking = group.create_task(session.run(), name="session")
             log.info("agent of Shoal %s serves node %s on %s", shoal_version(), settings.name, settings.listen)
             await stopping.wait()
             log.info("stopping; containers live on")
             talking.cancel()
+            watching.cancel()
             closing.set()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -24,13 +26,37 @@ def make_directory(path: Path, *, mode: int = 0o700) -> None:
     sync_directory(path.parent)
 
 
-def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:
+def replace_file(
+    path: Path, data: bytes, *, mode: int = 0o600, on_full: Callable[[bytes], Path | None] | None = None
+) -> None:
     """Write `path` so that a crash leaves either what it was or all of `data`.
 
     Readers in other processes see one or the other as well. Two writers of the same path must take turns.
+
+    Args:
+        path: to be replaced.
+        data: all of it.
+        mode: of the file.
+        on_full: asked on a full disk for a file of the same file system that holds the data, such as `Spares.take`.
+
+    Raises:
+        OSError: it could not be written; what was there still is, and nothing else.
     """
     draft = path.with_name(path.name + ".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        _write(draft, data, mode)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        spare = on_full(data) if on_full is not None and error.errno in (errno.ENOSPC, errno.EDQUOT) else None
+        if spare is None:
+            raise
+        draft = spare
+    draft.rename(path)
+    sync_directory(path.parent)
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         view = memoryview(data)
         while view:
@@ -38,8 +64,6 @@ def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    draft.rename(path)
-    sync_directory(path.parent)
 
 
 def remove_file(path: Path) -> None:

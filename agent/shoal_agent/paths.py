@@ -30,6 +30,11 @@ class NodePaths:
         return self.data / "images"
 
     @property
+    def spares(self) -> Path:
+        """Files that take records on a full disk."""
+        return self.data / "spares"
+
+    @property
     def containers(self) -> Path:
         """One directory per container, by id."""
         return self.data / "containers"

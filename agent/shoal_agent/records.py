@@ -8,6 +8,7 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
+from shoal_agent.disk import Spares
 from shoal_agent.durable import make_directory, remove_file, replace_file, sync_directory
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
@@ -29,10 +30,16 @@ class Records:
     """Reads and writes records. Those it returns and takes have the environment in clear, in assignment.config.env.
 
     Writes of one container must not overlap; its worker sees to that.
+
+    Args:
+        paths: of the node.
+        sealer: of the environment.
+        spares: take the records of containers that are here already on a full disk.
     """
 
-    def __init__(self, paths: NodePaths, sealer: Sealer) -> None:
+    def __init__(self, paths: NodePaths, sealer: Sealer, spares: Spares) -> None:
         self._paths = paths
+        self._spares = spares
         self._sealer = sealer
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="records")
 
@@ -95,7 +102,7 @@ class Records:
     def _write(self, container: str, data: bytes) -> None:
         path = self._paths.record(container)
         make_directory(path.parent)
-        replace_file(path, data)
+        replace_file(path, data, on_full=self._spares.take)
 
     def _drop(self, container: str) -> None:
         path = self._paths.record(container)

@@ -11,6 +11,7 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Final
 
+from shoal_agent.disk import Disk
 from shoal_agent.durable import sync_directory
 from shoal_agent.host import Prepared, task_key
 from shoal_agent.images.store import Images, LocalImage
@@ -42,6 +43,7 @@ class RuntimeHost:
 
     Args:
         starts: bounds how many containers are set up or started at a time.
+        disk: refuses new containers when it is full.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class RuntimeHost:
         paths: NodePaths,
         *,
         boot_id: str,
+        disk: Disk,
         images: Images,
         sandboxes: Sandboxes,
         rootfs: RootFilesystems,
@@ -57,6 +60,7 @@ class RuntimeHost:
     ) -> None:
         self._paths = paths
         self._boot_id = boot_id
+        self._disk = disk
         self._images = images
         self._sandboxes = sandboxes
         self._rootfs = rootfs
@@ -95,6 +99,8 @@ class RuntimeHost:
         placement = self._paths.placement(assignment.id, generation)
         if record.status.ever_ready and not placement.exists():
             raise Conflict(f"data lost: {placement} is not there any more")
+        if not record.status.ever_ready:
+            self._disk.check(f"container {assignment.id[:12]}")
         image = self._images.find(assignment.image_digest)
         if image is None:
             image = await self._images.ensure(assignment.image_repository, assignment.image_digest)

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import grpc
@@ -29,7 +29,7 @@ from shoal_proto.v1.dispatcher_pb2 import (
     Strays,
 )
 from shoal_proto.v1.dispatcher_pb2_grpc import DispatcherServiceStub
-from shoal_proto.v1.node_pb2 import NodeDescription
+from shoal_proto.v1.node_pb2 import NodeDescription, NodeProblem
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,8 @@ class Session:
     Args:
         controllers: "HOST:PORT" of those that were known when the node joined.
         process_id: random, this process's.
+        description: of the host, without what is wrong with it.
+        problems: returns what is wrong with it now.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Session:
         tls: TlsFiles,
         process_id: str,
         description: NodeDescription,
+        problems: Callable[[], Sequence[NodeProblem]] = tuple,
     ) -> None:
         self._node = node
         self._network = network
@@ -106,9 +109,15 @@ class Session:
         self._tls = tls
         self._process_id = process_id
         self._description = description
+        self._problems = problems
+        self._told = description
         self._heartbeat: Heartbeat | None = None
         self._reopen = asyncio.Event()
         self._open = False
+
+    def describe(self) -> None:
+        """What is wrong with the host has changed: tell the leader."""
+        self._node.news.set()
 
     async def run(self) -> None:
         """Keep the session open for ever."""
@@ -202,9 +211,10 @@ class Session:
         raise group
 
     async def _open_session(self, call: Call, address: str) -> LeaderToAgent:
+        self._told = self._described()
         hello = SessionHello(
             process_id=self._process_id,
-            description=self._description,
+            description=self._told,
             set_digest=self._node.digest(),
             cluster_id=self._cluster_id,
             epoch=self._watermark.position.epoch,
@@ -221,6 +231,11 @@ class Session:
         if message.WhichOneof("message") != "opened":
             raise Conflict(f"controller {address} did not say that the session is open")
         return message
+
+    def _described(self) -> NodeDescription:
+        description = NodeDescription(problems=self._problems())
+        description.MergeFrom(self._description)
+        return description
 
     async def _checked(self, call: Call, message: object) -> LeaderToAgent:
         """Return a message that is there and of our cluster, or raise why the stream ended."""
@@ -285,6 +300,9 @@ class Session:
                 if strays:
                     log.warning("%d strays: no hold names them, they are left alone", len(strays))
                 await send(call, AgentToLeader(strays=Strays(ids=strays)))
+            if (described := self._described()) != self._told:
+                self._told = described
+                await send(call, AgentToLeader(description=described))
             everything = False
             try:
                 async with asyncio.timeout(_RESEND):

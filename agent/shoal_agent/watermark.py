@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from shoal_agent.durable import replace_file
 from shoal_agent.kernel_work import finished
 from shoal_common.errors import Internal
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,16 @@ class Watermark:
     async def save(self) -> None:
         """Make the position durable.
 
-        The node may act on a change before: a power cut in between costs no more than being handed it again.
+        The node may act on a change before: a power cut in between costs no more than being handed it again. So does a
+        full disk, which is no reason to end a session: the next call tries again.
         """
         position = self.position
-        if position != self._stored:
-            data = json.dumps(asdict(position)).encode()
+        if position == self._stored:
+            return
+        data = json.dumps(asdict(position)).encode()
+        try:
             await finished(self._executor, lambda: replace_file(self._path, data))
-            self._stored = position
+        except OSError as error:
+            log.warning("how far this node has followed its cluster is not written down: %s", error)
+            return
+        self._stored = position

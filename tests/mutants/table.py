@@ -218,6 +218,14 @@ CORE: Final = (
         "the room of what runs is given to others",
     ),
     Mutant(
+        "full-disk-not-minded",
+        f"{_CORE}/orchestrate.py",
+        "not (node.removal or node.problem)",
+        "not node.removal",
+        "tests/unit/controller/core/test_filters.py::test_a_node_with_a_full_disk_takes_nothing_new_and_says_why",
+        "runs are admitted to a node that can't begin them",
+    ),
+    Mutant(
         "reservation-released-in-a-pause",
         "common/shoal_common/status.py",
         "return is_terminal(status) and not restarts(status)",
@@ -392,6 +400,22 @@ AGENT: Final = (
         "return revision < self.position.revision",
         "tests/unit/agent/test_node_files.py::test_watermark_never_goes_back_also_after_a_restart",
         "nodes follow a cluster that was given up when another was recovered",
+    ),
+    Mutant(
+        "full-disk-keeps-records-out",
+        f"{_AGENT}/records.py",
+        "replace_file(path, data, on_full=self._spares.take)",
+        "replace_file(path, data)",
+        "tests/unit/agent/test_disk.py::test_a_record_finds_room_on_a_full_disk",
+        "nothing can be stopped or removed on a full disk, so that it stays full",
+    ),
+    Mutant(
+        "full-disk-wavers",
+        f"{_AGENT}/core/disk.py",
+        "factor = _AGAIN if full else 1.0",
+        "factor = 1.0",
+        "tests/unit/agent/core/test_disk.py::test_what_was_full_needs_more_before_it_has_room_again",
+        "a node at the limit is full and not full every two seconds, each time news for the cluster",
     ),
     Mutant(
         "stopped-restarted",

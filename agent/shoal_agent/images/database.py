@@ -92,6 +92,9 @@ class ImageDatabase:
         with _sqlite_errors(self._path):
             # One thread at a time uses it, but not always the one that opened it.
             self._connection = connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            # This process alone uses it. Otherwise SQLite would need a file for what processes share, which it can't
+            # make on a full disk.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")

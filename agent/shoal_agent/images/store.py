@@ -55,6 +55,7 @@ class Images:
         registry: client of the registries.
         patience: how long a registry may be away in the middle of a layer.
         limits: what one layer may use.
+        check_room: called with the least number of bytes that an image takes, and its name; raises if they don't fit.
     """
 
     def __init__(
@@ -64,8 +65,10 @@ class Images:
         *,
         patience: Retry = PATIENCE,
         limits: UnpackLimits | None = None,
+        check_room: Callable[[int, str], None] = lambda more, what: None,
     ) -> None:
         self._root = paths.images
+        self._check_room = check_room
         self._registry = registry
         self._content = ContentStore(paths.images)
         self._snapshots = DirectorySnapshotter(paths.images)
@@ -170,6 +173,7 @@ class Images:
         if not name:
             raise InvalidSpec(f'image repository "{repository}" names no registry')
         image = f'image "{name}@{digest}"'
+        self._check_room(0, image)
         body = await self._manifest(host, name, digest)
         manifest = parse_manifest(body, name=image)
         config = await self._config(host, name, body, manifest, image)
@@ -180,6 +184,10 @@ class Images:
             LayerSource(host, name, blob, diff_id)
             for blob, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
         ]
+        # The archives are kept beside what they unpack to, which is no smaller.
+        missing = {source.blob.digest: source.blob.size for source in sources if not self._puller.knows(source.diff_id)}
+        if missing:
+            self._check_room(2 * sum(missing.values()), image)
         await self._pull_layers(digest, sources)
         row = ImageRow(digest, manifest.config.digest, config.diff_ids)
         await self._in_thread(self._database.add_image, row, repository)

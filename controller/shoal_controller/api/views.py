@@ -8,7 +8,7 @@ from typing import Final
 from shoal_common.environment import unseal_env
 from shoal_common.identity import Role
 from shoal_common.sealing import Sealer
-from shoal_controller.api.phases import has_known_state, is_live, phase_of, present_status
+from shoal_controller.api.phases import has_known_state, is_admitted, is_live, is_wanted, phase_of, present_status
 from shoal_controller.api.reasons import PendingReasons
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry, NodeEntry
@@ -71,8 +71,13 @@ class Views:
         said = ""
         if entry.placement is None or phase == ContainerPhase.CONTAINER_PHASE_PENDING:
             said = self._reasons.of(entry)
+        elif phase == ContainerPhase.CONTAINER_PHASE_RUNNING and is_wanted(entry) and not is_admitted(entry):
+            said = f"its restart waits: {self._reasons.of(entry)}"
         elif phase in _EXPLAINED:
             said = _why(entry)
+            if phase == ContainerPhase.CONTAINER_PHASE_PREPARING and not said:
+                # A full disk may keep the node from telling the container's own story.
+                said = self._problem_of(entry)
             if phase == ContainerPhase.CONTAINER_PHASE_RESTARTING and ages:
                 said = ": ".join(filter(None, (_when(entry), said)))
         elif phase == ContainerPhase.CONTAINER_PHASE_LOST:
@@ -88,6 +93,12 @@ class Views:
                 down = f"waits for node {node_name(node)}, which is down"
             said = f"{said}; {down}" if said else down
         return said
+
+    def _problem_of(self, entry: ContainerEntry) -> str:
+        node = self.node_of(entry)
+        if node is None or node.status is None:
+            return ""
+        return "; ".join(each.message or each.kind for each in node.status.value.description.problems)
 
     def node_of(self, entry: ContainerEntry) -> NodeEntry | None:
         """Return the node where a container is placed, if that is still known."""

@@ -75,6 +75,19 @@ class Schedulable:
 
 
 @dataclass(frozen=True, slots=True)
+class Sound:
+    """Nothing is wrong with the host, such as a full disk."""
+
+    def check(self, node: NodeView) -> bool:
+        return not node.problem
+
+    def explain(self, refused: Sequence[NodeView]) -> str:
+        if len(refused) > _NAMED:
+            return f"{len(refused)} have problems ({refused[0].name}: {refused[0].problem})"
+        return ", ".join(f"{node.name}: {node.problem}" for node in refused)
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """The node has the memory, over what is booked on it."""
 
@@ -143,7 +156,7 @@ def admitting(need: Amounts) -> tuple[Filter, ...]:
     A node that is down is no obstacle: what is booked now is served when it is back. Nor is one that is cordoned, which
     keeps what it has. Nor are constraints: they say where a container goes, and it is there.
     """
-    return (Staying(), Memory(need.memory), Cpu(need.cpu))
+    return (Staying(), Sound(), Memory(need.memory), Cpu(need.cpu))
 
 
 def passes(node: NodeView, filters: Iterable[Filter]) -> bool:

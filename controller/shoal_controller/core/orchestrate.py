@@ -132,7 +132,8 @@ def _decisions(snapshot: Snapshot, aside: frozenset[str], kept: frozenset[str]) 
             placeable.append(container)
     for container in sorted(admissible, key=_age):
         hold = snapshot.hold_of(container)
-        if hold is not None and not snapshot.nodes[hold.node].removal:
+        node = snapshot.nodes[hold.node] if hold is not None else None
+        if hold is not None and node is not None and not (node.removal or node.problem):
             yield from _admission(container, hold, room)
     yield from _placements(snapshot, sorted(placeable, key=_age), room)
 

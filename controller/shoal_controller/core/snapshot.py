@@ -71,6 +71,7 @@ class NodeView:
         holds: by container id.
         cordoned: nothing new is placed here.
         removal: whether, and how, it is on its way out of the cluster.
+        problem: what is wrong with the host, so that nothing new is to begin there; "" if nothing is.
     """
 
     id: str
@@ -85,6 +86,7 @@ class NodeView:
     holds: Mapping[str, HoldView] = field(default_factory=dict)
     cordoned: bool = False
     removal: NodeRemoval = NodeRemoval.NODE_REMOVAL_UNSPECIFIED
+    problem: str = ""
 
     @property
     def free(self) -> Amounts:

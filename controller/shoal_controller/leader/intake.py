@@ -43,6 +43,8 @@ def check_description(node: str, description: NodeDescription) -> None:
     texts = [value for field, value in description.ListFields() if isinstance(value, str)]
     for pairs in (description.labels, description.runtimes):
         texts += [*pairs.keys(), *pairs.values()]
+    for problem in description.problems:
+        texts += [problem.kind, problem.message]
     for text in texts:
         if not text.isprintable():
             raise InvalidSpec(f"node {node} describes itself with a control character: {text[:80]!a}")

@@ -117,6 +117,9 @@ def node_view(entry: NodeEntry) -> NodeView:
         holds={container: _hold_view(entry.id, hold.value) for container, hold in entry.holds.items()},
         cordoned=spec is not None and spec.value.cordoned,
         removal=spec.value.removal if spec is not None else NodeRemoval.NODE_REMOVAL_UNSPECIFIED,
+        problem="; ".join(each.message or each.kind for each in description.problems)
+        if description is not None
+        else "",
     )
 
 

@@ -21,6 +21,7 @@ from shoal_proto.v1.dispatcher_pb2 import (
     SessionOpened,
 )
 from shoal_proto.v1.dispatcher_pb2_grpc import DispatcherServiceServicer
+from shoal_proto.v1.node_pb2 import NodeDescription
 
 CLUSTER = "shl-agent"
 
@@ -33,6 +34,7 @@ class SmallLeader(DispatcherServiceServicer):
         self.statuses: dict[str, list[ContainerStatus]] = {}
         self.removed: set[str] = set()
         self.strays: list[str] = []
+        self.descriptions: list[NodeDescription] = []
         self.processes: list[str] = []
         self.matches: list[bool] = []
         self.heartbeats = 0
@@ -73,6 +75,7 @@ class SmallLeader(DispatcherServiceServicer):
         hello = (await anext(requests)).hello
         async with self.changed:
             self.processes.append(hello.process_id)
+            self.descriptions.append(hello.description)
             self.changed.notify_all()
         outgoing: asyncio.Queue[LeaderToAgent | None] = asyncio.Queue()
         self.outgoing = outgoing
@@ -114,6 +117,8 @@ class SmallLeader(DispatcherServiceServicer):
         async with self.changed:
             if request.WhichOneof("message") == "strays":
                 self.strays = list(request.strays.ids)
+            if request.WhichOneof("message") == "description":
+                self.descriptions.append(request.description)
             answer = self.message()
             for report in request.reports.reports:
                 self.statuses.setdefault(report.id, []).append(report.status)

@@ -213,12 +213,14 @@ def _certificate(authority: Authority, directory: Path, stem: str, role: Role, n
 
 
 @asynccontextmanager
-async def machine(top: Path, cgroup: str) -> AsyncIterator[Machine]:
-    """A host with an agent that has joined and is connected."""
+async def machine(top: Path, cgroup: str, *, disk: int = 0) -> AsyncIterator[Machine]:
+    """A host with an agent that has joined and is connected; `disk`: MiB of a file system of its own for its data."""
     authority = Authority.create(CLUSTER, now())
     paths = NodePaths(data=top / "data", run=top / "run")
     for root in (paths.data, paths.run):
         root.mkdir(mode=0o700)
+    if disk:
+        await _own_disk(top / "disk", paths.data, disk)
     mount = ("mount", "-t", "tmpfs", "-o", "mode=711", "shl-agent", str(paths.run))
     assert await (await asyncio.create_subprocess_exec(*mount)).wait() == 0
     _, node = _certificate(authority, paths.identity, "node", Role.NODE, "")
@@ -247,6 +249,18 @@ async def machine(top: Path, cgroup: str) -> AsyncIterator[Machine]:
             one.process.wait(20)
         await server.stop(0)
         registry.stop()
+
+
+async def _own_disk(file: Path, data: Path, size: int) -> None:
+    """Mount a small ext4, without blocks that are root's alone; it goes with the mount namespace."""
+    with file.open("wb") as stream:
+        stream.truncate(size << 20)
+    for command in (
+        ("mkfs.ext4", "-q", "-m", "0", "-J", "size=4", str(file)),
+        ("mount", "-o", "loop,nosuid,nodev", str(file), str(data)),
+        ("chmod", "0700", str(data)),
+    ):
+        assert await (await asyncio.create_subprocess_exec(*command)).wait() == 0, command
 
 
 async def serve(servicer: DispatcherServiceServicer, address: str, tls: TlsFiles) -> grpc.aio.Server:

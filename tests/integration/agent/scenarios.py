@@ -25,6 +25,7 @@ from shoal_proto.v1.agent_pb2 import (
 )
 from shoal_proto.v1.container_pb2 import ContainerState, DesiredState, ExecRequest, ExecStart
 from shoal_proto.v1.dispatcher_pb2 import Assignment
+from tests.integration.agent.full_disk import DISK, FULL_DISK
 from tests.integration.agent.leader import CLUSTER, Follower
 from tests.integration.agent.machine import LEADER, Machine, machine, serve
 from tests.integration.agent.restarts import RESTARTS
@@ -280,13 +281,15 @@ SCENARIOS: Final[dict[str, Callable[[Machine], Awaitable[None]]]] = {
         adopts_and_reports_exits,
         refuses_what_it_must,
         *RESTARTS,
+        *FULL_DISK,
     )
 }
 
 
 async def _main(name: str, top: Path, cgroup: str) -> None:
-    async with machine(top, cgroup) as host:
-        await SCENARIOS[name](host)
+    scenario = SCENARIOS[name]
+    async with machine(top, cgroup, disk=DISK if scenario in FULL_DISK else 0) as host:
+        await scenario(host)
 
 
 if __name__ == "__main__":

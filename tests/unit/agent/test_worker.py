@@ -12,6 +12,7 @@ import pytest
 
 from shoal_agent.clock import Clock
 from shoal_agent.core.lifecycle import EXITED, FAILED, PREPARING, RUNNING, STARTING, STOPPING
+from shoal_agent.disk import Spares
 from shoal_agent.node import Node
 from shoal_agent.paths import NodePaths
 from shoal_agent.records import Records
@@ -59,7 +60,7 @@ class Agent:
     """One agent process: a node over the same disk and host as the one before."""
 
     def __init__(self, paths: NodePaths, host: FakeHost) -> None:
-        self.records = Records(paths, Sealer(b"k" * 32))
+        self.records = Records(paths, Sealer(b"k" * 32), Spares(paths.spares))
         self.boot_ms = 1_000
         self.wall = 1_700_000_000.0
         clock = Clock(boot_ms=lambda: self.boot_ms, wall=lambda: self.wall)

@@ -83,6 +83,7 @@ class Applied:
             case orchestrate.Place(container, node_id, address, reserve, run_admitted):
                 view = self.containers[container]
                 assert view.placement is None
+                assert not self.nodes[node_id].problem
                 assert view.addressed is (address is not None)
                 if address is not None:
                     assert address.ip not in self.addresses
@@ -97,6 +98,7 @@ class Applied:
                 view = self.containers[container]
                 assert view.placement is not None
                 assert view.placement.node == node_id
+                assert not self.nodes[node_id].problem
                 self.containers[container] = replace(view, placement=replace(view.placement, run_admitted=run))
                 self._reserve(node_id, container, reserve)
             case orchestrate.Release(container, node_id):
@@ -198,6 +200,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
             cpu=draw(st.sampled_from([1000, 8000])),
             labels=dict(draw(_labels)),
             ready=draw(_mostly),
+            problem=draw(st.sampled_from(["", "", "", "disk full"])),
             cordoned=not draw(_mostly),
             removal=STAYS if draw(_mostly) else draw(st.sampled_from([EMPTY, FORCED])),
         )

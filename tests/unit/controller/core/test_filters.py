@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from shoal_controller.core.explain import pending_reason
-from shoal_controller.core.filters import Constraint, Cpu, Memory, Readiness, explain, placing
+from shoal_controller.core.filters import Constraint, Cpu, Memory, Readiness, Sound, explain, placing
+from shoal_controller.core.orchestrate import plan
 from shoal_controller.core.snapshot import Amounts, ContainerView, HoldView, PlacementView, StatusView
 from tests.unit.controller.core.clusters import CREATED, CURRENT, GIB, STOPPED, cluster, node
 
@@ -43,6 +44,23 @@ def test_each_filter_checks_and_explains() -> None:
     assert not Cpu(501).check(full)
     assert Cpu(1500).explain([full, full]) == "2 lack cpus (needs 1.5, most free 0.5)"
     assert Constraint("node.name==x").explain([full]) == "1 fails constraint node.name==x"
+
+
+def test_a_node_with_a_full_disk_takes_nothing_new_and_says_why() -> None:
+    full = node("a", problem="disk full: 3 MiB free, 16 MiB needed")
+    assert not Sound().check(full)
+    wanted = ContainerView(id="c")
+    assert pending_reason(cluster([full, node("b", ready=False)], [wanted]), wanted) == (
+        "2 nodes: 1 is down, a: disk full: 3 MiB free, 16 MiB needed"
+    )
+    many = [node(name, problem="disk full") for name in "abcd"]
+    assert Sound().explain(many) == "4 have problems (a: disk full)"
+    # What is there already waits for another run as well.
+    again = ContainerView(id="c", run=2, placement=PlacementView("id-a", 1, 1), status=StatusView(1, True, 1))
+    held = node("a", problem="disk full", holds={"c": HoldView("id-a", "c", 1, CURRENT, Amounts())})
+    snapshot = cluster([held], [again], holders={"c": frozenset({"id-a"})})
+    assert pending_reason(snapshot, again) == "1 node: a: disk full"
+    assert plan(snapshot, limit=10) == ()
 
 
 def test_who_asks_for_nothing_lacks_nothing() -> None:
