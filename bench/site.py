@@ -55,7 +55,7 @@ class Site:
         log = layout.log(layout.node_hosts[0].name, "agent")
         before = log.stat().st_size
         for host, service, argv in (
-            (layout.control, "controller", daemons.controller(layout)),
+            (layout.control, "controller", daemons.controller(layout, layout.control)),
             (layout.node_hosts[0], "agent", daemons.agent(layout, layout.node_hosts[0], self.lab.plan.capacity)),
         ):
             await self.lab.stop(f"{host.name}/{service}")

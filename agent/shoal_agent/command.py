@@ -46,7 +46,13 @@ _data_root = click.option(
     help="Directory of what does not survive a boot, on a tmpfs.",
 )
 @click.option("--listen", metavar="IP:PORT", help="Where controllers reach this agent (needed to run it).")
-@click.option("--join", "join_address", default="", metavar="HOST:PORT", help="Where to join, the first time.")
+@click.option(
+    "--join",
+    "join_addresses",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="A controller's listener for joining, needed the first time. Can be repeated.",
+)
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -95,7 +101,7 @@ def agent(
     data_root: Path,
     run_root: Path,
     listen: str | None,
-    join_address: str,
+    join_addresses: tuple[str, ...],
     token_file: Path | None,
     name: str,
     labels: tuple[str, ...],
@@ -139,7 +145,7 @@ def agent(
         settings = Settings(
             paths=NodePaths(data=data_root, run=run_root),
             listen=listen,
-            join=join_address,
+            join=join_addresses,
             token_file=token_file,
             name=check_name("node", name),
             labels=_pairs(labels, "--label"),

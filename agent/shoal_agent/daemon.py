@@ -82,7 +82,7 @@ async def _membership(settings: Settings) -> Membership:
         raise InvalidSpec(f"token file {settings.token_file} can't be read: {error.strerror}") from error
     address = settings.listen.rpartition(":")[0].strip("[]")
     member = await join_persistently(
-        settings.paths, controller=settings.join, token=parse_token(text), name=settings.name, addresses=[address]
+        settings.paths, controllers=settings.join, token=parse_token(text), name=settings.name, addresses=[address]
     )
     log.info("joined cluster %s as node %s (%s)", member.cluster, settings.name, member.node)
     return member

@@ -9,6 +9,7 @@ import json
 import re
 import socket
 import ssl
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from shoal_agent.durable import make_directory, replace_file
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
 from shoal_common import rpc_errors
-from shoal_common.errors import Internal, InvalidSpec, Unauthenticated, Unavailable
+from shoal_common.errors import DeadlineExceeded, Internal, InvalidSpec, ShoalError, Unauthenticated, Unavailable
 from shoal_common.identity import CONTROLLER_NAME
 from shoal_common.ids import node_id
 from shoal_common.rpc_client import CHANNEL_OPTIONS, TlsFiles
@@ -34,8 +35,8 @@ from shoal_proto.v1.join_pb2_grpc import JoinServiceStub
 
 _TOKEN: Final = re.compile(r"SHOAL-1-([0-9a-f]{64})-([0-9A-Za-z]+)-([0-9A-Za-z_-]+)")
 #: Seconds for the handshake that shows the CA's certificate, and for the call.
-_HANDSHAKE: Final = 10.0
-_CALL: Final = 30.0
+_HANDSHAKE: Final = 5.0
+_CALL: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,16 +209,24 @@ def _certificate_request(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 async def join_persistently(
-    paths: NodePaths, *, controller: str, token: Token, name: str, addresses: list[str], tries: int = 20
+    paths: NodePaths, *, controllers: Sequence[str], token: Token, name: str, addresses: list[str], rounds: int = 20
 ) -> Membership:
-    """Join, trying again while the controller does not answer: it may be starting as well.
+    """Join at the first controller that answers, trying again while none does: they may be starting as well.
+
+    Args:
+        controllers: "HOST:PORT" of join listeners.
+        rounds: how often each is asked.
 
     Raises:
         ShoalError: see `join`.
     """
-    for _ in range(tries - 1):
-        try:
-            return await join(paths, controller=controller, token=token, name=name, addresses=addresses)
-        except Unavailable:
+    unanswered: ShoalError | None = None
+    for number in range(rounds):
+        if number:
             await asyncio.sleep(0.5)
-    return await join(paths, controller=controller, token=token, name=name, addresses=addresses)
+        for controller in controllers:
+            try:
+                return await join(paths, controller=controller, token=token, name=name, addresses=addresses)
+            except (Unavailable, DeadlineExceeded) as error:
+                unanswered = error
+    raise unanswered or InvalidSpec("this host was not told where to join")

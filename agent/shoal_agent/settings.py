@@ -15,7 +15,7 @@ class Settings:
 
     Attributes:
         listen: "IP:PORT" on which controllers reach it; also what it advertises.
-        join: "HOST:PORT" of a controller's join listener; "" for a host that has joined.
+        join: "HOST:PORT" of controllers' join listeners; none for a host that has joined.
         token_file: holds the join token; read only when joining.
         labels: of the node, beside what operators give it.
         memory_bytes, cpu_millis: what containers may use; 0 for all that the host has.
@@ -28,7 +28,7 @@ class Settings:
 
     paths: NodePaths
     listen: str
-    join: str
+    join: tuple[str, ...]
     token_file: Path | None
     name: str
     labels: Mapping[str, str]

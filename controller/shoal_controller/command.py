@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
+if TYPE_CHECKING:
+    from shoal_controller.state.endpoints import Endpoints
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
 _data_root = click.option(
     "--data-root",
     type=click.Path(path_type=Path, file_okay=False),
@@ -14,19 +23,43 @@ _data_root = click.option(
     show_default=True,
     help="Directory of the authority, certificates and keys.",
 )
-_etcd = click.option(
-    "--etcd",
-    multiple=True,
-    default=("http://127.0.0.1:2379",),
-    show_default=True,
-    metavar="URL",
-    help="A member of etcd. Can be repeated.",
+_STORE_OPTIONS = (
+    click.option(
+        "--etcd",
+        multiple=True,
+        default=("http://127.0.0.1:2379",),
+        show_default=True,
+        metavar="URL",
+        help="A member of etcd. Can be repeated.",
+    ),
+    click.option("--etcd-ca", type=_FILE, help="Authority (PEM) of etcd's members, for https."),
+    click.option("--etcd-cert", type=_FILE, help="Certificate (PEM) that etcd knows this controller by."),
+    click.option("--etcd-key", type=_FILE, help="Key (PEM) of that certificate."),
 )
+
+
+def _store(command: Callable[P, R]) -> Callable[P, R]:
+    """Add the options that say where etcd is."""
+    for option in reversed(_STORE_OPTIONS):
+        command = option(command)
+    return command
+
+
+def _endpoints(etcd: tuple[str, ...], ca: Path | None, certificate: Path | None, key: Path | None) -> Endpoints:
+    from shoal_common.errors import InvalidSpec
+    from shoal_common.rpc_client import TlsFiles
+    from shoal_controller.state.endpoints import Endpoints
+
+    if ca is None and certificate is None and key is None:
+        return Endpoints.parse(etcd)
+    if ca is None or certificate is None or key is None:
+        raise InvalidSpec("etcd with TLS needs all of --etcd-ca, --etcd-cert and --etcd-key")
+    return Endpoints.parse(etcd, TlsFiles(ca=ca, certificate=certificate, key=key))
 
 
 @click.group(invoke_without_command=True, short_help="Run a controller of the cluster on this host.")
 @_data_root
-@_etcd
+@_store
 @click.option(
     "--listen", default="127.0.0.1:7400", show_default=True, metavar="IP:PORT", help="Where to serve the API."
 )
@@ -57,6 +90,9 @@ def controller(
     context: click.Context,
     data_root: Path,
     etcd: tuple[str, ...],
+    etcd_ca: Path | None,
+    etcd_cert: Path | None,
+    etcd_key: Path | None,
     listen: str,
     advertise: str | None,
     join_listen: str | None,
@@ -72,6 +108,8 @@ def controller(
     Examples:
       shoal controller init --address 192.0.2.10
       shoal controller --listen 192.0.2.10:7400 --registry registry.example.org
+      shoal controller --listen 192.0.2.10:7400 --etcd https://192.0.2.10:2379 --etcd https://192.0.2.11:2379 \\
+          --etcd-ca ca.pem --etcd-cert controller.pem --etcd-key controller.key
     """
     if context.invoked_subcommand is not None:
         return
@@ -87,7 +125,7 @@ def controller(
     host = listen.rpartition(":")[0]
     settings = Settings(
         files=ControllerFiles(data_root),
-        etcd=etcd,
+        store=_endpoints(etcd, etcd_ca, etcd_cert, etcd_key),
         listen=listen,
         advertise=advertise or listen,
         join_listen=join_listen or f"{host}:{JOIN_PORT}",
@@ -101,7 +139,7 @@ def controller(
 
 @controller.command()
 @_data_root
-@_etcd
+@_store
 @click.option(
     "--address",
     "addresses",
@@ -111,12 +149,25 @@ def controller(
     help="Where this controller is reached. Can be repeated.",
 )
 @click.option("--subnet", default="10.88.0.0/16", show_default=True, help="Addresses of the cluster's containers.")
-def init(data_root: Path, etcd: tuple[str, ...], addresses: tuple[str, ...], subnet: str) -> None:
+def init(
+    data_root: Path,
+    etcd: tuple[str, ...],
+    etcd_ca: Path | None,
+    etcd_cert: Path | None,
+    etcd_key: Path | None,
+    addresses: tuple[str, ...],
+    subnet: str,
+) -> None:
     """Make a cluster: its authority, its keys, its identity in etcd. Can be run again.
 
+    A further controller of the cluster gets ca.pem, ca.key and seal.key of the first in its own data root, mode 0600,
+    and then the same command: it makes what is missing, a certificate for its own address.
+
     \b
-    Example:
+    Examples:
       shoal controller init --address 192.0.2.10
+      shoal controller init --address 192.0.2.11 --etcd https://192.0.2.10:2379 --etcd https://192.0.2.11:2379 \\
+          --etcd-ca ca.pem --etcd-cert controller.pem --etcd-key controller.key
     """
     import asyncio
 
@@ -124,6 +175,6 @@ def init(data_root: Path, etcd: tuple[str, ...], addresses: tuple[str, ...], sub
     from shoal_controller.settings import ControllerFiles
 
     files = ControllerFiles(data_root)
-    cluster = asyncio.run(initialise(files, etcd, addresses, subnet))
+    cluster = asyncio.run(initialise(files, _endpoints(etcd, etcd_ca, etcd_cert, etcd_key), addresses, subnet))
     click.echo(f"Cluster {cluster}")
     click.echo(f"The administrator's certificate is in {files.admin}")

@@ -28,7 +28,6 @@ from shoal_controller.server import api_server, join_server
 from shoal_controller.settings import Settings
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.election import Election
-from shoal_controller.state.endpoints import Endpoints
 from shoal_controller.state.etcd import EtcdKV
 from shoal_controller.state.maintenance import Maintenance
 from shoal_proto.v1 import (
@@ -60,8 +59,7 @@ async def serve(settings: Settings) -> None:
         # A new one would open nothing of what this cluster has sealed.
         raise NotFound(f"no seal key at {files.seal_key} (copy it from another controller of this cluster)")
     sealer = Sealer(load_or_create_key(files.seal_key))
-    endpoints = Endpoints.parse(settings.etcd)
-    kv = EtcdKV(endpoints)
+    kv = EtcdKV(settings.store)
     cache = ClusterCache(kv)
     registry = Registry(
         insecure=settings.insecure_registries, own=dict.fromkeys(settings.own_registries, settings.files.tls)
@@ -88,13 +86,14 @@ async def serve(settings: Settings) -> None:
     def add_join(server: grpc.aio.Server) -> None:
         join_pb2_grpc.add_JoinServiceServicer_to_server(JoinService(kv, cache, authority, controllers), server)
 
-    election = Election(endpoints, address=settings.advertise, controller=name)
+    election = Election(settings.store, address=settings.advertise, controller=name)
     try:
         async with asyncio.TaskGroup() as group:
             work = [group.create_task(cache.run(), name="cache")]
             stopped = asyncio.create_task(stopping.wait(), name="stopping")
             synced = asyncio.create_task(cache.synced.wait(), name="synced")
-            log.info("controller %s of Shoal %s waits for etcd at %s", name, shoal_version(), ", ".join(settings.etcd))
+            members = ", ".join(settings.store.addresses)
+            log.info("controller %s of Shoal %s waits for etcd at %s", name, shoal_version(), members)
             await asyncio.wait({stopped, synced}, return_when=asyncio.FIRST_COMPLETED)
             if not stopped.done():
                 async with (

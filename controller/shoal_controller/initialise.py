@@ -36,7 +36,7 @@ def check_subnet(text: str) -> str:
     return str(subnet)
 
 
-async def initialise(files: ControllerFiles, etcd: Sequence[str], addresses: Sequence[str], subnet: str) -> str:
+async def initialise(files: ControllerFiles, store: Endpoints, addresses: Sequence[str], subnet: str) -> str:
     """Make what is missing of a cluster and return its id; what is there stays, so that it can be run again.
 
     Args:
@@ -65,7 +65,7 @@ async def initialise(files: ControllerFiles, etcd: Sequence[str], addresses: Seq
         write_private(files.admin / "admin.key", pair.key)
         write_private(files.admin / "ca.pem", authority.pem)
         write_private(files.admin / "admin.pem", pair.certificate)
-    kv = EtcdKV(Endpoints.parse(etcd))
+    kv = EtcdKV(store)
     try:
         await _put_cluster(kv, cluster_id, subnet)
     finally:

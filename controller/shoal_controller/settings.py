@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from shoal_common.rpc_client import TlsFiles
+from shoal_controller.state.endpoints import Endpoints
 
 JOIN_PORT: Final = 7401
 
@@ -38,7 +39,7 @@ class Settings:
     """How one controller runs.
 
     Attributes:
-        etcd: URLs of the members.
+        store: the members of etcd.
         listen: "IP:PORT" of the API.
         advertise: "IP:PORT" under which others reach the API.
         join_listen: "IP:PORT" where hosts join.
@@ -49,7 +50,7 @@ class Settings:
     """
 
     files: ControllerFiles
-    etcd: tuple[str, ...]
+    store: Endpoints
     listen: str
     advertise: str
     join_listen: str

@@ -4,55 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import shoal
 from shoal.configuration import Configuration, Context
 from shoal_common.errors import Conflict, DeadlineExceeded, InvalidSpec, NotFound, PermissionDenied, ShoalError
-from shoal_common.units import format_bytes, format_cpus
-from shoal_lab import cgroups, daemons, network
-from shoal_lab.daemons import Capacity
+from shoal_lab import cgroups, daemons, disks, network, store_pki
 from shoal_lab.hosts import Orders, boot, inside, missing_programs
-from shoal_lab.layout import API_PORT, DATA_ROOT, RUN_ROOT, Host, Layout
+from shoal_lab.layout import API_PORT, DATA_ROOT, RUN_ROOT, Host
+from shoal_lab.network import Cut, Slowness, Way
+from shoal_lab.plan import Plan, default_capacity, names
 from shoal_proto.v1.node_pb2 import Node, NodeState
+
+__all__ = ["Lab", "Plan", "default_capacity", "names"]
 
 READY_SECONDS: Final = 60.0
 #: A stopped daemon gets this long before it is killed.
 STOP_SECONDS: Final = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What was asked of `lab up`, kept in the lab's state file.
-
-    Attributes:
-        labels: by node name, "key=value" of that node.
-        partitioned: hosts whose cable is cut now.
-    """
-
-    layout: Layout
-    capacity: Capacity
-    labels: dict[str, list[str]] = field(default_factory=dict)
-    partitioned: tuple[str, ...] = ()
-
-
-def default_capacity(nodes: int) -> Capacity:
-    """Return this machine's memory and cores, divided among the nodes."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Capacity(memory_bytes=memory // nodes, cpu_millis=(os.cpu_count() or 1) * 1000 // nodes)
-
-
-def names() -> list[str]:
-    """Return the names of the labs of this machine."""
-    return sorted(path.parent.name for path in DATA_ROOT.glob("*/lab.json"))
 
 
 class Lab:
@@ -75,23 +50,10 @@ class Lab:
         Raises:
             NotFound: it isn't up.
         """
-        path = DATA_ROOT / name / "lab.json"
         try:
-            state = json.loads(path.read_text())
+            return cls(Plan.read(DATA_ROOT / name / "lab.json"), say)
         except FileNotFoundError as error:
             raise NotFound(f'lab "{name}" is not up (start it with: shoal lab up)') from error
-        plan = Plan(
-            layout=Layout(**state["layout"]),
-            capacity=Capacity(**state["capacity"]),
-            labels=state["labels"],
-            partitioned=tuple(state["partitioned"]),
-        )
-        return cls(plan, say)
-
-    def _save(self) -> None:
-        temporary = self.layout.state.with_suffix(".new")
-        temporary.write_text(json.dumps(asdict(self.plan), indent=1))
-        temporary.replace(self.layout.state)
 
     def orders(self, host: str) -> Orders:
         """Return the line to a host's first process."""
@@ -139,48 +101,78 @@ class Lab:
         (layout.data / "logs").mkdir()
         for host in layout.hosts:
             layout.host_data(host.name).mkdir(mode=0o700)
-        self._save()
+        self.plan.write(layout.state)
         self._say(f"Booting {len(layout.hosts) - 1} hosts on {layout.subnet}")
         async with asyncio.TaskGroup() as group:
             for host in layout.hosts:
                 group.create_task(boot(layout, host), name=f"boot {host.name}")
         await self._connect_hosts()
-        self._say("Starting etcd, the registry and the controller")
-        control = self.orders(layout.control.name)
-        (layout.host_data(layout.control.name) / "registry.yml").write_text(daemons.registry_config(layout))
-        await control.start("etcd", daemons.etcd(layout), layout.log(layout.control.name, "etcd"))
-        await inside(control.pid, daemons.controller_init(layout))
+        several = layout.controllers > 1
+        self._say(f"Starting etcd, the registry and the controller{'s' if several else ''}")
+        store_pki.create(layout)
+        for host in layout.running("etcd"):
+            await self._start_service(host, "etcd")
+        await inside(self.orders(layout.control.name).pid, daemons.controller_init(layout, layout.control))
         self._install_client()
-        await control.start("registry", daemons.registry(layout), layout.log(layout.control.name, "registry"))
-        await control.start("controller", daemons.controller(layout), layout.log(layout.control.name, "controller"))
+        (layout.host_data(layout.control.name) / "registry.yml").write_text(daemons.registry_config(layout))
+        await self._start_service(layout.control, "registry")
+        await self._start_service(layout.control, "controller")
+        async with asyncio.TaskGroup() as group:
+            for host in layout.running("controller")[1:]:
+                group.create_task(self._add_controller(host), name=f"add {host.name}")
+            group.create_task(self._prepare_disks(), name="disks")
         async with self.connect() as cluster:
             token = await self._token(cluster)
             self._say(f"Starting {layout.nodes} agents")
             for host in layout.node_hosts:
-                path = layout.host_data(host.name) / "token"
+                path = self._inside_path(host, "token")
                 path.touch(mode=0o600)
                 path.write_text(f"{token}\n")
                 await self._start_service(host, "agent")
             nodes = await self._ready(cluster)
+        await self._serving()
         self._register_client()
         return nodes
+
+    async def _add_controller(self, host: Host) -> None:
+        """Start a further controller: with the cluster's own files it gets a certificate of its own."""
+        first, own = (daemons.controller_root(self.layout, each) for each in (self.layout.control, host))
+        own.mkdir(mode=0o700)
+        for name in daemons.SHARED_FILES:
+            shutil.copy(first / name, own / name)
+        await inside(self.orders(host.name).pid, daemons.controller_init(self.layout, host))
+        await self._start_service(host, "controller")
+
+    async def _prepare_disks(self) -> None:
+        if self.plan.disk_bytes:
+            for host in self.layout.node_hosts:
+                await disks.make(self.layout.disk(host.name), self.plan.disk_bytes)
+                await self._mount_disk(host)
+
+    async def _mount_disk(self, host: Host) -> None:
+        await disks.mount(self.orders(host.name).pid, self.layout.disk(host.name), self.layout.host_data(host.name))
+
+    def _inside_path(self, host: Host, name: str) -> Path:
+        """Return a file of a host's data as seen from here: its disk is mounted only inside."""
+        data = self.layout.host_data(host.name)
+        return Path(f"/proc/{self.orders(host.name).pid}/root{data}/{name}")
 
     async def _connect_hosts(self) -> None:
         layout = self.layout
         pids = {host.name: self.orders(host.name).pid for host in layout.hosts if host.address}
         switch = self.orders(layout.switch.name).pid
-        await _ip(os.getpid(), network.machine_batch(layout, switch))
-        await _ip(switch, network.switch_batch(pids))
+        await _batch(os.getpid(), "ip", network.machine_batch(layout, switch))
+        await _batch(switch, "ip", network.switch_batch(pids))
         for host in layout.hosts:
             if host.address:
-                await _ip(pids[host.name], network.host_batch(host))
+                await _batch(pids[host.name], "ip", network.host_batch(host))
 
     async def _start_service(self, host: Host, service: str) -> None:
         layout = self.layout
         argv = {
-            "etcd": lambda: daemons.etcd(layout),
+            "etcd": lambda: daemons.etcd(layout, host, self.plan.quota_bytes),
             "registry": lambda: daemons.registry(layout),
-            "controller": lambda: daemons.controller(layout),
+            "controller": lambda: daemons.controller(layout, host),
             "agent": lambda: daemons.agent(
                 layout, host, self.plan.capacity, tuple(self.plan.labels.get(host.name, ()))
             ),
@@ -214,6 +206,20 @@ class Lab:
                 await self._check_running(host, late)
             await asyncio.sleep(0.05)
 
+    async def _serving(self) -> None:
+        """Wait until every controller answers."""
+        deadline = time.monotonic() + READY_SECONDS
+        for host in self.layout.running("controller"):
+            async with shoal.connect(context=replace(self.context(), endpoints=(_api(host),))) as cluster:
+                while True:
+                    try:
+                        await cluster.version()
+                        break
+                    except ShoalError as error:
+                        if time.monotonic() > deadline:
+                            raise
+                        await self._check_running(host, error)
+
     async def _check_running(self, host: Host, error: ShoalError) -> None:
         for service, (pid, status) in (await self.orders(host.name).services()).items():
             if pid == 0:
@@ -227,7 +233,7 @@ class Lab:
         """Return how the lab's administrator reaches it."""
         return Context(
             name=self.layout.name,
-            endpoints=(f"{self.layout.control.address}:{API_PORT}",),
+            endpoints=tuple(_api(host) for host in self.layout.running("controller")),
             ca=self.layout.client / "ca.pem",
             certificate=self.layout.client / "admin.pem",
             key=self.layout.client / "admin.key",
@@ -238,8 +244,7 @@ class Lab:
         return shoal.connect(context=self.context())
 
     def _install_client(self) -> None:
-        source = self.layout.host_data(self.layout.control.name) / "controller" / "admin"
-        shutil.copytree(source, self.layout.client)
+        shutil.copytree(daemons.controller_root(self.layout, self.layout.control) / "admin", self.layout.client)
 
     def _register_client(self) -> None:
         Configuration.load().put(self.context(), current=True)
@@ -259,7 +264,7 @@ class Lab:
         if Path(f"/sys/class/net/{layout.uplink}").exists():
             # It goes with its other end in time; deleted here it is gone when this returns.
             with contextlib.suppress(Conflict):
-                await _ip(os.getpid(), f"link delete {layout.uplink}\n")
+                await _batch(os.getpid(), "ip", f"link delete {layout.uplink}\n")
         busy = await cgroups.clear(f"/shoal-lab/{layout.name}")
         for path in (layout.run, layout.data):
             # Not by shutil, which fails at the depth to which a container may nest its directories.
@@ -272,62 +277,139 @@ class Lab:
         if busy:
             raise Conflict(f"cgroup {busy[0]} is still in use (see what runs in it: cat {busy[0]}/cgroup.procs)")
 
-    # Faults
+    # Faults of daemons: a target is a host, which means all its daemons, or one of them, "control1/etcd".
 
-    async def kill(self, name: str) -> list[str]:
-        """Kill a host's daemons with SIGKILL; what they started lives on. Returns their names."""
-        return await self._end(name, signal.SIGKILL)
+    async def kill(self, target: str) -> list[str]:
+        """Kill daemons with SIGKILL; what they started lives on. Returns their names."""
+        return await self._end(target, signal.SIGKILL)
 
-    async def stop(self, name: str) -> list[str]:
-        """Stop a host's daemons in good order; containers live on. Returns their names."""
-        return await self._end(name, signal.SIGTERM)
+    async def stop(self, target: str) -> list[str]:
+        """Stop daemons in good order; containers live on. Returns their names."""
+        return await self._end(target, signal.SIGTERM)
 
-    async def _end(self, name: str, number: int) -> list[str]:
-        host, service = self._target(name)
+    async def _end(self, target: str, number: int) -> list[str]:
+        host, services = self.layout.target(target)
         orders = self.orders(host.name)
-        ended = []
-        for each in (service,) if service else host.services:
-            await orders.signal(each, number)
+        for service in services:
+            await orders.signal(service, number)
+            # One that was paused gets no other signal.
+            await orders.signal(service, signal.SIGCONT)
             try:
                 async with asyncio.timeout(STOP_SECONDS):
-                    await orders.wait(each)
+                    await orders.wait(service)
             except TimeoutError:
-                await orders.signal(each, signal.SIGKILL)
-                await orders.wait(each)
-            ended.append(each)
-        return ended
+                await orders.signal(service, signal.SIGKILL)
+                await orders.wait(service)
+        return list(services)
 
-    async def start(self, name: str) -> list[str]:
-        """Start the daemons of a host that don't run. Returns their names."""
-        host, service = self._target(name)
+    async def start(self, target: str) -> list[str]:
+        """Start those daemons that don't run. Returns their names."""
+        host, services = self.layout.target(target)
         running = {each for each, (pid, _) in (await self.orders(host.name).services()).items() if pid}
-        wanted = [each for each in ((service,) if service else host.services) if each not in running]
+        wanted = [each for each in services if each not in running]
         for each in wanted:
             await self._start_service(host, each)
         return wanted
 
-    def _target(self, name: str) -> tuple[Host, str | None]:
-        """Return the host, and the one service of it that a name such as "control1/etcd" means."""
-        host_name, slash, service = name.partition("/")
-        host = self.layout.host(host_name)
-        if slash and service not in host.services:
-            raise InvalidSpec(f'host {host.name} has no daemon "{service}" (it has {", ".join(host.services)})')
-        return host, service or None
+    async def pause(self, target: str) -> list[str]:
+        """Stop daemons in their tracks with SIGSTOP, their connections open. Returns their names."""
+        return await self._signal(target, signal.SIGSTOP)
 
-    async def partition(self, name: str) -> None:
-        """Cut a host off the network."""
-        await self._set_partition(name, cut=True)
+    async def resume(self, target: str) -> list[str]:
+        """Let paused daemons go on. Returns their names."""
+        return await self._signal(target, signal.SIGCONT)
 
-    async def heal(self, name: str) -> None:
-        """Join a host that was cut off."""
-        await self._set_partition(name, cut=False)
+    async def _signal(self, target: str, number: int) -> list[str]:
+        host, services = self.layout.target(target)
+        for service in services:
+            await self.orders(host.name).signal(service, number)
+        return list(services)
 
-    async def _set_partition(self, name: str, *, cut: bool) -> None:
+    async def reboot(self, name: str) -> list[str]:
+        """End everything in a host at once, boot it again and start its daemons. Returns their names."""
         host = self.layout.host(name)
-        await _ip(self.orders(self.layout.switch.name).pid, network.partition_batch(host, cut=cut))
-        others = tuple(each for each in self.plan.partitioned if each != name)
-        self.plan = replace(self.plan, partitioned=(*others, name) if cut else others)
-        self._save()
+        with contextlib.suppress(Conflict):  # Of a host that ended by itself nothing may be left.
+            # With the host it would go in time only, and is in the way until then.
+            await _batch(self._switch, "ip", f"link delete {name}\n")
+        await self.orders(name).power_off()
+        await cgroups.clear(self.layout.cgroup(name))
+        await boot(self.layout, host)
+        pid = self.orders(name).pid
+        await _batch(self._switch, "ip", network.port_batch(host, pid))
+        await _batch(pid, "ip", network.host_batch(host))
+        for cut in self.plan.cuts:
+            if cut.host == name:
+                await self._apply_cut(cut)
+        if name in self.plan.slowed:
+            await self._apply_slowness(host, self.plan.slowed[name])
+        if self.plan.disk_bytes and host in self.layout.node_hosts:
+            await self._mount_disk(host)
+        for service in host.services:
+            await self._start_service(host, service)
+        return list(host.services)
+
+    # Faults of the network: they outlast a reboot, as a broken cable does.
+
+    async def partition(self, name: str, *, peer: str = "", way: Way = Way.BOTH) -> None:
+        """Cut a host off: from everything or from one other host, in both directions or in one, as seen from it."""
+        cut = Cut(self.layout.host(name).name, self.layout.host(peer).name if peer else "", way)
+        self._remember(cuts=(*(each for each in self.plan.cuts if each != cut), cut))
+        await self._apply_cut(cut)
+
+    async def slow(self, name: str, rate: str, *, delay_ms: int = 400) -> None:
+        """Slow a host's cable down, in both directions.
+
+        Args:
+            rate: as tc(8) writes it, such as "1mbit".
+            delay_ms: how long a packet waits for its turn at most.
+        """
+        host, slowness = self.layout.host(name), Slowness(rate, delay_ms)
+        self._remember(slowed={**self.plan.slowed, name: slowness})
+        await self._apply_slowness(host, slowness)
+
+    async def heal(self, name: str, *, peer: str = "") -> None:
+        """Undo what was done to a host's network: all of it, or only that it was cut off from one other host."""
+        host = self.layout.host(name)
+        healed = [cut for cut in self.plan.cuts if cut.host == name and (not peer or cut.peer == peer)]
+        slowed = {each: slowness for each, slowness in self.plan.slowed.items() if each != name or peer}
+        was_slow = len(slowed) < len(self.plan.slowed)
+        self._remember(cuts=tuple(cut for cut in self.plan.cuts if cut not in healed), slowed=slowed)
+        if not peer:
+            await _batch(self._switch, "ip", network.cable_batch(host, cut=False))
+        await self._apply_firewall(host)
+        if was_slow:
+            for pid, device in ((self.orders(name).pid, "eth0"), (self._switch, name)):
+                with contextlib.suppress(Conflict):  # It may not have come that far.
+                    await _batch(pid, "tc", f"qdisc delete dev {device} root\n")
+
+    def _remember(self, *, cuts: tuple[Cut, ...] | None = None, slowed: dict[str, Slowness] | None = None) -> None:
+        """Note a fault before it is made: what may have happened is undone, too."""
+        self.plan = replace(
+            self.plan,
+            cuts=self.plan.cuts if cuts is None else cuts,
+            slowed=self.plan.slowed if slowed is None else slowed,
+        )
+        self.plan.write(self.layout.state)
+
+    @property
+    def _switch(self) -> int:
+        return self.orders(self.layout.switch.name).pid
+
+    async def _apply_cut(self, cut: Cut) -> None:
+        host = self.layout.host(cut.host)
+        if cut.cable:
+            await _batch(self._switch, "ip", network.cable_batch(host, cut=True))
+        else:
+            await self._apply_firewall(host)
+
+    async def _apply_firewall(self, host: Host) -> None:
+        addresses = {each.name: each.address for each in self.layout.hosts}
+        rules = network.firewall((cut for cut in self.plan.cuts if cut.host == host.name), addresses)
+        await _batch(self.orders(host.name).pid, "nft", rules)
+
+    async def _apply_slowness(self, host: Host, slowness: Slowness) -> None:
+        await _batch(self.orders(host.name).pid, "tc", slowness.qdisc("eth0"))
+        await _batch(self._switch, "tc", slowness.qdisc(host.name))
 
     # Looking
 
@@ -339,14 +421,14 @@ class Lab:
             except NotFound:
                 yield host, None
 
-    def describe(self) -> str:
-        """Return the lab's parameters in a line."""
-        capacity = self.plan.capacity
-        return (
-            f"{self.layout.nodes} nodes of {format_bytes(capacity.memory_bytes)} and "
-            f"{format_cpus(capacity.cpu_millis)} cores on {self.layout.subnet}"
-        )
+
+#: How each program takes a list of commands from its standard input.
+_BATCHES: Final = {"ip": ("ip", "-batch", "-"), "tc": ("tc", "-batch", "-"), "nft": ("nft", "--file", "-")}
 
 
-async def _ip(pid: int, batch: str) -> None:
-    await inside(pid, ["ip", "-batch", "-"], net_only=True, stdin=batch.encode())
+async def _batch(pid: int, program: str, commands: str) -> None:
+    await inside(pid, _BATCHES[program], net_only=True, stdin=commands.encode())
+
+
+def _api(host: Host) -> str:
+    return f"{host.address}:{API_PORT}"

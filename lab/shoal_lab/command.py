@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from shoal_common.errors import InvalidSpec, ShoalError, first_cause
-
-if TYPE_CHECKING:
-    from shoal_lab.cluster import Lab
-
-T = TypeVar("T")
-
-_name = click.option("--name", default="lab", show_default=True, help="Which lab: several can stand side by side.")
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run the work to its end; a ShoalError inside an exception group comes out as itself."""
-    try:
-        return asyncio.run(work)
-    except BaseExceptionGroup as group:
-        if isinstance(error := first_cause(group), ShoalError):
-            raise error from group
-        raise
-
-
-def _load(name: str) -> Lab:
-    from shoal_lab.cluster import Lab
-
-    return Lab.load(name, lambda line: click.echo(line, err=True))
+from shoal_common.errors import InvalidSpec
+from shoal_lab.fault_commands import FAULTS
+from shoal_lab.loading import load, name_option, run
 
 
 @click.group(short_help="A whole cluster on this machine, to try things and for tests.")
@@ -44,23 +20,42 @@ def lab() -> None:
     \b
     Examples:
       shoal lab up --nodes 3        three nodes, a controller, etcd and a registry
+      shoal lab up --controllers 3 --etcd 3
       shoal ps                      works at once: the lab writes the client's configuration
       shoal lab kill node1          kill an agent; its containers live on
+      shoal lab kill control2 etcd  kill one daemon of a host
       shoal lab partition node2     cut a node's cable
       shoal lab exec node1 -- ip a  look around in a host
       shoal lab down                leave nothing behind
     """
 
 
+for each in FAULTS:
+    lab.add_command(each)
+
+
 @lab.command()
 @click.option("--nodes", default=3, show_default=True, help="Number of nodes.")
 @click.option("--node-memory", metavar="SIZE", help="Memory each node says it has (this machine's, divided).")
 @click.option("--node-cpus", metavar="CORES", help="Cores each node says it has (this machine's, divided).")
+@click.option("--node-disk", metavar="SIZE", help="Give each node a disk of that size (this machine's is shared).")
+@click.option("--controllers", default=1, show_default=True, help="Number of controllers: 1, 3 or 5.")
+@click.option("--etcd", "members", default=1, show_default=True, help="Number of members of etcd: 1, 3 or 5.")
+@click.option("--etcd-quota", metavar="SIZE", help="What etcd keeps before it takes no more (2g).")
 @click.option("--label", "labels", multiple=True, metavar="NODE:KEY=VALUE", help="Label a node. Can be repeated.")
 @click.option("--subnet", default="10.77.0.0/24", show_default=True, help="Network between the hosts, a private /24.")
-@_name
+@name_option
 def up(
-    nodes: int, node_memory: str | None, node_cpus: str | None, labels: tuple[str, ...], subnet: str, name: str
+    nodes: int,
+    node_memory: str | None,
+    node_cpus: str | None,
+    node_disk: str | None,
+    controllers: int,
+    members: int,
+    etcd_quota: str | None,
+    labels: tuple[str, ...],
+    subnet: str,
+    name: str,
 ) -> None:
     """Start a lab and wait until all of its nodes are ready.
 
@@ -68,16 +63,19 @@ def up(
     Examples:
       shoal lab up
       shoal lab up --nodes 5 --node-memory 2g --node-cpus 1
+      shoal lab up --controllers 3 --etcd 3
+      shoal lab up --node-disk 512m --etcd-quota 4m
       shoal lab up --label node1:ssd=true
       shoal lab up --name other --subnet 10.78.0.0/24
     """
     from dataclasses import replace
 
     from shoal_common.units import parse_bytes, parse_cpus
-    from shoal_lab.cluster import Lab, Plan, default_capacity
+    from shoal_lab.cluster import Lab
     from shoal_lab.layout import Layout
+    from shoal_lab.plan import ETCD_QUOTA, Plan, default_capacity
 
-    layout = Layout(name=name, subnet=subnet, nodes=nodes)
+    layout = Layout(name=name, subnet=subnet, nodes=nodes, controllers=controllers, members=members)
     capacity = default_capacity(nodes)
     if node_memory:
         capacity = replace(capacity, memory_bytes=parse_bytes(node_memory))
@@ -89,15 +87,21 @@ def up(
         if not colon or "=" not in pair:
             raise InvalidSpec(f'label "{label}" is not valid (write NODE:KEY=VALUE)')
         by_node.setdefault(layout.host(node).name, []).append(pair)
-    made = Lab(Plan(layout, capacity, by_node), lambda line: click.echo(line, err=True))
-    ready = _run(made.up())
-    click.echo(f"Lab {name} is up: {made.describe()}")
+    plan = Plan(
+        layout,
+        capacity,
+        by_node,
+        disk_bytes=parse_bytes(node_disk) if node_disk else 0,
+        quota_bytes=parse_bytes(etcd_quota) if etcd_quota else ETCD_QUOTA,
+    )
+    ready = run(Lab(plan, lambda line: click.echo(line, err=True)).up())
+    click.echo(f"Lab {name} is up: {plan.describe()}")
     for each in ready:
         click.echo(f"  {each.spec.name}  ready  {each.status.description.address}")
 
 
 @lab.command()
-@_name
+@name_option
 def down(name: str) -> None:
     """End a lab and remove everything of it.
 
@@ -105,13 +109,13 @@ def down(name: str) -> None:
     Example:
       shoal lab down
     """
-    _run(_load(name).down())
+    run(load(name).down())
     click.echo(f"Lab {name} is down")
 
 
 @lab.command()
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="How to print it.")
-@_name
+@name_option
 def status(form: str, name: str) -> None:
     """Show the hosts of a lab and what runs in them.
 
@@ -120,118 +124,36 @@ def status(form: str, name: str) -> None:
       shoal lab status
       shoal lab status --format json
     """
-    loaded = _load(name)
+    loaded = load(name)
 
     async def collect() -> list[dict[str, str]]:
         rows = []
         async for host, services in loaded.status():
-            state = "off" if services is None else "cut off" if host.name in loaded.plan.partitioned else "on"
+            state = "off" if services is None else loaded.plan.network_state(host.name)
+            paused = await loaded.orders(host.name).paused() if services else set()
             running = [
-                f"{each} (pid {pid})" if pid else f"{each} (ended with {code})"
+                f"{each} (pid {pid}{', paused' if each in paused else ''})" if pid else f"{each} (ended with {code})"
                 for each, (pid, code) in (services or {}).items()
             ]
             rows.append({"host": host.name, "address": host.address, "state": state, "daemons": ", ".join(running)})
         return rows
 
-    rows = _run(collect())
+    rows = run(collect())
     if form == "json":
         for row in rows:
             click.echo(json.dumps(row))
         return
-    click.echo(f"Lab {name}: {loaded.describe()}")
-    click.echo(f"{'HOST':<10} {'ADDRESS':<14} {'STATE':<8} DAEMONS")
+    click.echo(f"Lab {name}: {loaded.plan.describe()}")
+    width = max(len("STATE"), *(len(row["state"]) for row in rows))
+    click.echo(f"{'HOST':<10} {'ADDRESS':<14} {'STATE':<{width}} DAEMONS")
     for row in rows:
-        click.echo(f"{row['host']:<10} {row['address']:<14} {row['state']:<8} {row['daemons']}".rstrip())
-
-
-def _fault(name: str, hosts: tuple[str, ...], act: str, done: str) -> None:
-    loaded = _load(name)
-
-    async def work() -> None:
-        for host in hosts:
-            changed = await getattr(loaded, act)(host)
-            what = f" ({', '.join(changed) or 'nothing to do'})" if changed is not None else ""
-            click.echo(f"{host}: {done}{what}")
-
-    _run(work())
-
-
-_hosts = click.argument("hosts", nargs=-1, required=True, metavar="HOST...")
-
-
-@lab.command()
-@_hosts
-@_name
-def kill(hosts: tuple[str, ...], name: str) -> None:
-    """Kill the daemons of hosts with SIGKILL. Containers live on.
-
-    HOST is a host, or one daemon of it: node1, control1, control1/etcd.
-
-    \b
-    Examples:
-      shoal lab kill node1
-      shoal lab kill control1/controller
-    """
-    _fault(name, hosts, "kill", "killed")
-
-
-@lab.command()
-@_hosts
-@_name
-def stop(hosts: tuple[str, ...], name: str) -> None:
-    """Stop the daemons of hosts in good order. Containers live on.
-
-    \b
-    Example:
-      shoal lab stop node1
-    """
-    _fault(name, hosts, "stop", "stopped")
-
-
-@lab.command()
-@_hosts
-@_name
-def start(hosts: tuple[str, ...], name: str) -> None:
-    """Start the daemons of hosts that don't run.
-
-    \b
-    Examples:
-      shoal lab start node1
-      shoal lab start control1/etcd
-    """
-    _fault(name, hosts, "start", "started")
-
-
-@lab.command()
-@_hosts
-@_name
-def partition(hosts: tuple[str, ...], name: str) -> None:
-    """Cut hosts off the network.
-
-    \b
-    Example:
-      shoal lab partition node2
-    """
-    _fault(name, hosts, "partition", "cut off")
-
-
-@lab.command()
-@_hosts
-@_name
-def heal(hosts: tuple[str, ...], name: str) -> None:
-    """Join hosts to the network again.
-
-    \b
-    Example:
-      shoal lab heal node2
-    """
-    _fault(name, hosts, "heal", "joined")
+        click.echo(f"{row['host']:<10} {row['address']:<14} {row['state']:<{width}} {row['daemons']}".rstrip())
 
 
 @lab.command("exec", context_settings={"ignore_unknown_options": True})
 @click.argument("host")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-@_name
+@name_option
 def exec_(host: str, command: tuple[str, ...], name: str) -> None:
     """Run a command in a host.
 
@@ -243,7 +165,7 @@ def exec_(host: str, command: tuple[str, ...], name: str) -> None:
     from shoal_lab.daemons import SHOAL
     from shoal_lab.hosts import PATH
 
-    loaded = _load(name)
+    loaded = load(name)
     pid = loaded.orders(loaded.layout.host(host).name).pid
     # The lab's own `shoal` first, as for the daemons.
     path = f"{Path(SHOAL).parent}:{PATH}"
@@ -265,4 +187,4 @@ def demo(nodes: int) -> None:
     """
     from shoal_lab.demo import show
 
-    _run(show(nodes))
+    run(show(nodes))

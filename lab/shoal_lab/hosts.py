@@ -131,6 +131,11 @@ class Orders:
         services = (await self._call({"op": "status"}))["services"]
         return {name: (service["pid"], service["status"]) for name, service in services.items()}
 
+    async def paused(self) -> set[str]:
+        """Return the daemons that were stopped in their tracks and not told to go on."""
+        services = (await self._call({"op": "status"}))["services"]
+        return {name for name, service in services.items() if service["paused"]}
+
     async def power_off(self) -> None:
         """End the host and everything in it; returns when it is gone. Nothing happens if it isn't running."""
         try:

@@ -7,7 +7,7 @@ host is up, listens on a unix socket, and answers one JSON object per line:
     {"op": "start", "name": "agent", "argv": [...], "env": {...}, "log": "/path"}  -> {"pid": 12}
     {"op": "signal", "name": "agent", "signal": 9}                                  -> {}
     {"op": "wait", "name": "agent"}     answers when it has ended                   -> {"status": -9}
-    {"op": "status"}                    -> {"services": {"agent": {"pid": 12, "status": null}}}
+    {"op": "status"}                    -> {"services": {"agent": {"pid": 12, "status": null, "paused": false}}}
     {"op": "poweroff"}                  the host ends; the connection closes
 """
 
@@ -44,6 +44,13 @@ def set_up(name: str) -> None:
     unified = "/sys/fs/cgroup/unified"
     if os.path.isdir(unified):
         mount("none", unified, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=4m,mode=755")
+
+
+def is_stopped(pid: int) -> bool:
+    """Say whether a process was stopped by a signal."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        # The name before it may hold anything.
+        return file.read().rpartition(b")")[2].split()[0] == b"T"
 
 
 class Init:
@@ -124,8 +131,12 @@ class Init:
                     return None
                 return {"status": self._ended.get(order["name"])}
             case "status":
-                services = {name: {"pid": pid, "status": None} for name, pid in self._pids.items()}
-                services |= {name: {"pid": 0, "status": status} for name, status in self._ended.items()}
+                services = {
+                    name: {"pid": pid, "status": None, "paused": is_stopped(pid)} for name, pid in self._pids.items()
+                }
+                services |= {
+                    name: {"pid": 0, "status": status, "paused": False} for name, status in self._ended.items()
+                }
                 return {"services": services}
             case "poweroff":
                 os._exit(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,8 @@ _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,9}")
 DATA_ROOT: Final = Path("/var/lib/shoal-lab")
 RUN_ROOT: Final = Path("/run/shoal-lab")
 MAX_NODES: Final = 100
+#: How many controllers, and how many members of etcd, a lab may have: odd, since a majority has to live.
+CONTROL_SIZES: Final = (1, 3, 5)
 
 _FIRST_UID: Final = 524288
 #: 256 ranges of 65536: 100 nodes of them end before the ids that systemd gives to other things.
@@ -26,6 +29,7 @@ JOIN_PORT: Final = 7401
 AGENT_PORT: Final = 7410
 REGISTRY_PORT: Final = 5000
 ETCD_PORT: Final = 2379
+PEER_PORT: Final = 2380
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,15 @@ class Layout:
         name: labs of different names and subnets stand side by side.
         subnet: the network between the hosts and this machine, a /24.
         nodes: how many nodes.
+        controllers: how many controllers, each on a control host.
+        members: how many members of etcd, likewise.
     """
 
     name: str
     subnet: str
     nodes: int
+    controllers: int = 1
+    members: int = 1
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
@@ -64,6 +72,9 @@ class Layout:
             )
         if not 1 <= self.nodes <= MAX_NODES:
             raise InvalidSpec(f"a lab can't have {self.nodes} nodes (ask for 1 to {MAX_NODES})")
+        for number, what in ((self.controllers, "controllers"), (self.members, "etcd members")):
+            if number not in CONTROL_SIZES:
+                raise InvalidSpec(f"a lab can't have {number} {what} (ask for 1, 3 or 5)")
         try:
             network = ipaddress.IPv4Network(self.subnet)
         except ValueError as error:
@@ -81,8 +92,28 @@ class Layout:
 
     @property
     def control(self) -> Host:
-        """The host of etcd, registry and controller."""
-        return Host("control1", self._address(2), ("etcd", "registry", "controller"))
+        """The first control host, which the registry is on too."""
+        return self.control_hosts[0]
+
+    @property
+    def control_hosts(self) -> tuple[Host, ...]:
+        """The hosts of etcd and controllers: a member, a controller, or both on each."""
+        return tuple(
+            Host(
+                f"control{n}",
+                self._address(1 + n),
+                (
+                    *(("etcd",) if n <= self.members else ()),
+                    *(("registry",) if n == 1 else ()),
+                    *(("controller",) if n <= self.controllers else ()),
+                ),
+            )
+            for n in range(1, max(self.controllers, self.members) + 1)
+        )
+
+    def running(self, service: str) -> tuple[Host, ...]:
+        """Return the hosts on which a service is started."""
+        return tuple(host for host in self.hosts if service in host.services)
 
     @property
     def node_hosts(self) -> tuple[Host, ...]:
@@ -100,7 +131,7 @@ class Layout:
     @property
     def hosts(self) -> tuple[Host, ...]:
         """All hosts, in the order in which they are made."""
-        return (self.switch, self.control, *self.node_hosts)
+        return (self.switch, *self.control_hosts, *self.node_hosts)
 
     def host(self, name: str) -> Host:
         """Return the host of that name.
@@ -113,6 +144,41 @@ class Layout:
                 return host
         known = ", ".join(host.name for host in self.hosts if host.services)
         raise InvalidSpec(f'lab "{self.name}" has no host "{name}" (it has {known})')
+
+    def target(self, name: str) -> tuple[Host, tuple[str, ...]]:
+        """Return the host that a name means, and all of its daemons, or the one of "control1/etcd".
+
+        Raises:
+            InvalidSpec: there is no such host, or no such daemon on it.
+        """
+        host_name, slash, service = name.partition("/")
+        host = self.host(host_name)
+        if not slash:
+            return host, host.services
+        if service not in host.services:
+            raise InvalidSpec(f'host {host.name} has no daemon "{service}" (it has {", ".join(host.services)})')
+        return host, (service,)
+
+    def targets(self, words: Sequence[str]) -> list[str]:
+        """Return the targets that words mean: hosts, each by itself or followed by daemons of it.
+
+        Raises:
+            InvalidSpec: see `target`.
+        """
+        daemons = {service for host in self.hosts for service in host.services}
+        found: list[str] = []
+        host, alone = "", False
+        for word in words:
+            if word in daemons and host:
+                if alone:
+                    found.pop()
+                alone = False
+                word = f"{host}/{word}"
+            else:
+                host, alone = word, True
+            self.target(word)
+            found.append(word)
+        return found
 
     @property
     def data(self) -> Path:
@@ -145,6 +211,15 @@ class Layout:
     def client(self) -> Path:
         """Certificates of the lab's administrator."""
         return self.data / "client"
+
+    @property
+    def store_pki(self) -> Path:
+        """The authority of etcd, and what it signed."""
+        return self.data / "etcd-pki"
+
+    def disk(self, host: str) -> Path:
+        """The disk of a host that has one of its own: a file with a file system in it."""
+        return self.data / f"{host}.disk"
 
     @property
     def uplink(self) -> str:

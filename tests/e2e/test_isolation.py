@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import re
+import socket
+import ssl
 import stat
 import tarfile
 from collections.abc import Iterator
@@ -379,9 +381,32 @@ def test_the_agents_port_is_unreachable(inside: Container) -> None:
         assert not inside.connects(address, 7410)
 
 
-def test_etcd_is_unreachable(inside: Container) -> None:
+def test_etcd_serves_nobody_without_its_own_certificates(inside: Container) -> None:
+    host = _address(inside.lab, "control1")
+    # Not even with one of the cluster's, which a node has.
+    identity = inside.lab.data("node1") / "shoal" / "identity"
+    node = (identity / "node.pem", identity / "node.key")
     for port in (2379, 2380):
-        assert not inside.connects(_address(inside.lab, "control1"), port)
+        assert inside.connects(host, port)
+        for certificate in (None, node):
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                _ask(host, port, certificate)
+
+
+def _ask(host: str, port: int, certificate: tuple[Path, Path] | None) -> None:
+    """Ask over HTTPS; etcd answers a handshake that it refuses only when it is spoken to."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if certificate is not None:
+        context.load_cert_chain(*certificate)
+    with (
+        socket.create_connection((host, port), timeout=5) as plain,
+        context.wrap_socket(plain) as connection,
+    ):
+        connection.sendall(b"GET /version HTTP/1.1\r\nHost: etcd\r\n\r\n")
+        if not connection.recv(100):
+            raise ConnectionError("closed without an answer")
 
 
 def test_unix_sockets_of_the_host_are_unreachable(inside: Container) -> None:

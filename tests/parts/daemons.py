@@ -42,6 +42,6 @@ def restart_timed_controller(lab: LabUnderTest, notes: Path) -> None:
     """Kill the controller and start it so that long callbacks of its event loop are noted in `notes`."""
     loaded = Lab.load(lab.name)
     lab.lab("kill", "control1/controller")
-    argv = [sys.executable, str(_TIMED), str(notes), *daemons.controller(loaded.layout)]
+    argv = [sys.executable, str(_TIMED), str(notes), *daemons.controller(loaded.layout, loaded.layout.control)]
     orders = loaded.orders("control1")
     asyncio.run(orders.start("controller", argv, loaded.layout.log("control1", "controller")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,16 +13,16 @@ from typing import Final
 from tests.parts.lab import LabUnderTest, eventually
 
 _HERE: Final = Path(__file__).parent
-_ETCD: Final = "http://127.0.0.1:2379"
 
 
 @dataclass(frozen=True)
 class Key:
-    """A key in etcd: the revisions at which it was made and last written, its lease (0: none)."""
+    """A key in etcd: the revisions at which it was made and last written, its lease (0: none), its value (base64)."""
 
     created: int
     revision: int
     lease: int
+    value: str
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,8 @@ class Stored:
 
 def stored(lab: LabUnderTest, *, revision: int = 0) -> Stored:
     """Return everything that etcd has, or had at a revision."""
-    probe = (sys.executable, str(_HERE / "etcd_probe.py"), _ETCD, str(revision))
-    found = json.loads(lab.inside("control1", *probe))
+    probe = (sys.executable, str(_HERE / "etcd_probe.py"), lab.name, str(revision))
+    found = json.loads(subprocess.run(probe, check=True, capture_output=True, timeout=60).stdout)
     return Stored(found["revision"], {name: Key(**key) for name, key in found["keys"].items()})
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from shoal_lab import daemons, store_pki
 from shoal_lab.cluster import Lab, Plan
 from shoal_lab.daemons import Capacity
-from shoal_lab.layout import ETCD_PORT, Layout
+from shoal_lab.layout import Layout
 
 LAB: Final = "soak"
 SUBNET: Final = "10.84.0.0/24"
@@ -30,9 +31,13 @@ def disks(layout: Layout) -> tuple[str, ...]:
 
 def etcd(lab: Lab) -> tuple[Path, list[str], Path]:
     """Return where etcd is reached, how, and where a member keeps its write-ahead log."""
-    control = lab.layout.control.name
+    layout = lab.layout
+    tls = store_pki.client(layout)
     return (
-        Path(f"/proc/{lab.orders(control).pid}/ns/net"),
-        [f"http://127.0.0.1:{ETCD_PORT}"],
-        lab.layout.host_data(control) / "etcd" / "member" / "wal",
+        Path("/proc/self/ns/net"),
+        [
+            *(daemons.etcd_url(host) for host in layout.running("etcd")),
+            *("--tls", str(tls.ca), str(tls.certificate), str(tls.key)),
+        ],
+        layout.host_data(layout.control.name) / "etcd" / "member" / "wal",
     )

@@ -7,7 +7,7 @@ import pytest
 from shoal_agent.sandbox.uid_ranges import parse_bases
 from shoal_common.errors import InvalidSpec
 from shoal_lab.layout import MAX_NODES, Layout
-from shoal_lab.network import host_batch, partition_batch, switch_batch
+from shoal_lab.network import cable_batch, host_batch, switch_batch
 
 
 def test_hosts_have_addresses_of_their_own() -> None:
@@ -50,10 +50,35 @@ def test_the_switch_has_a_port_per_host() -> None:
     assert "link set node1 master lab0 up" in batch
 
 
+@pytest.mark.parametrize(("controllers", "members"), [(0, 1), (2, 1), (1, 4), (7, 1)])
+def test_bad_numbers_of_controllers_and_members_are_refused(controllers: int, members: int) -> None:
+    with pytest.raises(InvalidSpec, match="ask for 1, 3 or 5"):
+        Layout("lab", "10.77.0.0/24", 1, controllers, members)
+
+
+def test_controllers_and_members_share_the_control_hosts() -> None:
+    layout = Layout("lab", "10.77.0.0/24", MAX_NODES, controllers=3, members=5)
+    assert [host.name for host in layout.running("etcd")] == [f"control{n}" for n in range(1, 6)]
+    assert [host.name for host in layout.running("controller")] == ["control1", "control2", "control3"]
+    assert [host.name for host in layout.running("registry")] == ["control1"]
+    addresses = [host.address for host in layout.hosts if host.address]
+    assert len(set(addresses)) == len(addresses) == MAX_NODES + 5
+
+
+def test_targets_are_hosts_or_daemons_of_them() -> None:
+    layout = Layout("lab", "10.77.0.0/24", 2, controllers=3, members=3)
+    words = ("control2", "etcd", "controller", "node1", "control3/etcd")
+    assert layout.targets(words) == ["control2/etcd", "control2/controller", "node1", "control3/etcd"]
+    assert layout.target("control1")[1] == ("etcd", "registry", "controller")
+    for wrong in (["control2", "registry"], ["etcd"], ["node1/etcd"], ["node3"]):
+        with pytest.raises(InvalidSpec, match="has no"):
+            layout.targets(wrong)
+
+
 def test_a_partition_is_undone_by_healing() -> None:
     host = Layout("lab", "10.77.0.0/24", 1).host("node1")
-    assert partition_batch(host, cut=True) == "link set node1 down\n"
-    assert partition_batch(host, cut=False) == "link set node1 up\n"
+    assert cable_batch(host, cut=True) == "link set node1 down\n"
+    assert cable_batch(host, cut=False) == "link set node1 up\n"
     assert "10.77.0.11/24" in host_batch(host)
 
 
