@@ -78,7 +78,7 @@ async def serve(settings: Settings) -> None:
         node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(kv, cache), server)
         image_pb2_grpc.add_ImageServiceServicer_to_server(images, server)
         cluster = ClusterService(
-            kv, cache, authority.digest, settings.advertise, settings.registry, Maintenance(endpoints)
+            kv, cache, authority.digest, settings.advertise, settings.registry, Maintenance(settings.store)
         )
         cluster_pb2_grpc.add_ClusterServiceServicer_to_server(cluster, server)
         dispatcher_pb2_grpc.add_DispatcherServiceServicer_to_server(dispatcher, server)
