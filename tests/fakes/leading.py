@@ -19,6 +19,7 @@ from shoal_common.sealing import Sealer
 from shoal_controller.leader.dispatcher import Dispatcher
 from shoal_controller.leader.loop import Leader
 from shoal_controller.pki.authority import Authority
+from shoal_controller.pki.revocation import Revocations
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV, Txn
@@ -57,7 +58,8 @@ class Controller:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Controller]:
-        interceptor = ServerInterceptor({_SERVICE: (Role.NODE,)})
+        revocations = Revocations(self.cache)
+        interceptor = ServerInterceptor({_SERVICE: (Role.NODE,)}, refuse=revocations.refuse)
         server = grpc.aio.server(interceptors=[interceptor], options=SERVER_OPTIONS)
         add_DispatcherServiceServicer_to_server(self.dispatcher, server)
         pair = self._authority.issue(Identity(Role.CONTROLLER, "one"), ("127.0.0.1",), datetime.now(UTC))
@@ -67,6 +69,9 @@ class Controller:
         self.address = f"127.0.0.1:{server.add_secure_port('127.0.0.1:0', credentials)}"
         caching = asyncio.create_task(self.cache.run(), name="cache")
         await self.cache.synced.wait()
+        cutting = asyncio.create_task(
+            revocations.follow(interceptor.cut_refused, lambda node: None), name="revocations"
+        )
         await server.start()
         try:
             yield self
@@ -74,7 +79,8 @@ class Controller:
             await self.step_down()
             await server.stop(None)
             caching.cancel()
-            await asyncio.wait({caching})
+            cutting.cancel()
+            await asyncio.wait({caching, cutting})
 
     async def lead(self, create_revision: int) -> None:
         """Begin to lead in the term of this leader key."""
