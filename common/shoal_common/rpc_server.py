@@ -15,7 +15,7 @@ import grpc.aio
 from cryptography import x509
 
 from shoal_common import rpc_errors
-from shoal_common.errors import Internal, PermissionDenied, ShoalError, Unauthenticated
+from shoal_common.errors import Internal, PermissionDenied, ShoalError, Unauthenticated, Unavailable
 from shoal_common.identity import Identity, Role, identity_of
 from shoal_common.rpc_client import MAX_MESSAGE
 
@@ -116,6 +116,9 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         try:
             yield
         except asyncio.CancelledError:
+            if not task.cancelling():
+                # Nobody cancelled this call, but something that it awaited: gRPC would end it without a status.
+                raise Unavailable("a connection that the call needs was closed (try again)") from None
             if task not in self._cut:
                 raise
             task.uncancel()

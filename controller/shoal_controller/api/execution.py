@@ -82,7 +82,7 @@ class ExecRelay:
                 _raise_sender(sender)
                 action = cut if answered and is_lost(error) else refused
                 raise agent.translated(error, action) from error
-            except asyncio.CancelledError:
+            except (asyncio.CancelledError, Unavailable):
                 _raise_sender(sender)
                 raise
             finally:

@@ -133,6 +133,9 @@ class _Reading:
             async with aclosing(responses):
                 async for response in responses:
                     yield response
+        except Unavailable:
+            self._away(self._patience(), None, None)
+            return
         except grpc.aio.AioRpcError as error:
             if is_lost(error):
                 if _now() - started > _SETTLED:

@@ -12,6 +12,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import suppress
 from typing import Final, Protocol, TypeVar
 
+from shoal_common.errors import Unavailable
+
 #: Bytes of a merged message, and bytes that may wait for the reader.
 FRAME: Final = 256 << 10
 AHEAD: Final = 1 << 20
@@ -41,6 +43,9 @@ async def pump(
         on_idle: says whether to end here; may raise.
 
     What `source` raises is raised here, after everything that came before it.
+
+    Raises:
+        Unavailable: the channel of `source` was closed.
     """
     waiting: deque[tuple[M, int]] = deque()
     held = 0
@@ -65,6 +70,8 @@ async def pump(
         while True:
             if not waiting:
                 if filler.done():
+                    if filler.cancelled():
+                        raise Unavailable("the connection to its node was closed (it has moved, or was removed)")
                     filler.result()
                     return
                 arrived.clear()

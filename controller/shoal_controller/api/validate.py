@@ -208,13 +208,13 @@ def node_labels(put: Mapping[str, str], removed: Iterable[str]) -> None:
     for key in (*put, *removed):
         if _NODE_LABEL.fullmatch(key) is None:
             raise InvalidSpec(
-                f'node label "{key[:80]}" is not valid (use 1 to 255 characters without blanks, "=" and "!")'
+                f"node label {key[:80]!a} is not valid (use 1 to 255 characters without blanks, '=' and '!')"
             )
     for key, value in put.items():
         if _NODE_LABEL_VALUE.fullmatch(value) is None:
             raise InvalidSpec(
-                f'value "{value[:80]}" of node label "{key[:80]}" is not valid (use at most 255 printable characters, '
-                'none of them a blank at either end, the first no "=")'
+                f"value {value[:80]!a} of node label {key[:80]!a} is not valid (use at most 255 printable characters, "
+                "none of them a blank at either end, the first no '=')"
             )
     if twice := sorted(put.keys() & set(removed)):
         raise InvalidSpec(f'node label "{twice[0]}" is given and taken away in one request (say one of the two)')
