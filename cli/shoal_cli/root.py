@@ -17,6 +17,7 @@ TABLE: Final = {
     "completion": command(f"{_COMMANDS}.completion", "completion", "Print a shell's completion script."),
     "context": command(f"{_COMMANDS}.context", "context", "List clusters, and choose the one in use."),
     "create": command(f"{_COMMANDS}.run", "create", "Create a container without starting it."),
+    "events": command(f"{_COMMANDS}.events", "events", "Show what happens in the cluster."),
     "exec": command(f"{_COMMANDS}.execute", "execute", "Run a command in a running container."),
     "image": command(f"{_COMMANDS}.image", "image", "Bring images in, look at them, fetch them to nodes."),
     "info": command(f"{_COMMANDS}.cluster", "info", "Show how large the cluster is and what is used."),

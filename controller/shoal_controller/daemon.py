@@ -19,6 +19,8 @@ from shoal_controller.api.containers import ContainerService
 from shoal_controller.api.images import ImageService
 from shoal_controller.api.nodes import NodeService
 from shoal_controller.api.relay import Agents
+from shoal_controller.events.log import EventLog
+from shoal_controller.events.service import EventService
 from shoal_controller.leader.dispatcher import Dispatcher
 from shoal_controller.leader.loop import Leader
 from shoal_controller.pki.authority import Authority
@@ -34,6 +36,7 @@ from shoal_proto.v1 import (
     cluster_pb2_grpc,
     container_pb2_grpc,
     dispatcher_pb2_grpc,
+    event_pb2_grpc,
     image_pb2_grpc,
     join_pb2_grpc,
     node_pb2_grpc,
@@ -61,6 +64,7 @@ async def serve(settings: Settings) -> None:
     sealer = Sealer(load_or_create_key(files.seal_key))
     kv = EtcdKV(settings.store)
     cache = ClusterCache(kv)
+    events = EventLog(cache)
     registry = Registry(
         insecure=settings.insecure_registries, own=dict.fromkeys(settings.own_registries, settings.files.tls)
     )
@@ -81,6 +85,7 @@ async def serve(settings: Settings) -> None:
             kv, cache, authority.digest, settings.advertise, settings.registry, Maintenance(settings.store)
         )
         cluster_pb2_grpc.add_ClusterServiceServicer_to_server(cluster, server)
+        event_pb2_grpc.add_EventServiceServicer_to_server(EventService(cache, events), server)
         dispatcher_pb2_grpc.add_DispatcherServiceServicer_to_server(dispatcher, server)
 
     def add_join(server: grpc.aio.Server) -> None:
@@ -89,7 +94,7 @@ async def serve(settings: Settings) -> None:
     election = Election(settings.store, address=settings.advertise, controller=name)
     try:
         async with asyncio.TaskGroup() as group:
-            work = [group.create_task(cache.run(), name="cache")]
+            work = [group.create_task(cache.run(), name="cache"), group.create_task(events.run(), name="events")]
             stopped = asyncio.create_task(stopping.wait(), name="stopping")
             synced = asyncio.create_task(cache.synced.wait(), name="synced")
             members = ", ".join(settings.store.addresses)

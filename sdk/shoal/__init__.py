@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shoal.cluster import Cluster, connect
     from shoal.configuration import Configuration, Context, choose_context
     from shoal.containers import Containers
+    from shoal.events import Events
     from shoal.execution import ExecProcess
     from shoal.images import Images
     from shoal.nodes import Nodes
@@ -46,6 +47,7 @@ __all__ = [
     "Containers",
     "Context",
     "DeadlineExceeded",
+    "Events",
     "ExecProcess",
     "Exhausted",
     "Images",
@@ -72,6 +74,7 @@ _HOMES: Final = {
     "ContainerOptions": "shoal.options",
     "Containers": "shoal.containers",
     "Context": "shoal.configuration",
+    "Events": "shoal.events",
     "ExecProcess": "shoal.execution",
     "Images": "shoal.images",
     "Network": "shoal.options",

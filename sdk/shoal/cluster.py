@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from shoal.configuration import Context, choose_context
 from shoal.containers import Containers
+from shoal.events import Events
 from shoal.images import Images
 from shoal.nodes import Nodes
 from shoal.transport import Transport
@@ -33,6 +34,7 @@ class Cluster:
     Attributes:
         context: how it is reached.
         containers: see `Containers`.
+        events: see `Events`.
         nodes: see `Nodes`.
         images: see `Images`.
     """
@@ -41,6 +43,7 @@ class Cluster:
         self.context = context
         self._transport = Transport(context)
         self.containers = Containers(self._transport)
+        self.events = Events(self._transport)
         self.nodes = Nodes(self._transport)
         self.images = Images(self._transport)
 

@@ -63,6 +63,8 @@ class NodeUpdates:
             spec.CopyFrom(stored.value)
             change(spec, entry)
             spec.last_request_id = own_id
+            if spec.cordoned != stored.value.cordoned:
+                spec.cordoned_at.FromNanoseconds(time.time_ns())
             txn = Txn()
             txn.put(keys.node_spec(entry.id), encode(spec), expect=stored.revision)
             revision = await self._commit(txn, entry.id, own_id)

@@ -192,6 +192,11 @@ class Draft(NodeDraft):
             run=spec.value.run,
             removed_at=self._now,
             last_request_id=spec.value.last_request_id,
+            image=spec.value.config.image,
+            labels=spec.value.config.labels,
+            node_name=self._node_name(entry),
+            trace_id=spec.value.trace_id,
+            created_at=spec.value.created_at,
         )
         key = keys.tombstone(namespace, container)
         self._put(key, self._cache.tombstones.get((namespace, container)), tombstone)

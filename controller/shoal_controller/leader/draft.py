@@ -134,6 +134,13 @@ class BaseDraft:
     def _node(self, node: str) -> NodeEntry:
         return self._cache.nodes.get(node) or NodeEntry(node)
 
+    def _node_name(self, entry: ContainerEntry) -> str:
+        """Return the name of the node where a container is placed; nothing if there is none."""
+        if entry.placement is None:
+            return ""
+        node = self._cache.nodes.get(entry.placement.value.node)
+        return node.spec.value.name if node is not None and node.spec is not None else entry.placement.value.node
+
     def _hold(self, node: str, container: str) -> Hold:
         """Return a hold as it will be: one that this draft places counts as well."""
         current = self._current(keys.hold(node, container), self._node(node).holds.get(container))

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from typing import Final
 
@@ -15,6 +15,7 @@ from shoal_common.ids import SHORT_ID, is_container_id
 from shoal_controller.state import keys
 from shoal_controller.state.changes import Change, Subscription
 from shoal_controller.state.cluster_state import ClusterState
+from shoal_controller.state.deltas import Delta
 from shoal_controller.state.kv import KV, Batch, Listing
 from shoal_controller.state.store import ContainerEntry, NodeEntry, Stored
 from shoal_proto.v1.cluster_pb2 import Cluster, Controller, JoinToken, Leader, Revocation
@@ -48,6 +49,7 @@ class ClusterCache:
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._waiter_numbers = itertools.count()
         self._listing = asyncio.Lock()
+        self._observe: Callable[[Delta], None] | None = None
 
     async def run(self) -> None:
         """Follow the store until cancelled: list, watch from there, list again when the history is gone."""
@@ -94,6 +96,10 @@ class ClusterCache:
         subscription = Subscription(self._subscriptions.discard)
         self._subscriptions.add(subscription)
         return subscription
+
+    def observe(self, observe: Callable[[Delta], None]) -> None:
+        """Have the one observer told of every revision, with what was before it; it must be quick."""
+        self._observe = observe
 
     def resolve(self, namespace: str, ref: str) -> ContainerEntry:
         """Return the container that `ref` names: by its id, its name, or the beginning of its id.
@@ -218,13 +224,15 @@ class ClusterCache:
                 self._swap(listed)
 
     def _swap(self, state: ClusterState) -> None:
-        self._state = state
+        older, self._state = self._state, state
+        if self._observe is not None and self.synced.is_set():
+            self._observe(state.since(older))
         self._publish(Change(state.revision, everything=True))
 
     def _apply(self, batch: Batch) -> None:
         if batch.revision <= self.revision:
             return  # A listing in `reached` was ahead of the watch.
-        change = self._state.apply(batch)
+        change = self._state.apply(batch, observe=self._observe)
         if batch.events:
             self._publish(change)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, TypeVar
@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from shoal_common.errors import Internal
 from shoal_controller.state import keys
 from shoal_controller.state.changes import Change
+from shoal_controller.state.deltas import Delta
 from shoal_controller.state.keys import ContainerPart, NodePart
 from shoal_controller.state.kv import Batch, Entry, Event
 from shoal_controller.state.store import ContainerEntry, NodeEntry, Stored, decode, decode_id
@@ -51,8 +52,13 @@ class _Write:
 
 @dataclass(slots=True)
 class _Touched:
-    containers: set[str] = field(default_factory=set)
-    nodes: set[str] = field(default_factory=set)
+    """What one revision wrote: containers and nodes with what they were before."""
+
+    containers: dict[str, ContainerEntry | None] = field(default_factory=dict)
+    nodes: dict[str, NodeEntry | None] = field(default_factory=dict)
+    tombstones: list[tuple[str, str]] = field(default_factory=list)
+    controllers: list[str] = field(default_factory=list)
+    revoked: list[tuple[str, str]] = field(default_factory=list)
     membership: bool = False
     everything: bool = False
 
@@ -93,14 +99,21 @@ class ClusterState:
         for entry in entries:
             self._accept(_Write(entry.key, entry.value, entry.mod_revision, entry.create_revision), touched)
 
-    def apply(self, batch: Batch) -> Change:
-        """Apply one revision and return what it changed."""
+    def apply(self, batch: Batch, *, observe: Callable[[Delta], None] | None = None) -> Change:
+        """Apply one revision and return what it changed.
+
+        Args:
+            observe: told what everything was before, and is now.
+        """
         touched = _Touched()
+        leader, cluster = self.leader, self.cluster
         known = {key.id for event in batch.events if isinstance(key := keys.parse(event.key), keys.ContainerKey)}
         known &= self._containers.keys()
         for event in batch.events:
             self._accept(_as_write(event), touched)
         self.revision = batch.revision
+        if observe is not None and batch.events:
+            observe(self._delta(touched, leader, cluster))
         present = frozenset(container for container in touched.containers if container in self._containers)
         return Change(
             batch.revision,
@@ -109,6 +122,32 @@ class ClusterState:
             removed_containers=frozenset(known - present),
             membership=touched.membership,
             everything=touched.everything,
+        )
+
+    def since(self, older: ClusterState) -> Delta:
+        """Return what became of an older state, as far as both of them tell: what turned twice between is not seen."""
+        touched = _Touched(
+            containers={id_: older.containers.get(id_) for id_ in [*older.containers, *self.containers]},
+            nodes={id_: older.nodes.get(id_) for id_ in [*older.nodes, *self.nodes]},
+            tombstones=[key for key in self.tombstones if key not in older.tombstones],
+            controllers=[name for name in self.controllers if name not in older.controllers],
+            revoked=[key for key in self.revoked if key not in older.revoked],
+        )
+        return self._delta(touched, older.leader, older.cluster)
+
+    def _delta(self, touched: _Touched, leader: Stored[Leader] | None, cluster: Stored[Cluster] | None) -> Delta:
+        tombstones = (self._tombstones.get(key) for key in touched.tombstones)
+        controllers = (self._controllers.get(name) for name in touched.controllers)
+        revoked = (self._revoked.get(key) for key in touched.revoked)
+        return Delta(
+            self.revision,
+            containers=tuple((before, self._containers.get(id_)) for id_, before in touched.containers.items()),
+            nodes=tuple((before, self._nodes.get(id_)) for id_, before in touched.nodes.items()),
+            tombstones=tuple(each.value for each in tombstones if each is not None),
+            controllers=tuple(each.value for each in controllers if each is not None),
+            revoked=tuple(each.value for each in revoked if each is not None),
+            leader=(leader, self.leader),
+            cluster=(cluster, self.cluster),
         )
 
     def holders(self, container: str) -> frozenset[str]:
@@ -134,28 +173,31 @@ class ClusterState:
     def _store(self, write: _Write, touched: _Touched) -> None:
         match keys.parse(write.key):
             case keys.ContainerKey(namespace, container, part):
-                touched.containers.add(container)
+                touched.containers.setdefault(container, self._containers.get(container))
                 self._store_container(namespace, container, part, write)
             case keys.NodeKey(node, part):
-                touched.nodes.add(node)
+                touched.nodes.setdefault(node, self._nodes.get(node))
                 self._store_node(_with_part(self._nodes.get(node, NodeEntry(node)), part, write))
             case keys.HoldKey(node, container):
-                touched.nodes.add(node)
-                touched.containers.add(container)
+                touched.nodes.setdefault(node, self._nodes.get(node))
+                touched.containers.setdefault(container, self._containers.get(container))
                 self._store_hold(node, container, write.of(Hold))
             case keys.NameKey(namespace, kind, name):
                 _set(self._names, (namespace, kind, name), write.id())
             case keys.AddressKey(network, ip):
                 _set(self._addresses, (network, ip), write.id())
             case keys.TombstoneKey(namespace, container):
+                touched.tombstones.append((namespace, container))
                 _set(self._tombstones, (namespace, container), write.of(Tombstone))
             case keys.TokenKey(token):
                 _set(self._tokens, token, write.of(JoinToken))
             case keys.ControllerKey(name):
                 touched.membership = True
+                touched.controllers.append(name)
                 _set(self._controllers, name, write.of(Controller))
             case keys.RevocationKey(role, holder):
                 touched.membership = True
+                touched.revoked.append((role, holder))
                 _set(self._revoked, (role, holder), write.of(Revocation))
             case keys.ClusterKey():
                 touched.everything = True

@@ -14,6 +14,7 @@ import contextlib
 import logging
 import random
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -148,7 +149,7 @@ class _Candidate(threading.Thread):
         ]
         self._endpoints = endpoints
         self._current = 0
-        self._value = encode(leader)
+        self._leader = leader
         self._loop = loop
         self._won = won
         self._stopping = threading.Event()
@@ -197,8 +198,11 @@ class _Candidate(threading.Thread):
         grant = rpc_pb2.LeaseGrantRequest(TTL=LEASE_TTL)
         lease = self._ask(lambda member: member.lease.LeaseGrant(grant, timeout=_CALL, metadata=REQUIRE_LEADER))
         claim = rpc_pb2.TxnRequest()
+        leader = Leader()
+        leader.CopyFrom(self._leader)
+        leader.elected_at.FromNanoseconds(time.time_ns())
         claim.compare.add(result=rpc_pb2.Compare.EQUAL, target=rpc_pb2.Compare.CREATE, key=key, create_revision=0)
-        claim.success.add(request_put=rpc_pb2.PutRequest(key=key, value=self._value, lease=lease.ID))
+        claim.success.add(request_put=rpc_pb2.PutRequest(key=key, value=encode(leader), lease=lease.ID))
         try:
             answer = self._ask(lambda member: member.kv.Txn(claim, timeout=_CALL, metadata=REQUIRE_LEADER))
         except _NoAnswer:

@@ -69,14 +69,16 @@ class Revocation(_message.Message):
     def __init__(self, schema: _Optional[int] = ..., role: _Optional[str] = ..., id: _Optional[str] = ..., revoked_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., request_id: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
 
 class Leader(_message.Message):
-    __slots__ = ("schema", "controller", "address")
+    __slots__ = ("schema", "controller", "address", "elected_at")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     CONTROLLER_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    ELECTED_AT_FIELD_NUMBER: _ClassVar[int]
     schema: int
     controller: str
     address: str
-    def __init__(self, schema: _Optional[int] = ..., controller: _Optional[str] = ..., address: _Optional[str] = ...) -> None: ...
+    elected_at: _timestamp_pb2.Timestamp
+    def __init__(self, schema: _Optional[int] = ..., controller: _Optional[str] = ..., address: _Optional[str] = ..., elected_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class JoinToken(_message.Message):
     __slots__ = ("schema", "id", "secret_sha256", "role", "expires_at")

@@ -47,7 +47,9 @@ class EventServiceServicer:
     """
 
     def WatchEvents(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Every event from now on, or as asked; the first message comes at once and says after which revision. What is
+        slow to be read is told less often, never less. Errors: INVALID_ARGUMENT (a filter).
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

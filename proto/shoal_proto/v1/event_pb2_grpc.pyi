@@ -34,6 +34,9 @@ class EventServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EventServiceAsyncStub: ...
     WatchEvents: _grpc.UnaryStreamMultiCallable[_event_pb2.WatchEventsRequest, _event_pb2.WatchEventsResponse]
+    """Every event from now on, or as asked; the first message comes at once and says after which revision. What is
+    slow to be read is told less often, never less. Errors: INVALID_ARGUMENT (a filter).
+    """
 
 @_typing.type_check_only
 class EventServiceAsyncStub(EventServiceStub):
@@ -41,6 +44,9 @@ class EventServiceAsyncStub(EventServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     WatchEvents: _aio.UnaryStreamMultiCallable[_event_pb2.WatchEventsRequest, _event_pb2.WatchEventsResponse]  # type: ignore[assignment]
+    """Every event from now on, or as asked; the first message comes at once and says after which revision. What is
+    slow to be read is told less often, never less. Errors: INVALID_ARGUMENT (a filter).
+    """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
     """What happens."""
@@ -50,6 +56,9 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _event_pb2.WatchEventsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_event_pb2.WatchEventsResponse], _abc.AsyncIterator[_event_pb2.WatchEventsResponse]]: ...
+    ) -> _typing.Union[_abc.Iterator[_event_pb2.WatchEventsResponse], _abc.AsyncIterator[_event_pb2.WatchEventsResponse]]:
+        """Every event from now on, or as asked; the first message comes at once and says after which revision. What is
+        slow to be read is told less often, never less. Errors: INVALID_ARGUMENT (a filter).
+        """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -62,7 +62,7 @@ STRAY_ACTION_ADOPT: StrayAction
 STRAY_ACTION_REMOVE: StrayAction
 
 class NodeSpec(_message.Message):
-    __slots__ = ("schema", "id", "name", "labels", "joined_at", "cordoned", "last_request_id", "removal")
+    __slots__ = ("schema", "id", "name", "labels", "joined_at", "cordoned", "last_request_id", "removal", "cordoned_at")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -78,6 +78,7 @@ class NodeSpec(_message.Message):
     CORDONED_FIELD_NUMBER: _ClassVar[int]
     LAST_REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     REMOVAL_FIELD_NUMBER: _ClassVar[int]
+    CORDONED_AT_FIELD_NUMBER: _ClassVar[int]
     schema: int
     id: str
     name: str
@@ -86,7 +87,8 @@ class NodeSpec(_message.Message):
     cordoned: bool
     last_request_id: str
     removal: NodeRemoval
-    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., joined_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cordoned: _Optional[bool] = ..., last_request_id: _Optional[str] = ..., removal: _Optional[_Union[NodeRemoval, str]] = ...) -> None: ...
+    cordoned_at: _timestamp_pb2.Timestamp
+    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., joined_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cordoned: _Optional[bool] = ..., last_request_id: _Optional[str] = ..., removal: _Optional[_Union[NodeRemoval, str]] = ..., cordoned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class NodeDescription(_message.Message):
     __slots__ = ("name", "address", "capacity", "labels", "version", "kernel", "operating_system", "architecture", "runtimes", "cgroups", "boot_id", "problems")

@@ -1,0 +1,132 @@
+"""`shoal events`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from shoal_cli.times import parse_time
+from shoal_common.event_filters import FILTER_KEYS
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from shoal.cluster import Cluster
+    from shoal_proto.v1.event_pb2 import Event
+
+    Text = click.ParamType[str]
+    Time = click.ParamType[datetime]
+else:
+    # click 8.1's is not generic.
+    Text = Time = click.ParamType
+
+#: Attributes that only json and templates show.
+_DETAILS: Final = ("ready_at", "starting_at", "boot_id", "generation", "run")
+
+
+class _Filter(Text):
+    """ "key=value" with a known key."""
+
+    name = "filter"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the filter, or fail with what is wrong with it."""
+        key, _, wanted = value.partition("=")
+        if key not in FILTER_KEYS or not wanted:
+            self.fail(
+                f'filter "{value[:80]}" is not valid (write KEY=VALUE, KEY one of {", ".join(FILTER_KEYS)})', param, ctx
+            )
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the keys that begin with `incomplete`."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(f"{key}=") for key in FILTER_KEYS if key.startswith(incomplete)]
+
+
+class _Time(Time):
+    """A time, or how long ago."""
+
+    name = "time"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the time."""
+        try:
+            return parse_time(value, datetime.now(UTC))
+        except ValueError:
+            self.fail(f'"{value[:40]}" is no time (write 10m, 1h30m, or 2030-01-31T12:00:00)', param, ctx)
+
+
+@click.command(short_help="Show what happens in the cluster.")
+@click.option("--since", type=_Time(), metavar="TIME", help="Also what happened since: 10m, or 2030-01-31T12:00:00.")
+@click.option("--until", type=_Time(), metavar="TIME", help="End there, written likewise.")
+@click.option(
+    "-f",
+    "--filter",
+    "filters",
+    multiple=True,
+    type=_Filter(),
+    metavar="KEY=VALUE",
+    help="KEY is type, action, container, node, namespace, label or image. Can be repeated.",
+)
+@click.option("--format", "form", default="", metavar="json|TEMPLATE", help="How to show each; left out: as Docker.")
+def events(since: datetime | None, until: datetime | None, filters: tuple[str, ...], form: str) -> int:
+    """Show what happens in the cluster, a line each, until Ctrl-C.
+
+    The same key several times lets any of its values through; different keys must all fit. Events have the time at
+    which they happened; those of a node that was cut off come when it is back. Goes on through the end of a controller,
+    without losing or repeating an event.
+
+    \b
+    Examples:
+      shoal events
+      shoal events --since 10m --until 0s --filter action=die
+      shoal events --filter container=web --filter type=node
+      shoal events --format '{{.Time}} {{.Action}} {{.Name}} {{.attributes.exit_code}}'
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> None:
+        from contextlib import aclosing
+
+        async with aclosing(cluster.events.watch(since=since, until=until, filters=filters)) as found:
+            async for event in found:
+                click.echo(_line(event, form))
+
+    return converse(action)
+
+
+def _line(event: Event, form: str) -> str:
+    from shoal_cli.formats import as_dict, as_json, expand
+    from shoal_cli.printable import printable
+
+    if form == "json":
+        return as_json(event)
+    time = _local(event)
+    if form:
+        columns = {
+            "Time": time,
+            "Type": event.type,
+            "Action": event.action,
+            "ID": event.object,
+            "Name": event.name,
+            "Node": event.node,
+        }
+        return printable(expand(form, columns, lambda: as_dict(event)))
+    told = {key.removeprefix("label."): value for key, value in event.attributes.items() if key not in _DETAILS}
+    if event.type == "container" and event.node:
+        told["node"] = event.node
+    if event.name:
+        told["name"] = event.name
+    shown = ", ".join(f"{key}={value}" for key, value in sorted(told.items()))
+    return printable(f"{time} {event.type} {event.action} {event.object} ({shown})")
+
+
+def _local(event: Event) -> str:
+    """Return the time as Docker writes it: the local one, with nanoseconds and zone."""
+    when = datetime.fromtimestamp(event.time.seconds, UTC).astimezone()
+    zone = when.strftime("%z")
+    return f"{when:%Y-%m-%dT%H:%M:%S}.{event.time.nanos:09d}{zone[:3]}:{zone[3:]}"
