@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoal_common.errors import InvalidSpec
@@ -134,6 +134,7 @@ def numbers(events: list[Event]) -> set[str]:
     return {event.attributes["attempt"] for event in ends}
 
 
+@settings(deadline=None)
 @given(lives(), st.data())
 def test_the_same_events_however_changes_are_merged(life: tuple[list[Parts], Tombstone], data: st.DataObject) -> None:
     states, left = life
@@ -152,6 +153,7 @@ def test_the_same_events_however_changes_are_merged(life: tuple[list[Parts], Tom
         assert missing(merged) == 0
 
 
+@settings(deadline=None)
 @given(lives())
 def test_what_was_removed_tells_what_it_told_before(life: tuple[list[Parts], Tombstone]) -> None:
     states, left = life
