@@ -135,3 +135,62 @@ def test_a_slow_disk_only_makes_it_slow(clean_lab: LabUnderTest, host: str, serv
     assert [each["session"] for each in after] == [each["session"] for each in sessions]
     shoal.run("rm", "-f", *phases)
     assert_nothing_left(shoal)
+
+
+@pytest.mark.parametrize("host", ["node1", "control1"])
+def test_a_slow_network_only_makes_it_slow(clean_lab: LabUnderTest, host: str) -> None:
+    shoal = clean_lab
+    here = ("--constraint", "node.name==node1")
+    shoal.run("run", "-d", "--name", "calm", *here, shoal.image)
+    before = shoal.inspect("calm")["status"]
+    sessions = shoal.json_lines("node", "ls", "--format", "json")
+    # As fast as an old DSL line.
+    shoal.lab("slow", host, "--rate", "1mbit", "--delay", "1000")
+    try:
+        for number in range(3):
+            shoal.run(
+                "run", "-d", "--name", f"n{number}", *here, shoal.image, "sh", "-c", "echo began; exec sleep 1000"
+            )
+        # Over 100 KB of output at 125 KB a second, beside the heartbeats.
+        told = shoal.out("run", "--rm", *here, shoal.image, "sh", "-c", "seq 1 30000")
+        assert told.split() == [str(number) for number in range(1, 30001)]
+        assert all(shoal.node_state(node) == "READY" for node in shoal.nodes)
+    finally:
+        shoal.lab("heal", host)
+    phases = {name: each["phase"].removeprefix("CONTAINER_PHASE_") for name, each in shoal.containers().items()}
+    assert phases == dict.fromkeys(("calm", "n0", "n1", "n2"), "RUNNING")
+    assert shoal.inspect("calm")["status"] == before
+    after = shoal.json_lines("node", "ls", "--format", "json")
+    assert [each["session"] for each in after] == [each["session"] for each in sessions]
+    shoal.run("rm", "-f", *phases)
+    assert_nothing_left(shoal)
+
+
+@pytest.mark.parametrize("way", ["in", "out"])
+def test_a_network_that_loses_one_direction(clean_lab: LabUnderTest, way: str) -> None:
+    """What the node sends is lost, or what it is sent: in either case it is down, and nothing happens twice."""
+    shoal = clean_lab
+    here = ("--constraint", "node.name==node2")
+    shoal.run("run", "-d", "--name", "calm", *here, shoal.image, "sh", "-c", "echo began; exec sleep 1000")
+    before = shoal.inspect("calm")
+    shoal.lab("partition", "node2", "--one-way", way)
+    try:
+        eventually(lambda: shoal.node_state("node2") == "DOWN", seconds=20, what="node2 down")
+        # Asked for meanwhile: the node hears of it later, or its answer is lost.
+        waiting = shoal.spawn(
+            "run", "-d", "--name", "later", *here, shoal.image, "sh", "-c", "echo began; exec sleep 1000"
+        )
+        detail = eventually(lambda: shoal.containers().get("later", {}).get("detail"), seconds=20, what="a reason")
+        assert "node2" in detail
+        assert "down" in detail
+    finally:
+        shoal.lab("heal", "node2")
+    eventually(lambda: shoal.node_state("node2") == "READY", seconds=20, what="node2 ready")
+    _, errors = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, errors
+    after = shoal.inspect("calm")
+    assert (after["status"], after["placement"]) == (before["status"], before["placement"])
+    for name in ("calm", "later"):
+        assert eventually(lambda name=name: shoal.out("logs", name), seconds=10, what="output") == "began"  # type: ignore[misc]
+    shoal.run("rm", "-f", "calm", "later")
+    assert_nothing_left(shoal)
