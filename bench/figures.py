@@ -25,3 +25,14 @@ def figures(samples: Sequence[float]) -> Figures:
         return Figures(samples[0], samples[0], samples[0])
     cuts = statistics.quantiles(samples, n=_TENTHS, method="inclusive")
     return Figures(statistics.median(samples), cuts[0], cuts[-1])
+
+
+def at(samples: Sequence[float], share: float) -> float:
+    """Return what a share (0 to 1) of the samples are at or below; 0 without samples."""
+    ordered = sorted(samples)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+def highest(samples: Sequence[float]) -> float:
+    """Return the highest sample; 0 without samples."""
+    return max(samples, default=0.0)

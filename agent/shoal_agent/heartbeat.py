@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Final
 
 import grpc
 
+from shoal_agent.channels import patience
 from shoal_common import rpc_errors
 from shoal_common.errors import NotFound, NotLeader, Revoked, Superseded
 from shoal_common.identity import CONTROLLER_NAME
@@ -19,11 +21,12 @@ from shoal_proto.v1.dispatcher_pb2_grpc import DispatcherServiceStub
 
 log = logging.getLogger(__name__)
 
-#: Seconds that one beat may take, and between beats that fail.
-_DEADLINE: Final = 1.5
-_RETRY: Final = 0.5
+#: Seconds that one beat may take, one for which the connection has to be made, and between beats that fail.
+DEADLINE: Final = 1.5
+FIRST_DEADLINE: Final = 3.0
+RETRY: Final = 0.5
 #: Seconds without an answer after which the session's connection is not trusted either.
-_SILENCE: Final = 3.0
+SILENCE: Final = 3.0
 
 
 class Heartbeat:
@@ -54,7 +57,7 @@ class Heartbeat:
         with self._lock:
             self._ended = True
         self._changed.set()
-        self._thread.join(2 * _DEADLINE)
+        self._thread.join(2 * DEADLINE)
 
     def beat(self, address: str, interval: float) -> None:
         """Beat to `address` from now on, every `interval` seconds until an answer says otherwise."""
@@ -85,15 +88,18 @@ class Heartbeat:
 
     def _beat_to(self, target: str, interval: float) -> None:
         """Beat until something changes."""
+        # The session's hello was as good as a beat. After a change of leader all nodes come: spread, they are served.
+        self._changed.wait(random.uniform(0, interval))
         answered = time.monotonic()
-        silent = False
+        silent, failures = False, 0
         while not self._changed.is_set():
             # After a failure the old connection may be waiting for minutes in the kernel: a new one is tried.
-            with secure_sync_channel(target, self._tls, CONTROLLER_NAME) as channel:
+            deadline = patience(failures, least=FIRST_DEADLINE)
+            with secure_sync_channel(target, self._tls, CONTROLLER_NAME, connect=deadline) as channel:
                 stub = DispatcherServiceStub(channel)
                 while not self._changed.is_set():
                     try:
-                        reply = stub.Heartbeat(HeartbeatRequest(process_id=self._process_id), timeout=_DEADLINE)
+                        reply = stub.Heartbeat(HeartbeatRequest(process_id=self._process_id), timeout=deadline)
                     except grpc.RpcError as raised:
                         error = rpc_errors.from_rpc_error(raised, peer=f"controller {target}")
                         if isinstance(error, NotFound | NotLeader | Revoked | Superseded):
@@ -103,15 +109,15 @@ class Heartbeat:
                             return
                         if not silent:
                             log.warning("heartbeat: %s", error)
-                        silent = True
+                        silent, failures = True, failures + 1
                         break
                     if silent:
                         log.info("controller %s answers heartbeats again", target)
-                        if time.monotonic() - answered > _SILENCE:
+                        if time.monotonic() - answered > SILENCE:
                             self._reopen()
-                    silent, answered = False, time.monotonic()
+                    silent, failures, answered, deadline = False, 0, time.monotonic(), DEADLINE
                     if reply.next_ms:
                         interval = reply.next_ms / 1000
                     self._changed.wait(interval)
             if silent:
-                self._changed.wait(_RETRY)
+                self._changed.wait(RETRY)

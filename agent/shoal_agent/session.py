@@ -13,13 +13,14 @@ from typing import Final, Protocol
 import grpc
 import grpc.aio
 
+from shoal_agent.channels import Channels, patience
 from shoal_agent.heartbeat import Heartbeat
 from shoal_agent.node import Node
 from shoal_agent.watermark import Watermark
 from shoal_common import rpc_errors
+from shoal_common.dispatch import LOST_LEADER
 from shoal_common.errors import Conflict, NotLeader, Revoked, ShoalError, Superseded, Unavailable, first_cause
-from shoal_common.identity import CONTROLLER_NAME
-from shoal_common.rpc_client import TlsFiles, secure_channel
+from shoal_common.rpc_client import TlsFiles
 from shoal_proto.v1.dispatcher_pb2 import (
     AgentToLeader,
     LeaderToAgent,
@@ -37,13 +38,16 @@ log = logging.getLogger(__name__)
 _BATCH: Final = 256
 #: Seconds after which what the leader has not accepted is sent again.
 _RESEND: Final = 5.0
-#: Seconds that a controller may take to open the session.
+#: Seconds that a controller may take to open the session, beside the connection: it may wait for who leads next.
 _OPENING: Final = 10.0
 #: Seconds between tries: drawn between nothing and this, doubled with each failure up to the second.
 _PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 2.0
 #: Seconds between tries of a node that was removed from its cluster.
 _REVOKED_PAUSE: Final = 300.0
+#: Seconds between heartbeats up to which there are few enough nodes for all to come at once. Above it their number
+#: makes the interval: the nodes spread over the same time when they have to find another leader.
+_AT_ONCE: Final = 2.0
 
 Call = grpc.aio.StreamStreamCall[AgentToLeader, LeaderToAgent]
 
@@ -75,6 +79,18 @@ class Network(Protocol):
 
     async def configure(self, subnet: str, gateway: str) -> None:
         """Make it so. Raises ShoalError."""
+        ...
+
+
+class Beats(Protocol):
+    """Sends this node's heartbeats: a thread in the agent, a task where thousands of agents are simulated."""
+
+    def beat(self, address: str, interval: float) -> None:
+        """Beat to a controller from now on, every `interval` seconds until it says otherwise."""
+        ...
+
+    def pause(self) -> None:
+        """Stop beating: there is no session."""
         ...
 
 
@@ -111,9 +127,9 @@ class Session:
         self._description = description
         self._problems = problems
         self._told = description
-        self._heartbeat: Heartbeat | None = None
         self._reopen = asyncio.Event()
         self._open = False
+        self._interval = 0.0
 
     def describe(self) -> None:
         """What is wrong with the host has changed: tell the leader."""
@@ -125,49 +141,71 @@ class Session:
 
         def reopen() -> None:
             with contextlib.suppress(RuntimeError):  # The loop may have ended before the thread.
-                loop.call_soon_threadsafe(self._reopen.set)
+                loop.call_soon_threadsafe(self.reopen)
 
-        self._heartbeat = Heartbeat(self._tls, self._process_id, reopen)
-        self._heartbeat.start()
+        heartbeat = Heartbeat(self._tls, self._process_id, reopen)
+        heartbeat.start()
         try:
-            await self._keep_open(self._heartbeat)
+            await self.keep_open(heartbeat)
         finally:
-            self._heartbeat.stop()
+            heartbeat.stop()
 
-    async def _keep_open(self, heartbeat: Heartbeat) -> None:
-        leader, failures, revoked = "", 0, False
+    def reopen(self) -> None:
+        """Open the session anew: the controller it is with can't be trusted to know of it. For whoever beats."""
+        self._reopen.set()
+
+    async def keep_open(self, heartbeat: Beats) -> None:
+        """Do what `run` does, with somebody else's heartbeats."""
+        leader, lost, failures, revoked = "", "", 0, False
         others = itertools.cycle(self._controllers())
-        while True:
-            address = leader or next(others)
-            leader = ""
-            self._open = False
-            try:
-                await self._serve(address, heartbeat)
-                leader, failures, revoked = address, 0, False
-                continue
-            except NotLeader as error:
-                leader = error.metadata.get("leader", "")
-                log.info("controller %s does not lead%s", address, f", {leader} does" if leader else "")
-            except Revoked as error:
-                if not revoked:
-                    log.error("%s; containers are left as they are", error)
-                revoked = True
-            except ShoalError as error:
-                log.warning("session with controller %s: %s", address, error)
-            finally:
-                heartbeat.pause()
-            if revoked and not leader:
-                # Only the store's being set back would change that: hardly worth asking for.
-                await asyncio.sleep(random.uniform(0.5, 1) * _REVOKED_PAUSE)
-                continue
-            if self._open:
-                failures = 0
-                others = itertools.cycle(self._controllers())
-            failures += 1
-            if leader and failures <= 2:
-                continue
-            most = min(_LONGEST_PAUSE, _PAUSE * 2 ** min(failures, 8))
-            await asyncio.sleep(random.uniform(0, most))
+        async with Channels(self._tls) as channels:
+            while True:
+                address = leader or next(others)
+                if address == lost and not leader and failures == 1:
+                    address = next(others)
+                leader = ""
+                self._open = False
+                try:
+                    await self._serve(channels, address, lost, heartbeat, patience(failures))
+                    # The heartbeats' connection tells more of a controller than this one, which may have been cut.
+                    await channels.drop(address)
+                    leader, lost, failures, revoked = address, "", 0, False
+                    continue
+                except NotLeader as error:
+                    leader = error.metadata.get("leader", "")
+                    log.info("controller %s does not lead%s", address, f", {leader} does" if leader else "")
+                except Revoked as error:
+                    if not revoked:
+                        log.error("%s; containers are left as they are", error)
+                    revoked = True
+                except ShoalError as error:
+                    log.warning("session with controller %s: %s", address, error)
+                    await channels.drop(address)
+                    if isinstance(error, Unavailable):
+                        lost = address
+                finally:
+                    heartbeat.pause()
+                if revoked and not leader:
+                    # Only the store's being set back would change that: hardly worth asking for.
+                    await asyncio.sleep(random.uniform(0.5, 1) * _REVOKED_PAUSE)
+                    continue
+                if self._open:
+                    failures = 0
+                    others = itertools.cycle(self._controllers())
+                failures += 1
+                await asyncio.sleep(random.uniform(0, self._longest_pause(failures, told=bool(leader))))
+
+    def _longest_pause(self, failures: int, *, told: bool) -> float:
+        """Return the most seconds to wait before the next try.
+
+        Args:
+            told: the next try is with a controller that is said to lead.
+        """
+        spread: float = self._interval if self._interval > _AT_ONCE else 0.0
+        if told and failures <= 2:
+            return spread
+        pause: float = min(_LONGEST_PAUSE, _PAUSE * 2 ** min(failures, 8))
+        return max(spread, pause)
 
     def _controllers(self) -> list[str]:
         known = [*self._watermark.position.controllers, *self._joined_with]
@@ -175,29 +213,34 @@ class Session:
         random.shuffle(unique)
         return unique
 
-    async def _serve(self, address: str, heartbeat: Heartbeat) -> None:
+    async def _serve(self, channels: Channels, address: str, lost: str, heartbeat: Beats, connect: float) -> None:
         """Open a session and serve it until it has to be opened anew.
+
+        Args:
+            lost: the controller that led and does not answer any more.
+            connect: seconds that the connection may take.
 
         Raises:
             ShoalError: why it ended.
         """
         self._reopen.clear()
-        async with secure_channel(address, self._tls, CONTROLLER_NAME) as channel:
-            call: Call = DispatcherServiceStub(channel).Session()
-            try:
-                opened = await self._open_session(call, address)
-                await self._take_opened(opened, address, heartbeat)
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._read(call), name="session-read")
-                    group.create_task(self._write(call), name="session-write")
-                    await self._reopen.wait()
-                    raise _Reopened
-            except grpc.RpcError as error:
-                raise rpc_errors.from_rpc_error(error, peer=f"controller {address}") from error
-            except BaseExceptionGroup as group_error:
-                self._raise_first(group_error, address)
-            finally:
-                call.cancel()
+        metadata = ((LOST_LEADER, lost),) if lost else ()
+        call: Call = DispatcherServiceStub(channels.to(address, connect)).Session(metadata=metadata)
+        try:
+            opened = await self._open_session(call, address, _OPENING + connect)
+            await channels.drop_others(address)
+            await self._take_opened(opened, address, heartbeat)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(call), name="session-read")
+                group.create_task(self._write(call), name="session-write")
+                await self._reopen.wait()
+                raise _Reopened
+        except grpc.RpcError as error:
+            raise rpc_errors.from_rpc_error(error, peer=f"controller {address}") from error
+        except BaseExceptionGroup as group_error:
+            self._raise_first(group_error, address)
+        finally:
+            call.cancel()
 
     def _raise_first(self, group: BaseExceptionGroup[BaseException], address: str) -> None:
         first = first_cause(group)
@@ -210,7 +253,7 @@ class Session:
             raise first
         raise group
 
-    async def _open_session(self, call: Call, address: str) -> LeaderToAgent:
+    async def _open_session(self, call: Call, address: str, seconds: float) -> LeaderToAgent:
         self._told = self._described()
         hello = SessionHello(
             process_id=self._process_id,
@@ -222,11 +265,11 @@ class Session:
         )
         try:
             # The one read with a time limit: when it runs out the call is given up anyway.
-            async with asyncio.timeout(_OPENING):
+            async with asyncio.timeout(seconds):
                 await send(call, AgentToLeader(hello=hello))
                 message = await call.read()
         except TimeoutError:
-            raise Unavailable(f"controller {address} did not open a session in {_OPENING:g} s") from None
+            raise Unavailable(f"controller {address} did not open a session in {seconds:g} s") from None
         message = await self._checked(call, message)
         if message.WhichOneof("message") != "opened":
             raise Conflict(f"controller {address} did not say that the session is open")
@@ -248,10 +291,11 @@ class Session:
             )
         return message
 
-    async def _take_opened(self, message: LeaderToAgent, address: str, heartbeat: Heartbeat) -> None:
+    async def _take_opened(self, message: LeaderToAgent, address: str, heartbeat: Beats) -> None:
         opened: SessionOpened = message.opened
         self._open = True
-        heartbeat.beat(address, (opened.heartbeat_ms or 1000) / 1000)
+        self._interval = (opened.heartbeat_ms or 1000) / 1000
+        heartbeat.beat(address, self._interval)
         log.info("session %d with controller %s is open", opened.session_epoch, address)
         if opened.subnet:
             await self._network.configure(opened.subnet, opened.gateway)

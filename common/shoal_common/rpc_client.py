@@ -16,6 +16,9 @@ from shoal_common.errors import Unauthenticated
 #: The largest message either side takes. Lists are paged and streams cut far below it.
 MAX_MESSAGE: Final = 16 << 20
 
+#: gRPC's least time between attempts to connect, which is also what one attempt may take, its handshake included.
+_CONNECT: Final = "grpc.min_reconnect_backoff_ms"
+
 CHANNEL_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),
@@ -24,7 +27,7 @@ CHANNEL_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     ("grpc.http2.max_pings_without_data", 0),
     # gRPC's own are 20 and 120 s: a peer that was away for a moment would look dead for minutes.
     ("grpc.initial_reconnect_backoff_ms", 250),
-    ("grpc.min_reconnect_backoff_ms", 1_000),
+    (_CONNECT, 1_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     # Otherwise channels to the same address share one connection, and with it another channel's certificate.
     ("grpc.use_local_subchannel_pool", 1),
@@ -73,29 +76,37 @@ def checked(tls: TlsFiles) -> tuple[bytes, bytes, bytes]:
     return ca, certificate, key
 
 
-def _secure(tls: TlsFiles, server_name: str) -> tuple[grpc.ChannelCredentials, list[tuple[str, str | int]]]:
+def _secure(
+    tls: TlsFiles, server_name: str, connect: float
+) -> tuple[grpc.ChannelCredentials, list[tuple[str, str | int]]]:
     ca, certificate, key = checked(tls)
     credentials = grpc.ssl_channel_credentials(root_certificates=ca, private_key=key, certificate_chain=certificate)
-    return credentials, [*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", server_name)]
+    usual = (option for option in CHANNEL_OPTIONS if option[0] != _CONNECT)
+    own = ((_CONNECT, int(connect * 1000)), ("grpc.ssl_target_name_override", server_name))
+    return credentials, [*usual, *own]
 
 
-def secure_channel(address: str, tls: TlsFiles, server_name: str) -> grpc.aio.Channel:
+def secure_channel(address: str, tls: TlsFiles, server_name: str, *, connect: float = 1.0) -> grpc.aio.Channel:
     """Return a channel to `address` ("HOST:PORT") that accepts only the holder of a certificate for `server_name`.
+
+    Args:
+        connect: seconds that an attempt to connect may take. Where thousands connect at once a short time makes each
+            of them give up the handshake it waits for and begin another, until none gets through.
 
     Raises:
         Unauthenticated: see `checked`.
     """
-    credentials, options = _secure(tls, server_name)
+    credentials, options = _secure(tls, server_name, connect)
     return grpc.aio.secure_channel(address, credentials, options=options)
 
 
-def secure_sync_channel(address: str, tls: TlsFiles, server_name: str) -> grpc.Channel:
+def secure_sync_channel(address: str, tls: TlsFiles, server_name: str, *, connect: float = 1.0) -> grpc.Channel:
     """Return the same for a thread that has no event loop.
 
     Raises:
         Unauthenticated: see `checked`.
     """
-    credentials, options = _secure(tls, server_name)
+    credentials, options = _secure(tls, server_name, connect)
     return grpc.secure_channel(address, credentials, options=options)
 
 

@@ -46,7 +46,8 @@ def caller() -> Identity:
     return _caller.get()
 
 
-@lru_cache(maxsize=4096)
+# More than nodes in any cluster: they come in turn, so that of a smaller one nothing would ever be found again.
+@lru_cache(maxsize=1 << 15)
 def _identity_in(certificate: bytes) -> Identity:
     return identity_of(x509.load_pem_x509_certificate(certificate))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import secrets
 import signal
 
@@ -51,6 +52,7 @@ async def serve(settings: Settings) -> None:
     Raises:
         ShoalError: it can't start (files, addresses), in a line for people.
     """
+    _allow_many_connections()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -72,7 +74,7 @@ async def serve(settings: Settings) -> None:
     images = ImageService(cache, registry, agents, settings.registry)
     controllers = (settings.advertise,)
     revocations = Revocations(cache)
-    dispatcher = Dispatcher(cache, sealer, controllers=controllers)
+    dispatcher = Dispatcher(cache, sealer, address=settings.advertise, controllers=controllers)
     leader = Leader(kv, cache, dispatcher)
     name = secrets.token_hex(8)
 
@@ -114,6 +116,7 @@ async def serve(settings: Settings) -> None:
                     log.info("serving the API on %s and %s", settings.listen, settings.socket)
                     following = revocations.follow(interceptor.cut_refused, agents.drop)
                     work.append(group.create_task(following, name="revocations"))
+                    work.append(group.create_task(dispatcher.follow_leaders(), name="follow-leaders"))
                     work.append(group.create_task(election.run(leader.lead), name="election"))
                     await stopped
                     log.info("stopping")
@@ -130,3 +133,9 @@ async def serve(settings: Settings) -> None:
         await agents.close()
         await registry.close()
         await kv.close()
+
+
+def _allow_many_connections() -> None:
+    """Use all the file descriptors that this process may have: each node has two connections to the leader."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

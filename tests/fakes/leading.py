@@ -31,6 +31,7 @@ from shoal_proto.v1.container_pb2 import ContainerConfig, ContainerSpec, Desired
 from shoal_proto.v1.dispatcher_pb2_grpc import add_DispatcherServiceServicer_to_server
 from shoal_proto.v1.node_pb2 import NodeSpec, NodeState
 from shoal_proto.v1.resources_pb2 import Resources
+from tests.parts.etcd import free_ports
 
 CONTAINERS: Final = "default"
 CLUSTER_ID: Final = "c" * 32
@@ -49,9 +50,11 @@ class Controller:
         self.kv = kv
         self.cache = ClusterCache(kv)
         self.sealer = sealer
-        self.dispatcher = Dispatcher(self.cache, sealer, controllers=("127.0.0.1:1",), heartbeat_ms=heartbeat_ms)
+        self.address = f"127.0.0.1:{free_ports(1)[0]}"
+        self.dispatcher = Dispatcher(
+            self.cache, sealer, address=self.address, controllers=("127.0.0.1:1",), heartbeat_ms=heartbeat_ms
+        )
         self.leader = Leader(kv, self.cache, self.dispatcher)
-        self.address = ""
         self.leadership: Leadership | None = None
         self._authority = authority
         self._leading: asyncio.Task[None] | None = None
@@ -66,7 +69,7 @@ class Controller:
         credentials = grpc.ssl_server_credentials(
             [(pair.key, pair.certificate)], root_certificates=self._authority.pem, require_client_auth=True
         )
-        self.address = f"127.0.0.1:{server.add_secure_port('127.0.0.1:0', credentials)}"
+        assert server.add_secure_port(self.address, credentials)
         caching = asyncio.create_task(self.cache.run(), name="cache")
         await self.cache.synced.wait()
         cutting = asyncio.create_task(

@@ -30,6 +30,8 @@ class Controller:
     log: Path
     listen: str = field(default_factory=lambda: f"127.0.0.1:{free_ports(1)[0]}")
     join_listen: str = field(default_factory=lambda: f"127.0.0.1:{free_ports(1)[0]}")
+    #: Words before those of the command, such as those of `timed_controller.py`.
+    before: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -37,13 +39,23 @@ class Controller:
         folder = self.root / "admin"
         return TlsFiles(folder / "ca.pem", folder / "admin.pem", folder / "admin.key")
 
+    @property
+    def pid(self) -> int:
+        """The process that was started last."""
+        assert self.process is not None
+        return self.process.pid
+
     def spawn(self) -> None:
         """Start it, in a session of its own, without waiting for anything."""
         words = ["--data-root", str(self.root), "--etcd", self.etcd, "--listen", self.listen]
         words += ["--join-listen", self.join_listen, "--socket", str(self.socket)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [SHOAL, "controller", *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                [*self.before, SHOAL, "controller", *words],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     def start(self) -> None:

@@ -64,6 +64,12 @@ class EtcdServer:
         self._log = directory / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The process that runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def spawn(self) -> None:
         """Start the process without waiting for it to answer."""
         assert self._process is None

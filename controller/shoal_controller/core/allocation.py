@@ -26,6 +26,7 @@ def _parsed(subnet: str) -> ipaddress.IPv4Network:
     return ipaddress.IPv4Network(subnet)
 
 
+@lru_cache(maxsize=16)
 def gateway(subnet: str) -> str:
     """Return the address that every node's bridge answers for: the first of the subnet."""
     return str(_parsed(subnet).network_address + 1)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import grpc.aio
 
+from shoal_common.dispatch import LOST_LEADER
 from shoal_common.errors import (
     Conflict,
     DeadlineExceeded,
@@ -51,6 +52,8 @@ _log: Final = logging.getLogger(__name__)
 
 #: Seconds within which an agent has to say hello, and the leader's loop to open its session.
 _HELLO: Final = 10.0
+#: Seconds that an agent is kept waiting for who leads next: less than it waits for its session, more than a lease.
+_LEADERLESS: Final = 8.0
 #: Processes of a node that are remembered as superseded.
 _REMEMBERED: Final = 16
 
@@ -114,18 +117,41 @@ class Dispatcher(DispatcherServiceServicer):
     Args:
         cache: of the cluster.
         sealer: opens what is stored sealed and sent in clear.
-        controllers: "HOST:PORT" of every controller's API, for agents to find the next leader.
+        address: "HOST:PORT" of this controller's API.
+        controllers: the same of every controller, for agents to find the next leader.
         heartbeat_ms: between heartbeats of a node, at least.
     """
 
     def __init__(
-        self, cache: ClusterCache, sealer: Sealer, *, controllers: Sequence[str], heartbeat_ms: int = 2000
+        self,
+        cache: ClusterCache,
+        sealer: Sealer,
+        *,
+        address: str,
+        controllers: Sequence[str],
+        heartbeat_ms: int = 2000,
     ) -> None:
         self._cache = cache
         self._assignments = Assignments(cache, sealer)
+        self._address = address
         self._controllers = tuple(controllers)
         self._heartbeat_seconds = heartbeat_ms / 1000
         self._term: Term | None = None
+        #: Set when another one leads than before, and replaced.
+        self._turn = asyncio.Event()
+
+    async def follow_leaders(self) -> None:
+        """Let those who wait for the next leader know of it, for as long as this controller runs."""
+        with self._cache.subscribe() as changes:
+            known = self._cache.leader
+            async for _ in changes:
+                if self._cache.leader is not known:
+                    known = self._cache.leader
+                    self._next_turn()
+
+    def _next_turn(self) -> None:
+        turn, self._turn = self._turn, asyncio.Event()
+        turn.set()
 
     # The leader's side
 
@@ -133,6 +159,7 @@ class Dispatcher(DispatcherServiceServicer):
         """Begin to serve; the cache has everything that leaders before wrote."""
         now = asyncio.get_running_loop().time()
         self._term = Term(self._cache, inbox, now=now, heartbeat_seconds=self._heartbeat_seconds)
+        self._next_turn()
 
     def end(self) -> None:
         """Stop to serve: all streams end, and the agents look for the next leader."""
@@ -163,6 +190,7 @@ class Dispatcher(DispatcherServiceServicer):
         requests: AsyncIterator[AgentToLeader] = aiter(request_iterator)
         hello = await self._hello(requests)
         # Not before: an agent whose hello meets a stream that has ended is told by its gRPC of that, not of the leader.
+        await self._led(_lost_leader(context))
         term = self._leading()
         self._check(node, hello, term)
         session = AgentSession(node, hello.process_id, self._assignments, self._cache)
@@ -200,6 +228,21 @@ class Dispatcher(DispatcherServiceServicer):
             raise NotFound(f"node {node} has no session of this process (open one)")
         term.beat(node, asyncio.get_running_loop().time())
         return HeartbeatResponse(next_ms=int(term.interval() * 1000))
+
+    async def _led(self, lost: str) -> None:
+        """Wait until some controller leads, another one than `lost`; not longer than an agent has the patience for.
+
+        When a leader is killed all agents come here at once. Told to try again each of them would, several times until
+        the leader's lease has ended.
+        """
+        try:
+            async with asyncio.timeout(_LEADERLESS):
+                while self._term is None and (
+                    self._cache.leader is None or self._cache.leader.value.address in (lost, self._address)
+                ):
+                    await self._turn.wait()
+        except TimeoutError:
+            pass  # The answer is that of who asks now.
 
     def _leading(self) -> Term:
         if self._term is None:
@@ -267,6 +310,12 @@ class Dispatcher(DispatcherServiceServicer):
             )
         )
         return message
+
+
+def _lost_leader(context: grpc.aio.ServicerContext[Any, Any]) -> str:
+    """Return the leader that an agent says it has lost; "" if it does not."""
+    metadata = dict(context.invocation_metadata() or ())
+    return str(metadata.get(LOST_LEADER, ""))
 
 
 def _node() -> str:

@@ -134,6 +134,8 @@ class Writer:
         self._aside: dict[str, ContainerEntry | NodeEntry | None] = {}
         self._kept = frozenset(cache.containers)
         self._news, self._reports, self._plans = _Patience(), _Patience(), _Patience()
+        #: Revision of the cache at which there was nothing to decide; -1: look again.
+        self._idle_at = -1
         self._lease = 0
         self._lease_until = float("-inf")
 
@@ -144,6 +146,7 @@ class Writer:
         """
         await asyncio.sleep(_SETTLE)
         self._kept = frozenset()
+        self._idle_at = -1
         self._inbox.wake.set()
 
     async def run(self) -> None:
@@ -292,11 +295,15 @@ class Writer:
     # The plan
 
     async def _write_plan(self) -> bool:
+        if self._cache.revision == self._idle_at:
+            # Woken by what needed no write, such as thousands of sessions after a change of leader.
+            return False
         self._aside = {name: entry for name, entry in self._aside.items() if self._entry(name) is entry}
         snapshot = self._projector.snapshot(last_address=self._last_address)
         decisions = plan(snapshot, limit=self._plans.portion(_PLAN), aside=frozenset(self._aside), kept=self._kept)
         if not decisions:
             self._plans.refusals = 0
+            self._idle_at = self._cache.revision
             return False
         if self._plans.exhausted:
             self._set_aside(decisions[0])
