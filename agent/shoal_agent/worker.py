@@ -79,6 +79,7 @@ class Worker:
             held=held, mounted=around.host.mounted(record), litter=stored and around.host.litter(record)
         )
         self._exited: Exited | None = None
+        self._seen_ms: int | None = None
         self._running: Running | None = None
         self._retries = 0
         self._closing = False
@@ -126,7 +127,7 @@ class Worker:
     def exited(self, key: TaskKey, exit_status: Exited) -> None:
         """Take the news that an attempt has ended."""
         if key == task_key(self._record):
-            self._exited = exit_status
+            self._exited, self._seen_ms = exit_status, self._around.clock.boot_ms()
             self._observed = replace(self._observed, task=TaskState.ENDED, litter=True)
             self._wake.set()
 
@@ -357,12 +358,16 @@ class Worker:
         """Return for how long the process of the attempt ran, by clocks that nobody sets.
 
         Args:
-            finished: when it ended, by the wall clock: known only as far as that wasn't set since.
+            finished: when it ended, by the wall clock: asked only if no agent was there to see it. A clock that was set
+                since can make it seem shorter, which makes the pause no shorter, and no longer than it really was.
         """
         if not self._record.pid_start_time:
             return 0
         clock = self._around.clock
-        most = clock.boot_ms() - clock.from_ticks(self._record.pid_start_time)
+        began = clock.from_ticks(self._record.pid_start_time)
+        if self._seen_ms is not None:
+            return self._seen_ms - began
+        most = clock.boot_ms() - began
         return max(0, min(most, most - int((clock.wall() - finished) * 1000)))
 
     def _pause_after(self, end: End) -> Pause | None:
@@ -466,7 +471,7 @@ class Worker:
                     by_policy=action.by_policy,
                 )
             )
-            self._exited = None
+            self._exited = self._seen_ms = None
             self._observed = replace(self._observed, task=TaskState.UNKNOWN, stop_signalled=False, kill_again_ms=0)
             try:
                 running = await around.host.start(self._record)

@@ -25,7 +25,7 @@ from shoal_common.identity import CONTROLLER_NAME, Identity, Role
 
 AUTHORITY_LIFE: Final = timedelta(days=3650)
 #: Certificates are valid from a little before they are made, since hosts' clocks differ.
-CLOCK_SLACK: Final = timedelta(minutes=10)
+CLOCK_SLACK: Final = timedelta(hours=2)
 CERTIFICATE_LIFE: Final = timedelta(days=365)
 #: Addresses that one certificate names at most.
 MAX_ADDRESSES: Final = 64
