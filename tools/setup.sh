@@ -13,8 +13,8 @@ programs=(etcd docker-registry crun runc conmon nft ip busybox unshare nsenter)
 case "${1:-run}" in
 run) ;;
 # Docker's own seccomp profile is the reference that ours is tested against.
-# strace makes a daemon's disk slow.
-test) packages+=(golang-github-docker-docker-dev strace) ;;
+# strace makes a daemon's disk slow; faketime gives one daemon a wall clock of its own.
+test) packages+=(golang-github-docker-docker-dev strace faketime) ;;
 bench)
   packages+=(golang-github-docker-docker-dev docker.io iptables)
   # Docker's client is a part of docker.io, and since Debian 13 a package of its own.

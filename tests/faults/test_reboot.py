@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.parts.daemons import reboot
 from tests.parts.lab import LabUnderTest, eventually
 
 HERE = ("--constraint", "node.name==node1")
@@ -34,7 +33,7 @@ def test_a_reboot_ends_everything_and_policies_apply(clean_lab: LabUnderTest, *,
     if not led:
         shoal.lab("kill", "control1/controller")
     try:
-        reboot(shoal, "node1")
+        shoal.lab("reboot", "node1")
         if not led:
             # Nobody is there to ask for anything.
             eventually(
@@ -53,6 +52,8 @@ def test_a_reboot_ends_everything_and_policies_apply(clean_lab: LabUnderTest, *,
     }
     eventually(lambda: shoal.node_state("node1") == "READY", seconds=30, what="node1 ready")
     eventually(lambda: _phases(shoal) == expected, seconds=30, what=f"{expected}, not {_phases(shoal)}")
+    # The controller has to connect anew.
+    eventually(lambda: shoal.run("exec", "always", "true", ok=None).returncode == 0, seconds=15, what="exec")
     after = shoal.containers()
     for name, each in after.items():
         assert each["placement"] == before[name]["placement"], "addresses and places stay"
