@@ -95,6 +95,15 @@ _data_root = click.option(
     "--registry-insecure", multiple=True, metavar="HOST:PORT", help="A registry without TLS. Can be repeated."
 )
 @click.option("--debug", is_flag=True, help="Log more.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    envvar="SHOAL_LOG_FORMAT",
+    show_envvar=True,
+    help="How to log: lines for people, or an object a line.",
+)
 @click.pass_context
 def agent(
     context: click.Context,
@@ -113,6 +122,7 @@ def agent(
     registry_own: tuple[str, ...],
     registry_insecure: tuple[str, ...],
     debug: bool,
+    log_format: str,
 ) -> None:
     """Run the agent of this host, in the foreground, until SIGTERM. Containers live on without it.
 
@@ -138,7 +148,7 @@ def agent(
     from shoal_common.ids import check_name
     from shoal_common.units import parse_bytes, parse_cpus
 
-    configure_logging(debug=debug)
+    configure_logging(debug=debug, form=log_format, node=name)
     try:
         if not listen.rpartition(":")[2].isdecimal():
             raise InvalidSpec(f'address "{listen}" has no port (write IP:PORT, such as 192.0.2.11:7410)')

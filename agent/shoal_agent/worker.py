@@ -20,6 +20,9 @@ from shoal_agent.records import Records
 from shoal_agent.runtime.failures import StartFailed
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey
 from shoal_common.errors import ShoalError
+from shoal_common.ids import SHORT_ID
+from shoal_common.log_context import bind
+from shoal_common.tracing import set_trace
 from shoal_proto.v1.agent_pb2 import ContainerRecord
 from shoal_proto.v1.dispatcher_pb2 import Assignment, StatusReport
 
@@ -173,6 +176,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until the record is gone, or until `close`."""
+        bind(container=self.id[:SHORT_ID])
         while not self._closing:
             try:
                 if await self._step():
@@ -196,6 +200,7 @@ class Worker:
     async def _step(self) -> bool:
         if not self._closing:
             self._wake.clear()
+        set_trace(self._record.assignment.trace_id)
         record, wish = self._views()
         now = self._around.clock.boot_ms()
         action = planning.plan(record, wish, self._observed, now)
@@ -209,7 +214,7 @@ class Worker:
                     await self._wake.wait()
             return False
         self._history.append(type(action).__name__)
-        log.debug("container %s: %s", self.id[:12], action)
+        log.log(_level(action), "container %s: %s", self.id[:12], action)
         return await self._carry_out(action)
 
     def _dirty(self) -> bool:
@@ -510,3 +515,9 @@ class Worker:
         await self._around.host.remove(self._record)
         self._observed = replace(self._observed, litter=False, mounted=False, prepared=False)
         await self._save(lifecycle.removed(self._record))
+
+
+def _level(action: planning.Action) -> int:
+    """Return how an action is logged: what a user would follow, for everybody."""
+    told = (planning.BeginAttempt, planning.Start, planning.NoteRunning, planning.NoteEnd, planning.BeginStop)
+    return logging.INFO if isinstance(action, (*told, planning.Remove)) else logging.DEBUG

@@ -9,6 +9,7 @@ import click
 from shoal_cli.lazy import LazyGroup, command
 from shoal_cli.params import CONTEXT
 from shoal_cli.plugins import plugins
+from shoal_cli.session import DEBUG
 
 _COMMANDS: Final = "shoal_cli.commands"
 
@@ -52,6 +53,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     epilog="Every command has help with examples: shoal COMMAND --help",
 )
 @click.option("-c", "--context", type=CONTEXT, metavar="NAME", help="Cluster to talk to (see: shoal context ls).")
+@click.option("--debug", is_flag=True, help="Show the way of the command's requests, with times, on stderr.")
 @click.option(
     "-v",
     "--version",
@@ -62,6 +64,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     help="Show the version.",
 )
 @click.pass_context
-def shoal(ctx: click.Context, context: str | None) -> None:
+def shoal(ctx: click.Context, context: str | None, debug: bool) -> None:
     """Run containers across many hosts as if they were one."""
     ctx.obj = context
+    ctx.meta[DEBUG] = debug

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from shoal.cluster import Cluster
+
+
+#: Where click's context says whether the way of requests is to be shown.
+DEBUG: Final = "shoal.debug"
 
 
 def note(message: str) -> None:
@@ -38,6 +42,7 @@ def converse(action: Callable[[Cluster], Awaitable[int | None]], *, failure: int
 
     from shoal.cluster import connect
     from shoal_common.errors import ShoalError
+    from shoal_common.tracing import new_trace_id, set_trace
 
     gc.freeze()
     gc.enable()
@@ -45,10 +50,23 @@ def converse(action: Callable[[Cluster], Awaitable[int | None]], *, failure: int
     handler.setFormatter(logging.Formatter("shoal: %(message)s"))
     logging.getLogger("shoal").handlers = [handler]
     context = click.get_current_context().find_root().obj
+    # All that one command asks for belongs together.
+    trace_id = new_trace_id()
+    if click.get_current_context().meta.get(DEBUG):
+        from shoal_cli.debugging import Debugging
+
+        debugging = Debugging(trace_id)
+    else:
+        debugging = None
 
     async def talk() -> int | None:
-        async with connect(context) as cluster:
-            return await action(cluster)
+        set_trace(trace_id)
+        async with connect(context, path=debugging.path if debugging is not None else None) as cluster:
+            try:
+                return await action(cluster)
+            finally:
+                if debugging is not None:
+                    await debugging.tell(cluster)
 
     try:
         return asyncio.run(talk()) or 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
 from contextvars import ContextVar
@@ -17,7 +18,10 @@ from cryptography import x509
 from shoal_common import rpc_errors
 from shoal_common.errors import Internal, PermissionDenied, ShoalError, Unauthenticated, Unavailable
 from shoal_common.identity import Identity, Role, identity_of
+from shoal_common.log_context import bind
 from shoal_common.rpc_client import MAX_MESSAGE
+from shoal_common.timings import ANSWER, is_asked, measure, timing
+from shoal_common.tracing import new_trace_id, received_trace, set_trace
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +113,10 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         if identity.role not in roles:
             raise PermissionDenied(f"{identity} may not call {method.strip('/')}")
         _caller.set(identity)
+        trace = received_trace(context.invocation_metadata())
+        # Nodes call on their own account; whoever else says nothing still is to be found in the logs.
+        set_trace(trace or (new_trace_id() if identity.role is Role.ADMIN else ""))
+        bind(request=method.rpartition("/")[2], caller=identity)
         # gRPC serves a call in a task of its own.
         task = asyncio.current_task()
         assert task is not None
@@ -162,7 +170,12 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             try:
                 with self._admitted(method, context):
-                    return await behaviour(request, context)
+                    if not is_asked(context.invocation_metadata()):
+                        return await behaviour(request, context)
+                    times, began = measure(), time.perf_counter()
+                    response = await behaviour(request, context)
+                    context.set_trailing_metadata(((ANSWER, timing(times, time.perf_counter() - began)),))
+                    return response
             except ShoalError as error:
                 await context.abort_with_status(rpc_errors.to_status(error))
             except grpc.aio.AbortError:

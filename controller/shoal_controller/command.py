@@ -85,6 +85,15 @@ def _endpoints(etcd: tuple[str, ...], ca: Path | None, certificate: Path | None,
     "--registry-insecure", multiple=True, metavar="HOST:PORT", help="A registry without TLS. Can be repeated."
 )
 @click.option("--debug", is_flag=True, help="Log more.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    envvar="SHOAL_LOG_FORMAT",
+    show_envvar=True,
+    help="How to log: lines for people, or an object a line.",
+)
 @click.pass_context
 def controller(
     context: click.Context,
@@ -101,6 +110,7 @@ def controller(
     registry_own: tuple[str, ...],
     registry_insecure: tuple[str, ...],
     debug: bool,
+    log_format: str,
 ) -> None:
     """Run a controller of the cluster on this host, in the foreground, until SIGTERM.
 
@@ -121,7 +131,7 @@ def controller(
     from shoal_controller.daemon import serve
     from shoal_controller.settings import JOIN_PORT, ControllerFiles, Settings
 
-    configure_logging(debug=debug)
+    configure_logging(debug=debug, form=log_format)
     host = listen.rpartition(":")[0]
     settings = Settings(
         files=ControllerFiles(data_root),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from shoal.images import Images
     from shoal.nodes import Nodes
     from shoal.options import ContainerOptions, Network, Until, configure
+    from shoal.request_path import RequestPath, Step
+    from shoal.tracing import trace
     from shoal.watching import Change
     from shoal_common.errors import (
         AlreadyExists,
@@ -57,13 +59,16 @@ __all__ = [
     "Nodes",
     "NotFound",
     "PermissionDenied",
+    "RequestPath",
     "ShoalError",
+    "Step",
     "Unauthenticated",
     "Unavailable",
     "Until",
     "choose_context",
     "configure",
     "connect",
+    "trace",
 ]
 
 _ERRORS: Final = "shoal_common.errors"
@@ -79,10 +84,13 @@ _HOMES: Final = {
     "Images": "shoal.images",
     "Network": "shoal.options",
     "Nodes": "shoal.nodes",
+    "RequestPath": "shoal.request_path",
+    "Step": "shoal.request_path",
     "Until": "shoal.options",
     "choose_context": "shoal.configuration",
     "configure": "shoal.options",
     "connect": "shoal.cluster",
+    "trace": "shoal.tracing",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from shoal.configuration import Context, choose_context
 from shoal.containers import Containers
@@ -23,6 +23,9 @@ from shoal_proto.v1.cluster_pb2 import (
 )
 from shoal_proto.v1.cluster_pb2_grpc import ClusterServiceStub
 
+if TYPE_CHECKING:
+    from shoal.request_path import RequestPath
+
 DAY: Final = 24 * 3600
 #: Seconds for etcd's members to rewrite their databases, one after the other.
 _COMPACTION: Final = 900.0
@@ -39,9 +42,9 @@ class Cluster:
         images: see `Images`.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, path: RequestPath | None = None) -> None:
         self.context = context
-        self._transport = Transport(context)
+        self._transport = Transport(context, path)
         self.containers = Containers(self._transport)
         self.events = Events(self._transport)
         self.nodes = Nodes(self._transport)
@@ -84,15 +87,16 @@ class Cluster:
         )
 
 
-def connect(context: Context | str | None = None) -> Cluster:
+def connect(context: Context | str | None = None, *, path: RequestPath | None = None) -> Cluster:
     """Return a connection to a cluster, dialled when first used.
 
     Args:
         context: how to reach it, or the name of a configured context; left out: $SHOAL_CONTEXT, the configuration's
             current one, or the local controller's socket.
+        path: told of every step of every request.
 
     Raises:
         NotFound: there is no such context, or none is configured.
         InvalidSpec: the configuration is not what it should be.
     """
-    return Cluster(context if isinstance(context, Context) else choose_context(context))
+    return Cluster(context if isinstance(context, Context) else choose_context(context), path)

@@ -99,7 +99,7 @@ class ExecProcess:
             Unavailable: controller or node does not answer.
         """
         endpoint = await self._transport.connected()
-        call = ContainerServiceStub(endpoint.channel).ExecContainer()
+        call = ContainerServiceStub(endpoint.channel).ExecContainer(metadata=self._transport.metadata())
         self._call = call
         self._pump = asyncio.create_task(self._receive(call), name="shoal-exec")
         try:

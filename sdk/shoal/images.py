@@ -114,7 +114,7 @@ class Images:
         first = await anext(pieces, b"")
         endpoint = await self._transport.connected()
         call: StreamStreamCall[ImportImageRequest, ImportImageResponse]
-        call = ImageServiceStub(endpoint.channel).ImportImage()
+        call = ImageServiceStub(endpoint.channel).ImportImage(metadata=self._transport.metadata())
         start = ImportImageStart(reference=ref, config=config, architecture=architecture)
         accepted = asyncio.Event()
         sender = asyncio.create_task(_send(call, start, accepted, first, pieces), name="shoal-import-send")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, TypeVar, cast
@@ -21,11 +22,14 @@ from shoal.streams import received
 from shoal_common import rpc_client, rpc_errors
 from shoal_common.errors import Exhausted, InvalidSpec, ShoalError, Unavailable
 from shoal_common.identity import CONTROLLER_NAME
+from shoal_common.tracing import current_trace, new_trace_id, trace_metadata
 from shoal_proto.v1.cluster_pb2 import GetVersionRequest
 from shoal_proto.v1.cluster_pb2_grpc import ClusterServiceStub
 
 if TYPE_CHECKING:
     from grpc.aio import Channel, UnaryStreamMultiCallable, UnaryUnaryMultiCallable
+
+    from shoal.request_path import RequestPath
 
 log = logging.getLogger("shoal")
 
@@ -117,11 +121,12 @@ class Endpoint:
 class Transport:
     """The connections to the controllers of one context."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, path: RequestPath | None = None) -> None:
         addresses = context.endpoints if context.socket is None else (f"unix:{context.socket}",)
         self.context = context
         self._endpoints = [Endpoint(context, address) for address in addresses]
         self._preferred = 0
+        self._path = path
         #: Whether any controller was ever connected to.
         self.reached = False
 
@@ -129,6 +134,11 @@ class Transport:
         """Close all connections."""
         for endpoint in self._endpoints:
             await endpoint.close()
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Return what is sent with a call: of which trace it is, a new one if the caller is in none."""
+        trace = trace_metadata(current_trace() or new_trace_id())
+        return trace if self._path is None else (*trace, *self._path.asking)
 
     def patience(self) -> Patience:
         """Return the patience of a call that begins now."""
@@ -141,9 +151,17 @@ class Transport:
             grpc.RpcError: it can't be connected to, and why; nothing was sent that matters.
         """
         endpoint = self._endpoints[self._preferred]
+        began = time.perf_counter()
         if not await endpoint.up():
             # Only a call tells why a connection fails. This one is harmless should the connection come up meanwhile.
-            await ClusterServiceStub(endpoint.channel).GetVersion(GetVersionRequest(), timeout=CONNECT)
+            try:
+                await ClusterServiceStub(endpoint.channel).GetVersion(GetVersionRequest(), timeout=CONNECT)
+            except grpc.RpcError as error:
+                if self._path is not None:
+                    self._path.connected(endpoint.address, began, self.explain(error).message)
+                raise
+        if self._path is not None:
+            self._path.connected(endpoint.address, began)
         self.reached = True
         return endpoint
 
@@ -179,12 +197,33 @@ class Transport:
             Unavailable: no controller answered.
         """
         patience = self.patience()
+        metadata = self.metadata()
         while True:
             try:
                 endpoint = await self.attempt()
-                return await method(endpoint.channel)(request, timeout=deadline)
+                return await self._answer(endpoint, method, request, deadline, metadata)
             except grpc.RpcError as error:
                 await patience.bear(error)
+
+    async def _answer(
+        self,
+        endpoint: Endpoint,
+        method: Callable[[Channel], UnaryUnaryMultiCallable[Q, R]],
+        request: Q,
+        deadline: float,
+        metadata: tuple[tuple[str, str], ...],
+    ) -> R:
+        call = method(endpoint.channel)
+        if self._path is None:
+            return await call(request, timeout=deadline, metadata=metadata)
+        began = time.perf_counter()
+        try:
+            return await self._path.answered(
+                call(request, timeout=deadline, metadata=metadata), request, endpoint.address, began
+            )
+        except grpc.RpcError as error:
+            self._path.failed(request, endpoint.address, began, self.explain(error).message)
+            raise
 
     async def once(self, method: Callable[[Channel], UnaryUnaryMultiCallable[Q, R]], request: Q) -> R:
         """Make a call that must not be repeated: one attempt, at a controller whose connection is up.
@@ -194,7 +233,7 @@ class Transport:
         """
         endpoint = await self.connected()
         try:
-            return await method(endpoint.channel)(request, timeout=DEADLINE)
+            return await self._answer(endpoint, method, request, DEADLINE, self.metadata())
         except grpc.RpcError as error:
             raise self.explain(error) from error
 
@@ -212,15 +251,22 @@ class Transport:
             Unavailable: it could not be opened (again) in time.
         """
         patience = self.patience()
+        metadata = self.metadata()
         while True:
             try:
                 endpoint = await self.attempt()
-                async with aclosing(received(method(endpoint.channel)(request()))) as responses:
+                asked, began, first = request(), time.perf_counter(), True
+                async with aclosing(received(method(endpoint.channel)(asked, metadata=metadata))) as responses:
                     async for response in responses:
                         patience.relieve()
+                        if self._path is not None:
+                            self._path.streamed(response, asked, endpoint.address, began, first=first)
+                            first = False
                         yield response
                 return
             except grpc.RpcError as error:
+                if self._path is not None:
+                    self._path.failed(asked, endpoint.address, began, self.explain(error).message)
                 await patience.bear(error)
 
     def fail_over(self) -> bool:

@@ -10,6 +10,7 @@ from shoal_common.errors import Conflict, NotFound
 from shoal_common.registry import Registry
 from shoal_common.sealing import Sealer
 from shoal_common.signals import signal_number
+from shoal_common.tracing import current_trace, trace_metadata
 from shoal_controller.api import stopping
 from shoal_controller.api.creation import Creation
 from shoal_controller.api.execution import ExecRelay, require_process
@@ -163,7 +164,7 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         generation = 0 if entry.placement is None else entry.placement.value.generation
         signal = AgentSignalRequest(id=entry.id, generation=generation, signal=number)
         try:
-            await agent.stub.Signal(signal, timeout=CALL_TIMEOUT)
+            await agent.stub.Signal(signal, timeout=CALL_TIMEOUT, metadata=trace_metadata(current_trace()))
         except grpc.aio.AioRpcError as error:
             raise agent.translated(error, action) from error
         return container_pb2.KillContainerResponse()

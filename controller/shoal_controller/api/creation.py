@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Final
 
@@ -10,9 +11,12 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from shoal_common.environment import seal_env
 from shoal_common.errors import AlreadyExists, Unavailable
 from shoal_common.ids import SHORT_ID
+from shoal_common.log_context import bind
 from shoal_common.references import parse_reference
 from shoal_common.registry import Registry
 from shoal_common.sealing import Sealer
+from shoal_common.timings import phase
+from shoal_common.tracing import current_trace
 from shoal_controller.api import validate
 from shoal_controller.api.views import Views
 from shoal_controller.state import keys
@@ -26,6 +30,8 @@ from shoal_proto.v1.container_pb2 import (
     DesiredState,
     Tombstone,
 )
+
+_log: Final = logging.getLogger(__name__)
 
 #: Times that a transaction is tried against names that others free and take at the same time.
 _ATTEMPTS: Final = 5
@@ -59,15 +65,18 @@ class Creation:
             NotFound: there is no such image.
             Unavailable: the registry or the store does not answer; the same request may be sent again.
         """
-        config = validate.create_request(request)
-        namespace = validate.namespace(request.namespace)
-        mac = self._sealer.mac(request.SerializeToString(deterministic=True))
-        answer = self._known(namespace, request.id, mac)
+        bind(container=request.id[:SHORT_ID])
+        with phase("validation"):
+            config = validate.create_request(request)
+            namespace = validate.namespace(request.namespace)
+            mac = self._sealer.mac(request.SerializeToString(deterministic=True))
+            answer = self._known(namespace, request.id, mac)
         if answer is not None:
             return answer
         if self._cache.cluster is None:
             raise Unavailable("the cluster has no identity in etcd yet (run: shoal controller init)")
-        repository, digest = await self._resolve(config.image)
+        with phase("image"):
+            repository, digest = await self._resolve(config.image)
         spec = ContainerSpec(
             schema=SCHEMA,
             id=request.id,
@@ -81,6 +90,7 @@ class Creation:
             run=1 if request.start else 0,
             request_mac=mac,
             created_at=_timestamp(),
+            trace_id=current_trace(),
         )
         del spec.config.env[:]
         return await self._commit(spec)
@@ -128,7 +138,8 @@ class Creation:
             txn.put(name_key, encode(spec.id), expect=0)
             txn.require(keys.tombstone(spec.namespace, spec.id), revision=0)
             try:
-                revision = await self._kv.commit(txn)
+                with phase("commit"):
+                    revision = await self._kv.commit(txn)
             except CompareFailed as failure:
                 await self._cache.reached(failure.revision)
                 answer = self._known(spec.namespace, spec.id, spec.request_mac)
@@ -140,7 +151,9 @@ class Creation:
                 revision, stored = await read(self._kv, ContainerSpec, key)
                 if stored is None or stored.value.request_mac != spec.request_mac:
                     raise
-            await self._cache.reached(revision)
+            _log.info("created container %s from %s", spec.name, spec.config.image)
+            with phase("cache"):
+                await self._cache.reached(revision)
             answer = self._known(spec.namespace, spec.id, spec.request_mac)
             if answer is None:
                 # Removed and buried while we waited, its tombstone gone as well: a clock has leapt, or a store was set

@@ -13,6 +13,7 @@ import grpc.aio
 
 from shoal_common.errors import Conflict, DeadlineExceeded, InvalidSpec, Unavailable
 from shoal_common.status import is_terminal
+from shoal_common.tracing import current_trace, trace_metadata
 from shoal_controller.api import validate
 from shoal_controller.api.phases import is_lost as is_lost_container
 from shoal_controller.api.phases import is_restarting, is_wanted, phase_name, phase_of, present_status
@@ -58,7 +59,7 @@ class ExecRelay:
         agent = self._agents.agent(node_of(self._cache, entry, refused), refused)
         cut = f'exec in container "{name}" was cut off (the command may run on), its exit code can\'t be read'
         with self._agents.stream():
-            call = agent.stub.Exec()
+            call = agent.stub.Exec(metadata=trace_metadata(current_trace()))
             opening = AgentExecStart(id=entry.id, generation=entry.placement.value.generation, start=start)
             sender = asyncio.create_task(_send(call, opening, requests), name=f"exec-input-{entry.id[:12]}")
             sender.add_done_callback(lambda task: _stop_on_error(task, call))

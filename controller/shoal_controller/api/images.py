@@ -18,6 +18,7 @@ from shoal_common.errors import InvalidSpec, NotFound, ShoalError, Unavailable
 from shoal_common.references import Reference, parse_reference
 from shoal_common.registry import Registry, parse_config, parse_manifest
 from shoal_common.registry.manifests import OCI_MANIFEST, Descriptor, Platform
+from shoal_common.tracing import current_trace, trace_metadata
 from shoal_controller.api import imports, validate
 from shoal_controller.api.relay import Agents
 from shoal_controller.api.views import is_ready, node_name
@@ -192,7 +193,7 @@ class ImageService(image_pb2_grpc.ImageServiceServicer):
             agent = self._agents.agent(node, action)
         except ShoalError as error:
             return error.message
-        call = agent.stub.Pull(asked)
+        call = agent.stub.Pull(asked, metadata=trace_metadata(current_trace()))
         try:
             messages = aiter(call)
             while True:

@@ -15,6 +15,7 @@ import grpc
 import grpc.aio
 
 from shoal_common.errors import NotFound, Unavailable
+from shoal_common.tracing import current_trace, trace_metadata
 from shoal_controller.api.phases import cancelled_end, is_going, may_be_cancelled, run_end, run_served
 from shoal_controller.api.pump import pump
 from shoal_controller.api.reading import Finder
@@ -125,7 +126,7 @@ class _Reading:
                 raise
             self._away(PATIENCE_FOLLOWING, None, None)
             return
-        call = agent.stub.Logs(self._asked)
+        call = agent.stub.Logs(self._asked, metadata=trace_metadata(current_trace()))
         started = _now()
         self._silent = 0
         responses = pump(call, merge_logs, name=f"logs-{self._id[:12]}", idle=_LOOK, on_idle=self._may_end)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
 from shoal_common.errors import Conflict, Unavailable
-from shoal_common.ids import new_request_id
+from shoal_common.ids import SHORT_ID, new_request_id
+from shoal_common.log_context import bind
+from shoal_common.timings import phase
+from shoal_common.tracing import current_trace
 from shoal_controller.api.reading import Finder
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV, CompareFailed, OutcomeUnknown, Txn
 from shoal_controller.state.store import ContainerEntry, Stored, encode, read
-from shoal_proto.v1.container_pb2 import ContainerRef, ContainerSpec
+from shoal_proto.v1.container_pb2 import ContainerRef, ContainerSpec, DesiredState
+
+_log: Final = logging.getLogger(__name__)
 
 #: Times that an update is tried against a spec that others change at the same time.
 _ATTEMPTS: Final = 10
@@ -57,16 +63,19 @@ class SpecUpdates:
                 raise Conflict(f"container {entry.id[:12]} is being removed")
             if entry.spec.value.last_request_id == own_id:
                 return entry
+            bind(container=entry.id[:SHORT_ID])
             spec = ContainerSpec()
             spec.CopyFrom(entry.spec.value)
             change(spec, entry)
             spec.last_request_id = own_id
+            spec.trace_id = current_trace()
             key = keys.container_spec(entry.namespace, entry.id)
             txn = Txn()
             txn.put(key, encode(spec), expect=entry.spec.revision)
             also(txn, entry)
             try:
-                revision = await self._kv.commit(txn)
+                with phase("commit"):
+                    revision = await self._kv.commit(txn)
             except CompareFailed as failure:
                 await self._cache.reached(failure.revision)
                 continue
@@ -74,7 +83,10 @@ class SpecUpdates:
                 revision, stored = await read(self._kv, ContainerSpec, key)
                 if stored is None or stored.value.last_request_id != own_id:
                     raise
-            await self._cache.reached(revision)
+            wish = DesiredState.Name(spec.desired).removeprefix("DESIRED_STATE_").lower()
+            _log.info("container %s is to be %s (run %d)", spec.name, wish, spec.run)
+            with phase("cache"):
+                await self._cache.reached(revision)
             # It may be gone by now: then what was written last is what there is to tell.
             gone = ContainerEntry(entry.namespace, entry.id, Stored(spec, revision, entry.spec.create_revision))
             return self._cache.containers.get(entry.id, gone)

@@ -58,6 +58,7 @@ class Assignments:
         assignment.image_repository = spec.image_repository
         assignment.image_digest = spec.image_digest
         assignment.stop_grace_ms = spec.stop_grace_ms
+        assignment.trace_id = spec.trace_id
         if hold.role == HoldRole.HOLD_ROLE_CURRENT:
             assignment.desired = spec.desired
         placement, status = entry.placement, entry.status
