@@ -115,6 +115,8 @@ class Orders:
     async def start(self, service: str, argv: Sequence[str], log: Path) -> None:
         """Start a daemon; nothing happens if it runs."""
         env = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8", "OTEL_TRACES_EXPORTER": "none"}
+        # How daemons log is for whoever made the lab to say.
+        env |= {name: value for name, value in os.environ.items() if name == "SHOAL_LOG_FORMAT"}
         await self._call({"op": "start", "name": service, "argv": list(argv), "env": env, "log": str(log)})
 
     async def signal(self, service: str, number: int) -> None:

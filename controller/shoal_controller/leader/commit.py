@@ -197,6 +197,8 @@ class Draft(NodeDraft):
             node_name=self._node_name(entry),
             trace_id=spec.value.trace_id,
             created_at=spec.value.created_at,
+            placed_at=entry.placement.value.placed_at if entry.placement is not None else None,
+            generation=entry.placement.value.generation if entry.placement is not None else 0,
         )
         key = keys.tombstone(namespace, container)
         self._put(key, self._cache.tombstones.get((namespace, container)), tombstone)

@@ -75,7 +75,7 @@ def container_events(before: Parts | None, after: Parts, node_name: Callable[[st
     old = before.placement if before is not None else None
     placement = after.placement
     if placement is not None and placement is not old:
-        yield from _placed(about, spec, old, placement, node_name(placement.node))
+        yield from _placed(about, spec.created_at, old, placement, node_name(placement.node))
     status, seen = after.status, before.status if before is not None else None
     if status is not None and status is not seen:
         here = placement is not None and placement.generation == status.generation
@@ -94,6 +94,9 @@ def removal_events(before: Parts | None, tombstone: Tombstone) -> Iterator[Event
     )
     if before is None and tombstone.HasField("created_at"):
         yield about.tell("create", tombstone.created_at)
+        if tombstone.HasField("placed_at"):
+            placement = ContainerPlacement(generation=tombstone.generation, placed_at=tombstone.placed_at)
+            yield from _placed(about, tombstone.created_at, None, placement, tombstone.node_name)
     code: int | None = None
     if tombstone.HasField("status"):
         yield from _attempts(
@@ -115,12 +118,12 @@ def pending_event(parts: Parts) -> Event:
     spec = parts.spec
     assert spec is not None, "what waits has a spec"
     about = _About(parts.namespace, parts.id, spec.name, spec.config.image, spec.config.labels)
-    return _pending(about, spec)
+    return _pending(about, spec.created_at)
 
 
-def _pending(about: _About, spec: ContainerSpec) -> Event:
+def _pending(about: _About, created_at: Timestamp) -> Event:
     time = Timestamp()
-    time.FromNanoseconds(spec.created_at.ToNanoseconds() + PATIENCE_NS)
+    time.FromNanoseconds(created_at.ToNanoseconds() + PATIENCE_NS)
     return about.tell("pending", time)
 
 
@@ -132,12 +135,12 @@ def _trace(before: Parts | None, spec: ContainerSpec | None) -> str:
 
 
 def _placed(
-    about: _About, spec: ContainerSpec, old: ContainerPlacement | None, placement: ContainerPlacement, node: str
+    about: _About, created_at: Timestamp, old: ContainerPlacement | None, placement: ContainerPlacement, node: str
 ) -> Iterator[Event]:
     if old is None or old.generation != placement.generation:
-        waited = placement.placed_at.ToNanoseconds() - spec.created_at.ToNanoseconds()
+        waited = placement.placed_at.ToNanoseconds() - created_at.ToNanoseconds()
         if placement.generation == 1 and waited >= PATIENCE_NS:
-            yield _pending(about, spec)
+            yield _pending(about, created_at)
         yield about.tell("place", placement.placed_at, placement.generation, node, generation=placement.generation)
     if placement.HasField("lost_at") and not (old is not None and old.HasField("lost_at")):
         yield about.tell("lost", placement.lost_at, placement.generation, node)

@@ -103,7 +103,10 @@ def lives(draw: st.DrawFn) -> tuple[list[Parts], Tombstone]:
         states.append(replace(states[-1], status=status(*attempts)))
     last = states[-1].status
     left = Tombstone(id=ID, namespace="default", name="web", removed_at=at(100), created_at=at(0), status=last)
-    left.image, left.node_name = "team/web:3", "node1" if attempts else ""
+    left.image, left.node_name, left.generation = "team/web:3", "node1", 1
+    where = states[-1].placement
+    assert where is not None
+    left.placed_at.CopyFrom(where.placed_at)
     left.labels.update(spec().config.labels)
     return states, left
 
