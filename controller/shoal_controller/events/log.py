@@ -39,6 +39,7 @@ class EventLog:
         #: Containers without a place, by when (nanoseconds) that is an event; and those of which it was told.
         self._unplaced: dict[str, int] = {}
         self._told: set[str] = set()
+        self._slice = 0.0
         self._capacity = capacity
         self.ring = Ring(0, capacity)
         #: Everything up to this revision is in the ring, or was.
@@ -68,13 +69,11 @@ class EventLog:
         self.begun.set()
         while True:
             self._wake.clear()
-            began = time.monotonic()
+            self._slice = time.monotonic()
             while self._pending:
-                self._take(self._pending.popleft())
-                if time.monotonic() - began > _SLICE:
-                    self._tell_moved()
-                    await asyncio.sleep(0)
-                    began = time.monotonic()
+                await self._take(self._pending[0])
+                self._pending.popleft()
+                await self._breathe()
             self._tell_overdue()
             self._tell_moved()
             try:
@@ -87,7 +86,15 @@ class EventLog:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
-    def _take(self, delta: Delta) -> None:
+    async def _breathe(self) -> None:
+        """Let others work if this has gone on for long."""
+        if time.monotonic() - self._slice > _SLICE:
+            self._tell_moved()
+            await asyncio.sleep(0)
+            self._slice = time.monotonic()
+
+    async def _take(self, delta: Delta) -> None:
+        """Derive what happened in one revision; a listing after a gap may have very much of it."""
         try:
             for event in derive(delta, names(self._cache)):
                 if event.action == "pending":
@@ -96,6 +103,7 @@ class EventLog:
                     self._told.add(event.object)
                 event.revision = delta.revision
                 self.ring.add(event)
+                await self._breathe()
         except (ValueError, KeyError, AssertionError):
             # One object that can't be told of must not end all that is.
             _log.exception("what happened in revision %d can't be told", delta.revision)

@@ -25,6 +25,7 @@ from shoal_proto.v1.node_pb2 import Hold, NodeLedger, NodeSession, NodeSpec, Nod
 P = TypeVar("P", bound=Message)
 K = TypeVar("K")
 V = TypeVar("V")
+E = TypeVar("E", ContainerEntry, NodeEntry)
 
 _log: Final = logging.getLogger(__name__)
 _NOBODY: Final[frozenset[str]] = frozenset()
@@ -127,8 +128,8 @@ class ClusterState:
     def since(self, older: ClusterState) -> Delta:
         """Return what became of an older state, as far as both of them tell: what turned twice between is not seen."""
         touched = _Touched(
-            containers={id_: older.containers.get(id_) for id_ in [*older.containers, *self.containers]},
-            nodes={id_: older.nodes.get(id_) for id_ in [*older.nodes, *self.nodes]},
+            containers=_differing(older.containers, self.containers),
+            nodes=_differing(older.nodes, self.nodes),
             tombstones=[key for key in self.tombstones if key not in older.tombstones],
             controllers=[name for name in self.controllers if name not in older.controllers],
             revoked=[key for key in self.revoked if key not in older.revoked],
@@ -252,6 +253,21 @@ def _with_part(entry: NodeEntry, part: NodePart, write: _Write) -> NodeEntry:
             return replace(entry, status=write.of(NodeStatus))
         case NodePart.LEDGER:
             return replace(entry, ledger=write.of(NodeLedger))
+
+
+def _differing(older: Mapping[str, E], newer: Mapping[str, E]) -> dict[str, E | None]:
+    """Return, by id, what those were before of which another revision is there now."""
+    found: dict[str, E | None] = {id_: entry for id_, entry in older.items() if id_ not in newer}
+    for id_, entry in newer.items():
+        before = older.get(id_)
+        if before is None or _revisions(before) != _revisions(entry):
+            found[id_] = before
+    return found
+
+
+def _revisions(entry: ContainerEntry | NodeEntry) -> tuple[int, ...]:
+    second = entry.placement if isinstance(entry, ContainerEntry) else entry.session
+    return tuple(0 if part is None else part.revision for part in (entry.spec, second, entry.status))
 
 
 def _as_write(event: Event) -> _Write:

@@ -230,3 +230,25 @@ async def test_half_an_archive_makes_no_image(cluster: shoal.Cluster, state: Sta
     async with asyncio.timeout(10), state.condition:
         await state.condition.wait_for(lambda: [name for name, _ in state.calls] == ["ImportImage"] * 2)
     assert not state.images
+
+
+async def test_the_way_of_a_request_shows_dead_endpoints_and_the_servers_share(
+    context: shoal.Context, controller: FakeController, second: FakeController
+) -> None:
+    steps: list[shoal.Step] = []
+    both = dataclasses.replace(context, endpoints=(controller.address, second.address))
+    await controller.stop()
+    async with shoal.connect(both, path=shoal.RequestPath(steps.append)) as cluster:
+        with shoal.trace():
+            await cluster.containers.run("web", name="one")
+        with pytest.raises(shoal.NotFound):
+            await cluster.containers.get("two")
+    told = [(step.what, step.endpoint, bool(step.error)) for step in steps]
+    assert told == [
+        ("connect", controller.address, True),
+        ("connect", second.address, False),
+        ("CreateContainer", second.address, False),
+        ("GetContainer", second.address, True),
+    ]
+    assert 0 < steps[2].server["total"] <= steps[2].seconds * 1000
+    assert "not found" in steps[3].error

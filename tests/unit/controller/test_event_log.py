@@ -191,6 +191,22 @@ async def test_waiting_for_a_place_becomes_an_event(site: Site) -> None:
     assert (events[0].object, events[0].time.seconds) == (container, 1002)
 
 
+async def test_what_happened_before_a_new_listing_is_told_once(site: Site) -> None:
+    first, second, third = ids(3)
+    await site.create(first)
+    state = site.cache._state
+    await site.create(second)
+    await site.status(second, attempt(1))
+    delta = site.cache._state.since(type(state)())
+    assert {after.id for _, after in delta.containers if after is not None} == {first, second}
+    assert site.cache._state.since(site.cache._state).containers == ()
+    # A listing that is ahead of the watch, as after compacted history.
+    site.log._observe(delta)
+    await site.create(third)
+    events, _ = await site.take(ask(since=1), 4)
+    assert sorted(event.action for event in events) == ["create", "create", "create", "start"]
+
+
 def test_the_ring_stays_within_its_bound() -> None:
     ring = Ring(5, capacity=10_000)
     for revision in range(6, 1_000):
