@@ -35,6 +35,9 @@ def judge_status(reported: ContainerStatus, *, hold: Hold | None, stored: Contai
         # Of an older placement: what became of it is of no interest any more. A newer one than the cluster has made
         # can only come from another life of the store; it is for the operator (strays), not for the status.
         return Verdict.OUTDATED
+    if hold.role == HoldRole.HOLD_ROLE_RETIRED:
+        # Two copies of one generation were found, and the other is the container.
+        return Verdict.OUTDATED
     if reported.state not in _KNOWN_STATES:
         return Verdict.REFUSE
     if stored is not None and order(reported) <= order(stored):
