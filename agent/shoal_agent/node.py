@@ -171,6 +171,11 @@ class Node:
             raise NotFound(f"container {container[:12]} is not on this node")
         return worker
 
+    def inventory(self, ids: Collection[str]) -> list[tuple[ContainerRecord, bool]]:
+        """Return the records of these containers, or of all, as they are on disk, and whether each is a stray."""
+        chosen = [worker for id_, worker in self._workers.items() if not ids or id_ in ids]
+        return [(worker.stored, not worker.held) for worker in chosen if worker.stored is not None]
+
     async def appeared(self, container: str, *, timeout: float) -> Worker:
         """Return a container's worker, waiting for the leader's word of it.
 
@@ -217,6 +222,8 @@ class Node:
     def _settled(self, container: str) -> None:
         worker = self._workers.pop(container)
         self._foreign.discard(container)
+        self._unreadable.discard(container)
+        self.news.set()
         assignment = worker.record.assignment
         if worker.held and assignment.generation > worker.record.status.generation:
             # It came back while the last of it was going.

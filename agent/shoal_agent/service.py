@@ -23,6 +23,8 @@ from shoal_agent.runtime.tasks import Tasks
 from shoal_common.errors import Conflict, Exhausted, InvalidSpec
 from shoal_proto.v1.agent_pb2 import (
     AgentExecRequest,
+    AgentInventoryItem,
+    AgentInventoryRequest,
     AgentLogsRequest,
     AgentPullRequest,
     AgentSignalRequest,
@@ -32,6 +34,7 @@ from shoal_proto.v1.agent_pb2 import (
 from shoal_proto.v1.agent_pb2_grpc import AgentServiceServicer
 from shoal_proto.v1.container_pb2 import ExecResponse, LogsResponse
 from shoal_proto.v1.image_pb2 import PullProgress
+from shoal_proto.v1.node_pb2 import HoldRole
 
 _Context = grpc.aio.ServicerContext[object, object]
 
@@ -120,6 +123,15 @@ class AgentService(AgentServiceServicer):
                 await asyncio.wait([pull])
             layers = len(image.layers)
             yield PullProgress(digest=request.digest, layers=layers, layers_done=layers, done=True)
+
+    async def Inventory(self, request: AgentInventoryRequest, context: _Context) -> AsyncIterator[AgentInventoryItem]:
+        """Tell what this node has records of."""
+        with self._stream():
+            for record, stray in self._node.inventory(frozenset(request.ids)):
+                item = AgentInventoryItem(assignment=record.assignment, status=record.status, stray=stray)
+                if record.removing or record.removed:
+                    item.assignment.role = HoldRole.HOLD_ROLE_REMOVE
+                yield item
 
     def _running(self, container: str, generation: int) -> ContainerRecord:
         """Return the record of a container that has a process.

@@ -305,6 +305,8 @@ class Session:
             self._node.report_again()
         if opened.set_matches:
             self._node.confirm()
+            if not self._watermark.behind(message.epoch, message.revision):
+                self._watermark.advance(message.epoch, message.revision)
         await self._watermark.save()
 
     async def _read(self, call: Call) -> None:

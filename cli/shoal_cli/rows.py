@@ -9,15 +9,16 @@ from typing import Final, TypeAlias, TypeVar
 from shoal_cli import words
 from shoal_common.ids import SHORT_ID
 from shoal_common.units import format_bytes, format_cpus
-from shoal_proto.v1.container_pb2 import Container, ContainerPhase
+from shoal_proto.v1.container_pb2 import Container, ContainerPhase, ContainerState
 from shoal_proto.v1.image_pb2 import Image
-from shoal_proto.v1.node_pb2 import Node
+from shoal_proto.v1.node_pb2 import Node, Stray
 
 M = TypeVar("M")
 Columns: TypeAlias = Mapping[str, tuple[str, Callable[[M], str]]]
 
 CONTAINER_HEADINGS: Final = ("ID", "Image", "Command", "RunningFor", "Status", "Node", "Names")
 NODE_HEADINGS: Final = ("ID", "Name", "Status", "Address", "CPUs", "Memory", "Containers", "Version")
+STRAY_HEADINGS: Final = ("ID", "Image", "State", "Names")
 IMAGE_HEADINGS: Final = ("Repository", "Tag", "ID", "CreatedSince", "Size")
 
 _COMMAND_WIDTH: Final = 20
@@ -87,6 +88,21 @@ def node_columns(now: float, *, whole: bool) -> Columns[Node]:
         "Version": ("VERSION", lambda n: n.status.description.version or "-"),
         "Labels": ("LABELS", lambda n: _labels({**n.status.description.labels, **n.spec.labels})),
     }
+
+
+def stray_columns() -> Columns[Stray]:
+    """Return the columns of strays; one that its node can't read a record of is only an id."""
+    return {
+        "ID": ("CONTAINER ID", lambda s: s.id[:SHORT_ID]),
+        "Image": ("IMAGE", lambda s: s.image or "-"),
+        "State": ("STATE", lambda s: _state(s.status.state)),
+        "Names": ("NAMES", lambda s: s.name or "-"),
+    }
+
+
+def _state(state: int) -> str:
+    known = {number: name.removeprefix("CONTAINER_STATE_").lower() for name, number in ContainerState.items()}
+    return known.get(state, f"unknown ({state})") if state else "-"
 
 
 def _repository(image: Image) -> str:

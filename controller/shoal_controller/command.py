@@ -188,3 +188,47 @@ def init(
     cluster = asyncio.run(initialise(files, _endpoints(etcd, etcd_ca, etcd_cert, etcd_key), addresses, subnet))
     click.echo(f"Cluster {cluster}")
     click.echo(f"The administrator's certificate is in {files.admin}")
+
+
+@controller.command()
+@_data_root
+@click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Its first line is the passphrase.",
+)
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+def restore(file: Path, data_root: Path, passphrase_file: Path | None) -> None:
+    """Unpack a backup of a cluster: the authority and the keys for this controller, the snapshot for etcd.
+
+    Made by: shoal cluster backup. Nothing is put into the data root unless the whole of the file is what was written.
+
+    \b
+    Examples:
+      shoal controller restore /srv/shoal.backup
+      shoal controller restore /srv/shoal.backup --passphrase-file /root/passphrase
+    """
+    import sys
+
+    from shoal_controller.recovery.backup import SNAPSHOT
+    from shoal_controller.recovery.backup import restore as unpack
+    from shoal_controller.settings import ControllerFiles
+
+    if passphrase_file is not None:
+        passphrase = passphrase_file.read_text().partition("\n")[0].rstrip("\r")
+    elif sys.stdin.isatty():
+        passphrase = click.prompt("Passphrase", hide_input=True, err=True)
+    else:
+        raise click.UsageError("no terminal to ask for the passphrase at (use --passphrase-file FILE)")
+    manifest = unpack(file, passphrase, ControllerFiles(data_root))
+    click.echo(f"Cluster {manifest.cluster} as of {manifest.created_at} is in {data_root}", err=True)
+    click.echo(
+        "Next, with the name and peer address of this member of etcd, and etcd stopped (docs/guides/recovery.md):"
+    )
+    click.echo(
+        f"  etcdutl snapshot restore {data_root / SNAPSHOT} --data-dir /var/lib/etcd/default --name default \\\n"
+        "    --initial-cluster default=http://localhost:2380 --initial-advertise-peer-urls http://localhost:2380"
+    )
+    click.echo("Then start etcd; shoal controller init --address ADDRESS; start the controller; and:")
+    click.echo("  shoal cluster recover --accept-restore")

@@ -27,6 +27,12 @@ from shoal_controller.leader.loop import Leader
 from shoal_controller.pki.authority import Authority
 from shoal_controller.pki.join import JoinService
 from shoal_controller.pki.revocation import Revocations
+from shoal_controller.recovery.backup import Backup
+from shoal_controller.recovery.guarded import GuardedStore
+from shoal_controller.recovery.health import StoreHealth
+from shoal_controller.recovery.mark import MarkFile
+from shoal_controller.recovery.recover import Recovery
+from shoal_controller.recovery.strays import Strays
 from shoal_controller.server import api_server, join_server
 from shoal_controller.settings import Settings
 from shoal_controller.state.cache import ClusterCache
@@ -74,29 +80,54 @@ async def serve(settings: Settings) -> None:
     images = ImageService(cache, registry, agents, settings.registry)
     controllers = (settings.advertise,)
     revocations = Revocations(cache)
-    dispatcher = Dispatcher(cache, sealer, address=settings.advertise, controllers=controllers)
-    leader = Leader(kv, cache, dispatcher)
+    health = StoreHealth(kv, cache, authority.cluster_id, MarkFile(files.store_mark, authority.cluster_id))
+    # What is not the leader's, nor recovery's, is written through this.
+    store = GuardedStore(kv, health)
+    maintenance = Maintenance(settings.store)
+    recovery = Recovery(kv, cache, sealer, health, agents)
+    dispatcher = Dispatcher(
+        cache,
+        sealer,
+        address=settings.advertise,
+        controllers=controllers,
+        health=health,
+        reconcile=recovery.reconcile,
+    )
+    leader = recovery.leader = Leader(kv, cache, dispatcher, health)
     name = secrets.token_hex(8)
 
     def add_services(server: grpc.aio.Server) -> None:
-        containers = ContainerService(kv, cache, sealer, registry, agents, settings.registry)
+        strays = Strays(store, cache, sealer, health, agents)
+        containers = ContainerService(store, cache, sealer, registry, agents, settings.registry)
         container_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
-        node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(kv, cache), server)
+        node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(store, cache, strays), server)
         image_pb2_grpc.add_ImageServiceServicer_to_server(images, server)
         cluster = ClusterService(
-            kv, cache, authority.digest, settings.advertise, settings.registry, Maintenance(settings.store)
+            store,
+            cache,
+            authority.digest,
+            settings.advertise,
+            settings.registry,
+            maintenance,
+            health,
+            recovery,
+            Backup(cache, maintenance, files),
         )
         cluster_pb2_grpc.add_ClusterServiceServicer_to_server(cluster, server)
         event_pb2_grpc.add_EventServiceServicer_to_server(EventService(cache, events), server)
         dispatcher_pb2_grpc.add_DispatcherServiceServicer_to_server(dispatcher, server)
 
     def add_join(server: grpc.aio.Server) -> None:
-        join_pb2_grpc.add_JoinServiceServicer_to_server(JoinService(kv, cache, authority, controllers), server)
+        join_pb2_grpc.add_JoinServiceServicer_to_server(JoinService(store, cache, authority, controllers), server)
 
     election = Election(settings.store, address=settings.advertise, controller=name)
     try:
         async with asyncio.TaskGroup() as group:
-            work = [group.create_task(cache.run(), name="cache"), group.create_task(events.run(), name="events")]
+            work = [
+                group.create_task(cache.run(), name="cache"),
+                group.create_task(events.run(), name="events"),
+                group.create_task(health.run(), name="store-health"),
+            ]
             stopped = asyncio.create_task(stopping.wait(), name="stopping")
             synced = asyncio.create_task(cache.synced.wait(), name="synced")
             members = ", ".join(settings.store.addresses)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from cryptography.x509.oid import NameOID
-
 from shoal_common.errors import Conflict, InvalidSpec, NotFound
 from shoal_common.identity import Identity, Role
 from shoal_common.ids import new_request_id
@@ -54,7 +52,7 @@ async def initialise(files: ControllerFiles, store: Endpoints, addresses: Sequen
     except NotFound:
         authority = Authority.create(new_request_id(), now())
         authority.save(files.root)
-    cluster_id = _cluster_id(authority)
+    cluster_id = authority.cluster_id
     load_or_create_key(files.seal_key)
     pair = authority.issue(Identity(Role.CONTROLLER, new_request_id()[:12]), addresses, now())
     write_private(files.tls.key, pair.key)
@@ -71,11 +69,6 @@ async def initialise(files: ControllerFiles, store: Endpoints, addresses: Sequen
     finally:
         await kv.close()
     return cluster_id
-
-
-def _cluster_id(authority: Authority) -> str:
-    name = authority.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
-    return str(name).removeprefix("cluster ")
 
 
 async def _put_cluster(kv: EtcdKV, cluster_id: str, subnet: str) -> None:

@@ -29,6 +29,11 @@ class ControllerFiles:
         return self.root / "seal.key"
 
     @property
+    def store_mark(self) -> Path:
+        """How far this controller has seen its store."""
+        return self.root / "store-mark.json"
+
+    @property
     def admin(self) -> Path:
         """What an administrator's client needs: ca.pem, admin.pem, admin.key."""
         return self.root / "admin"

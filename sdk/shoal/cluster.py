@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
+
+import grpc
 
 from shoal.configuration import Context, choose_context
 from shoal.containers import Containers
 from shoal.events import Events
 from shoal.images import Images
 from shoal.nodes import Nodes
+from shoal.streams import received
 from shoal.transport import Transport
 from shoal_proto.v1.cluster_pb2 import (
+    BackupClusterRequest,
     ClusterInfo,
     CompactStoreRequest,
     CompactStoreResponse,
@@ -20,6 +26,9 @@ from shoal_proto.v1.cluster_pb2 import (
     GetInfoRequest,
     GetVersionRequest,
     GetVersionResponse,
+    RecoverClusterRequest,
+    RecoverClusterResponse,
+    RecoverySource,
 )
 from shoal_proto.v1.cluster_pb2_grpc import ClusterServiceStub
 
@@ -79,6 +88,50 @@ class Cluster:
         # A repetition makes a second token that nobody learns of, and that expires like any other.
         request = CreateJoinTokenRequest(valid_seconds=valid_seconds)
         return await self._transport.unary(lambda channel: ClusterServiceStub(channel).CreateJoinToken, request)
+
+    async def recover(
+        self, source: RecoverySource, *, nodes: int = 0, wait_seconds: int = 0, subnet: str = ""
+    ) -> AsyncGenerator[RecoverClusterResponse, None]:
+        """Bring back a cluster whose store was emptied or restored, and yield how far that is, a line each.
+
+        What runs on the nodes runs on and is adopted as it is. Broken off and begun again, it ends the same.
+
+        Args:
+            source: the nodes alone, or a restored store that they bring up to date.
+            nodes: how many to wait for; 0: all that the store knows, or all that come within the wait.
+            wait_seconds: for them; 0: 30.
+            subnet: of the containers' addresses, where neither store nor nodes know it.
+
+        Raises:
+            Conflict: the store is well, or the other source is the one.
+            Unavailable: nodes are missing, or the store does not answer.
+        """
+        request = RecoverClusterRequest(source=source, nodes=nodes, wait_seconds=wait_seconds, subnet=subnet)
+        stream = self._transport.stream(lambda channel: ClusterServiceStub(channel).RecoverCluster, lambda: request)
+        async with aclosing(stream) as responses:
+            async for response in responses:
+                yield response
+
+    async def backup(self, passphrase: str) -> AsyncGenerator[bytes, None]:
+        """Yield a backup of the cluster piece by piece, encrypted: the store, the authority and the keys.
+
+        It is whole only once this has ended without an error. What broke off is begun anew by the caller.
+
+        Args:
+            passphrase: to encrypt it with; there is no way to open it without.
+
+        Raises:
+            PermissionDenied: the caller is no administrator.
+            Unavailable: the store does not answer, or the connection broke.
+        """
+        endpoint = await self._transport.connected()
+        call = ClusterServiceStub(endpoint.channel).BackupCluster(BackupClusterRequest(passphrase=passphrase))
+        try:
+            async with aclosing(received(call)) as responses:
+                async for response in responses:
+                    yield response.data
+        except grpc.RpcError as error:
+            raise self._transport.explain(error) from error
 
     async def compact_store(self) -> CompactStoreResponse:
         """Drop old history of the store, give the space back, and let one that was full take writes again."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
+from typing import Final
 
 from shoal.transport import Transport
 from shoal_common.ids import check_name, new_request_id
@@ -13,12 +15,20 @@ from shoal_proto.v1.node_pb2 import (
     DrainOutcome,
     GetNodeRequest,
     ListNodesRequest,
+    ListStraysRequest,
     Node,
     RemoveNodeRequest,
     RemoveNodeResponse,
+    ResolvedStray,
+    ResolveStraysRequest,
+    Stray,
+    StrayAction,
     UpdateNodeRequest,
 )
 from shoal_proto.v1.node_pb2_grpc import NodeServiceStub
+
+#: Seconds for many strays of a node to be adopted.
+_RESOLVING: Final = 120.0
 
 
 class Nodes:
@@ -124,3 +134,34 @@ class Nodes:
         """
         request = RemoveNodeRequest(ref=check_name("node", ref), request_id=new_request_id(), force=force)
         return await self._transport.unary(lambda channel: NodeServiceStub(channel).RemoveNode, request)
+
+    async def strays(self, ref: str) -> builtins.list[Stray]:
+        """Return what a node has and no hold of the cluster names.
+
+        Raises:
+            NotFound: there is no such node.
+            Unavailable: it does not answer.
+        """
+        request = ListStraysRequest(ref=check_name("node", ref))
+        answer = await self._transport.unary(lambda channel: NodeServiceStub(channel).ListStrays, request)
+        return [*answer.strays]
+
+    async def resolve_strays(
+        self, ref: str, action: StrayAction, ids: Iterable[str] = ()
+    ) -> builtins.list[ResolvedStray]:
+        """Make strays containers of the cluster again, or have the node remove them; return how it went with each.
+
+        Args:
+            ref: the node.
+            action: to adopt or to remove.
+            ids: of strays, or the beginnings of them; none means all.
+
+        Raises:
+            NotFound: there is no such node or stray.
+            Unavailable: the node does not answer.
+        """
+        request = ResolveStraysRequest(ref=check_name("node", ref), action=action, ids=ids)
+        answer = await self._transport.unary(
+            lambda channel: NodeServiceStub(channel).ResolveStrays, request, deadline=_RESOLVING
+        )
+        return [*answer.strays]

@@ -78,6 +78,8 @@ class SimulatedAgent:
         self.changes = 0
         self.revisions: list[int] = []
         self.error: ShoalError | None = None
+        #: The (epoch, revision) that it says it has followed.
+        self.position = (0, 0)
         self.unacknowledged: dict[tuple[str, int, bool], StatusReport] = {}
         self._stub = DispatcherServiceStub(channel)
         self._cluster_id = cluster_id
@@ -141,6 +143,8 @@ class SimulatedAgent:
                 description=self.description,
                 cluster_id=self._cluster_id,
                 set_digest=set_digest(self.disk.assignments.values()) if self.disk.assignments else b"",
+                epoch=self.position[0],
+                revision=self.position[1],
             )
             await self._send(AgentToLeader(hello=hello))
             async for message in self._call:

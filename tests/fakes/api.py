@@ -384,6 +384,16 @@ class Nodes(node_pb2_grpc.NodeServiceServicer):
             raise Conflict(f"node {request.ref} holds 1 container: web (or: shoal node rm --force {request.ref})")
         return node_pb2.RemoveNodeResponse(id="ab" * 16, lost=["a" * 64])
 
+    async def ListStrays(self, request, context):  # type: ignore[no-untyped-def]
+        return node_pb2.ListStraysResponse(strays=[node_pb2.Stray(id="5" * 64, name="web", image="web:3")])
+
+    async def ResolveStrays(self, request, context):  # type: ignore[no-untyped-def]
+        strays = [
+            node_pb2.ResolvedStray(id="5" * 64, name="web"),
+            node_pb2.ResolvedStray(id="6" * 64, error="no record"),
+        ]
+        return node_pb2.ResolveStraysResponse(strays=strays)
+
 
 class Images(image_pb2_grpc.ImageServiceServicer):
     def __init__(self, state: State) -> None:
@@ -432,6 +442,17 @@ class Cluster(cluster_pb2_grpc.ClusterServiceServicer):
 
     async def CreateJoinToken(self, request, context):  # type: ignore[no-untyped-def]
         return cluster_pb2.CreateJoinTokenResponse(token="SHOAL-1-x")
+
+    async def RecoverCluster(self, request, context):  # type: ignore[no-untyped-def]
+        yield cluster_pb2.RecoverClusterResponse(message=f"waiting for {request.nodes} nodes")
+        yield cluster_pb2.RecoverClusterResponse(message="the cluster is back", done=True, nodes=2, adopted=3)
+
+    async def BackupCluster(self, request, context):  # type: ignore[no-untyped-def]
+        if request.passphrase == "breaks off":
+            yield cluster_pb2.BackupClusterResponse(data=b"part")
+            raise Unavailable("etcd's snapshot is not whole (try again)")
+        yield cluster_pb2.BackupClusterResponse(data=request.passphrase.encode())
+        yield cluster_pb2.BackupClusterResponse(data=b" and more")
 
     async def CompactStore(self, request, context):  # type: ignore[no-untyped-def]
         return cluster_pb2.CompactStoreResponse(size_before=3 << 20, size_after=1 << 20, alarm_cleared=True)

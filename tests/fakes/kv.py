@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from shoal_common.errors import Compacted, NotFound, Unavailable
 from shoal_controller.state import keys
-from shoal_controller.state.kv import Batch, Entry, Event, Listing, OutcomeUnknown, Txn
+from shoal_controller.state.kv import Batch, Entry, Event, Listing, OutcomeUnknown, SetBack, Txn
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class FakeKV:
     async def watch(self, prefix: str, *, after: int) -> AsyncGenerator[Batch, None]:
         told = after
         if after > self.revision:
-            raise Compacted(f"the store is at {self.revision}, below {after}")
+            raise SetBack(f"the store is at {self.revision}, below {after}: it was set back")
         while True:
             if told + 1 < self._compacted:
                 raise Compacted(f"revisions up to {self._compacted} were compacted")

@@ -7,19 +7,23 @@ import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import grpc.aio
 
 from shoal_common.environment import seal_env
 from shoal_common.identity import CONTROLLER_NAME, Identity, Role
-from shoal_common.rpc_client import CHANNEL_OPTIONS
+from shoal_common.rpc_client import CHANNEL_OPTIONS, TlsFiles
 from shoal_common.rpc_server import SERVER_OPTIONS, ServerInterceptor
 from shoal_common.sealing import Sealer
+from shoal_controller.api.relay import Agents
 from shoal_controller.leader.dispatcher import Dispatcher
 from shoal_controller.leader.loop import Leader
 from shoal_controller.pki.authority import Authority
 from shoal_controller.pki.revocation import Revocations
+from shoal_controller.recovery.health import StoreHealth
+from shoal_controller.recovery.recover import Recovery
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV, Txn
@@ -36,6 +40,8 @@ from tests.parts.etcd import free_ports
 CONTAINERS: Final = "default"
 CLUSTER_ID: Final = "c" * 32
 NODES: Final = {name: f"{number:032x}" for number, name in enumerate(("n1", "n2", "n3"), start=1)}
+#: For controllers that call no agents.
+NO_TLS: Final = TlsFiles(Path("/nonexistent"), Path("/nonexistent"), Path("/nonexistent"))
 _SERVICE: Final = "shoal.v1.DispatcherService"
 
 
@@ -46,15 +52,24 @@ def container_id(number: int) -> str:
 class Controller:
     """One controller. `lead` makes it the leader; until then it serves and says who leads."""
 
-    def __init__(self, kv: KV, authority: Authority, sealer: Sealer, *, heartbeat_ms: int) -> None:
+    def __init__(self, kv: KV, authority: Authority, sealer: Sealer, *, heartbeat_ms: int, tls: TlsFiles) -> None:
         self.kv = kv
         self.cache = ClusterCache(kv)
         self.sealer = sealer
         self.address = f"127.0.0.1:{free_ports(1)[0]}"
+        self.health = StoreHealth(kv, self.cache, CLUSTER_ID)
+        self.agents = Agents(tls)
+        self.recovery = Recovery(kv, self.cache, sealer, self.health, self.agents)
         self.dispatcher = Dispatcher(
-            self.cache, sealer, address=self.address, controllers=("127.0.0.1:1",), heartbeat_ms=heartbeat_ms
+            self.cache,
+            sealer,
+            address=self.address,
+            controllers=("127.0.0.1:1",),
+            health=self.health,
+            reconcile=self.recovery.reconcile,
+            heartbeat_ms=heartbeat_ms,
         )
-        self.leader = Leader(kv, self.cache, self.dispatcher)
+        self.leader = self.recovery.leader = Leader(kv, self.cache, self.dispatcher, self.health)
         self.leadership: Leadership | None = None
         self._authority = authority
         self._leading: asyncio.Task[None] | None = None
@@ -71,6 +86,7 @@ class Controller:
         )
         assert server.add_secure_port(self.address, credentials)
         caching = asyncio.create_task(self.cache.run(), name="cache")
+        judging = asyncio.create_task(self.health.run(), name="store-health")
         await self.cache.synced.wait()
         cutting = asyncio.create_task(
             revocations.follow(interceptor.cut_refused, lambda node: None), name="revocations"
@@ -83,7 +99,9 @@ class Controller:
             await server.stop(None)
             caching.cancel()
             cutting.cancel()
-            await asyncio.wait({caching, cutting})
+            judging.cancel()
+            await asyncio.wait({caching, cutting, judging})
+            await self.agents.close()
 
     async def lead(self, create_revision: int) -> None:
         """Begin to lead in the term of this leader key."""
@@ -121,14 +139,15 @@ class Controller:
 class Rig:
     """A cluster's store, and what an API would write into it."""
 
-    def __init__(self, kv: KV, *, heartbeat_ms: int = 2000) -> None:
+    def __init__(self, kv: KV, *, heartbeat_ms: int = 2000, tls: TlsFiles = NO_TLS) -> None:
         self.kv = kv
+        self._tls = tls
         self.authority = Authority.create(CLUSTER_ID, datetime.now(UTC))
         self.sealer = Sealer(bytes(range(32)))
         self._heartbeat_ms = heartbeat_ms
 
     def controller(self) -> Controller:
-        return Controller(self.kv, self.authority, self.sealer, heartbeat_ms=self._heartbeat_ms)
+        return Controller(self.kv, self.authority, self.sealer, heartbeat_ms=self._heartbeat_ms, tls=self._tls)
 
     async def put(self, key: str, value: bytes) -> int:
         _, entry = await self.kv.get(key)

@@ -74,6 +74,7 @@ class SmallAgent(agent_pb2_grpc.AgentServiceServicer):
     more: asyncio.Event = field(default_factory=asyncio.Event)
     ended: bool = False
     known: bool = True
+    records: list[agent_pb2.AgentInventoryItem] = field(default_factory=list)
     signals: list[tuple[str, int]] = field(default_factory=list)
     log_calls: list[agent_pb2.AgentLogsRequest] = field(default_factory=list)
     exec_inputs: list[agent_pb2.AgentExecRequest] = field(default_factory=list)
@@ -134,6 +135,13 @@ class SmallAgent(agent_pb2_grpc.AgentServiceServicer):
         except (asyncio.CancelledError, GeneratorExit):
             self.exec_cancelled.set()
             raise
+
+    async def Inventory(
+        self, request: agent_pb2.AgentInventoryRequest, context: grpc.aio.ServicerContext[object, object]
+    ) -> AsyncIterator[agent_pb2.AgentInventoryItem]:
+        for item in self.records:
+            if not request.ids or item.assignment.id in request.ids:
+                yield item
 
     async def Pull(
         self, request: agent_pb2.AgentPullRequest, context: grpc.aio.ServicerContext[object, object]

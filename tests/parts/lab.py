@@ -113,7 +113,8 @@ class LabUnderTest:
     def node_state(self, name: str) -> str:
         """Return "READY" or "DOWN"."""
         listed = self.json_lines("node", "ls", "--format", "json")
-        states = {each["spec"]["name"]: each["status"]["state"] for each in listed}
+        # One that has joined and not reported yet has no status.
+        states = {each["spec"]["name"]: each.get("status", {}).get("state", "") for each in listed}
         return str(states[name]).removeprefix("NODE_STATE_")
 
     def data(self, host: str) -> Path:

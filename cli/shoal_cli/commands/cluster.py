@@ -1,7 +1,8 @@
-"""`shoal cluster token`, `compact` and `info`, and `shoal version`."""
+"""`shoal cluster token`, `backup`, `recover`, `compact` and `info`, and `shoal version`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -38,6 +39,104 @@ def token(valid: int) -> int:
 
 
 _format = click.option("-f", "--format", "form", metavar="json|TEMPLATE", help="The API's object, or fields of it.")
+
+
+@cluster.command("backup", short_help="Save etcd, the authority and the keys, encrypted, in a file.")
+@click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True),
+    metavar="FILE",
+    help="Its first line is the passphrase.",
+)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE")
+def backup(file: Path, passphrase_file: Path | None) -> int:
+    """Save what the cluster can't be brought back without in one encrypted file: a snapshot of etcd, the certificate
+    authority, and the key of sealed environments.
+
+    The passphrase is asked for twice. It is kept nowhere: without it the file can't be opened. A file that is there is
+    replaced once the new one is whole.
+
+    \b
+    Examples:
+      shoal cluster backup /srv/shoal.backup
+      shoal cluster backup /srv/shoal.backup --passphrase-file /root/passphrase
+      shoal controller restore /srv/shoal.backup
+    """
+    from shoal_cli.passphrases import asked
+    from shoal_cli.session import converse
+
+    passphrase = asked(passphrase_file, twice=True)
+
+    async def action(cluster: Cluster) -> None:
+        from contextlib import aclosing
+
+        from shoal_cli.progress import received
+        from shoal_cli.whole_files import written_whole
+        from shoal_common.units import format_bytes
+
+        size = 0
+        with received(str(file), None) as on_progress, written_whole(file) as part:
+            async with aclosing(cluster.backup(passphrase)) as pieces:
+                async for piece in pieces:
+                    part.write(piece)
+                    size += len(piece)
+                    on_progress(size)
+        click.echo(f"{file}: {format_bytes(size)}")
+
+    return converse(action)
+
+
+@cluster.command("recover", short_help="Bring back a cluster whose store was lost or restored.")
+@click.option("--from-nodes", is_flag=True, help="etcd is empty, or another cluster's: take all from the nodes.")
+@click.option("--accept-restore", is_flag=True, help="etcd was restored: bring it up to date from the nodes.")
+@click.option("--nodes", type=click.IntRange(1), metavar="N", help="Wait for N nodes (all that etcd knows).")
+@click.option(
+    "--wait", type=click.IntRange(1, 3600), default=30, show_default=True, metavar="SECONDS", help="How long."
+)
+@click.option("--subnet", default="", metavar="SUBNET", help="Of the containers, where nobody knows it any more.")
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Lines, or JSON lines.")
+def recover(
+    from_nodes: bool, accept_restore: bool, nodes: int | None, wait: int, subnet: str, yes: bool, form: str
+) -> int:
+    """Bring back a cluster whose etcd was emptied, restored from a snapshot, or replaced.
+
+    What runs on the nodes runs on and is adopted as it is: names, addresses and environments included. What etcd knows
+    and its node has nothing of is marked lost, and not started. Nodes that are away now are taken over when they come.
+    Broken off, it can be run again. docs/guides/recovery.md tells the whole way back.
+
+    \b
+    Examples:
+      shoal cluster recover --accept-restore
+      shoal cluster recover --from-nodes --nodes 3 --wait 120
+    """
+    if from_nodes is accept_restore:
+        raise click.UsageError("say from what: --from-nodes (etcd is empty) or --accept-restore (etcd was restored)")
+    if not yes and not click.confirm(
+        "Nodes that are not there now are taken over later. etcd is rewritten from what nodes have. Go on?", err=True
+    ):
+        return 1
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> None:
+        from contextlib import aclosing
+
+        from shoal_cli.formats import as_json
+        from shoal_cli.session import note
+        from shoal_proto.v1.cluster_pb2 import RecoverySource
+
+        source = RecoverySource.RECOVERY_SOURCE_NODES if from_nodes else RecoverySource.RECOVERY_SOURCE_RESTORED
+        news = cluster.recover(source, nodes=nodes or 0, wait_seconds=wait, subnet=subnet)
+        async with aclosing(news) as responses:
+            async for response in responses:
+                if form == "json":
+                    click.echo(as_json(response))
+                elif response.done:
+                    click.echo(response.message)
+                else:
+                    note(response.message)
+
+    return converse(action)
 
 
 @cluster.command("compact", short_help="Give space of etcd back; clears its alarm.")

@@ -241,3 +241,54 @@ def rm(nodes: tuple[str, ...], force: bool, form: str) -> int:
         return await each(nodes, remove)
 
     return converse(action)
+
+
+@node.command("strays", short_help="List, adopt or remove what a node has and the cluster doesn't know.")
+@click.option("--adopt", "adopting", is_flag=True, help="Make them containers of the cluster again.")
+@click.option("--rm", "removing", is_flag=True, help="Stop them and remove everything of them.")
+@click.option(
+    "--format", "form", default="table", show_default=True, metavar="table|json|TEMPLATE", help="How to show."
+)
+@click.argument("name", type=params.NODE, metavar="NODE")
+@click.argument("ids", nargs=-1, metavar="[ID...]")
+def strays(name: str, ids: tuple[str, ...], adopting: bool, removing: bool, form: str) -> int:
+    """List what a node has and no hold of the cluster names; make it the cluster's again, or remove it.
+
+    Strays are left alone until then: they run on. Without ids, --adopt and --rm mean all of them. Each one's name is
+    printed, and on stderr what could not be done; then it ends with 1.
+
+    \b
+    Examples:
+      shoal node strays node-1
+      shoal node strays node-1 --adopt
+      shoal node strays node-1 --rm 4b1d5c0a9e77
+    """
+    if adopting and removing:
+        raise click.UsageError("--adopt and --rm can't go together")
+    if ids and not (adopting or removing):
+        raise click.UsageError("say what to do with them: --adopt or --rm")
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> int:
+        from shoal_cli.codes import FAILED
+        from shoal_cli.formats import as_json, show
+        from shoal_cli.rows import STRAY_HEADINGS, stray_columns
+        from shoal_cli.session import note
+        from shoal_proto.v1.node_pb2 import StrayAction
+
+        if not (adopting or removing):
+            show(await cluster.nodes.strays(name), form, stray_columns(), STRAY_HEADINGS)
+            return 0
+        what = StrayAction.STRAY_ACTION_ADOPT if adopting else StrayAction.STRAY_ACTION_REMOVE
+        failed = 0
+        for each in await cluster.nodes.resolve_strays(name, what, ids):
+            if form == "json":
+                click.echo(as_json(each))
+            elif not each.error:
+                click.echo(each.name or each.id)
+            if each.error:
+                failed = FAILED
+                note(f"stray {each.name or each.id[:12]} of {name}: {each.error}")
+        return failed
+
+    return converse(action)

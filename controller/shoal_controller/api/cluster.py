@@ -6,6 +6,8 @@ import hashlib
 import platform
 import secrets
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final, Protocol
 
 import grpc.aio
@@ -17,6 +19,9 @@ from shoal_common.rpc_server import caller
 from shoal_common.version import API, shoal_version
 from shoal_controller.api.phases import phase_of
 from shoal_controller.api.views import is_ready
+from shoal_controller.recovery.backup import Backup
+from shoal_controller.recovery.health import StoreHealth
+from shoal_controller.recovery.recover import Recovery
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV, Txn
@@ -63,6 +68,9 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         controller: address of this controller's API.
         registry: host and port of the cluster's registry.
         maintenance: of the store.
+        health: of the store.
+        recovery: brings the cluster back when the store has lost it.
+        backup: of the cluster.
     """
 
     def __init__(
@@ -73,7 +81,13 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         controller: str,
         registry: str,
         maintenance: Maintenance,
+        health: StoreHealth,
+        recovery: Recovery,
+        backup: Backup,
     ) -> None:
+        self._backup = backup
+        self._health = health
+        self._recovery = recovery
         self._kv = kv
         self._maintenance = maintenance
         self._cache = cache
@@ -113,11 +127,19 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         return info
 
     async def _problems(self) -> list[str]:
+        problems = [problem] if (problem := self._health.problem) else []
         try:
-            full = await self._kv.full()
+            if await self._kv.full():
+                problems.append(FULL)
         except Unavailable as error:
-            return [error.message]
-        return [FULL] if full else []
+            problems.append(error.message)
+        return problems
+
+    def RecoverCluster(
+        self, request: cluster_pb2.RecoverClusterRequest, context: _Context
+    ) -> AsyncGenerator[cluster_pb2.RecoverClusterResponse, None]:
+        """See cluster.proto."""
+        return self._recovery.recover(request)
 
     async def GetVersion(
         self, request: cluster_pb2.GetVersionRequest, context: _Context
@@ -130,6 +152,16 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         return cluster_pb2.GetVersionResponse(
             version=shoal_version(), api=API, python=platform.python_version(), etcd=etcd
         )
+
+    async def BackupCluster(
+        self, request: cluster_pb2.BackupClusterRequest, context: _Context
+    ) -> AsyncGenerator[cluster_pb2.BackupClusterResponse, None]:
+        """See cluster.proto."""
+        if caller().role is not Role.ADMIN:
+            raise PermissionDenied(f"{caller()} may not have a backup, which has every key (an administrator may)")
+        async with aclosing(self._backup.stream(request.passphrase)) as pieces:
+            async for piece in pieces:
+                yield cluster_pb2.BackupClusterResponse(data=piece)
 
     async def CompactStore(
         self, request: cluster_pb2.CompactStoreRequest, context: _Context

@@ -73,8 +73,6 @@ class Creation:
             answer = self._known(namespace, request.id, mac)
         if answer is not None:
             return answer
-        if self._cache.cluster is None:
-            raise Unavailable("the cluster has no identity in etcd yet (run: shoal controller init)")
         with phase("image"):
             repository, digest = await self._resolve(config.image)
         spec = ContainerSpec(

@@ -13,6 +13,7 @@ from shoal_controller.api.node_updates import NodeUpdates
 from shoal_controller.api.reading import Finder
 from shoal_controller.api.updating import SpecUpdates
 from shoal_controller.api.views import node_name, node_view
+from shoal_controller.recovery.strays import Strays
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV
 from shoal_controller.state.store import NodeEntry
@@ -24,8 +25,9 @@ _Context = grpc.aio.ServicerContext[object, object]
 class NodeService(node_pb2_grpc.NodeServiceServicer):
     """Answers from the cache; writes what operators say of nodes, and of containers while a node is drained."""
 
-    def __init__(self, kv: KV, cache: ClusterCache) -> None:
+    def __init__(self, kv: KV, cache: ClusterCache, strays: Strays) -> None:
         self._cache = cache
+        self._strays = strays
         finder = Finder(kv, cache)
         self._updates = NodeUpdates(kv, cache, finder)
         self._drainer = Drainer(cache, self._updates, SpecUpdates(kv, cache, finder))
@@ -73,6 +75,16 @@ class NodeService(node_pb2_grpc.NodeServiceServicer):
     async def RemoveNode(self, request: node_pb2.RemoveNodeRequest, context: _Context) -> node_pb2.RemoveNodeResponse:
         """See node.proto."""
         return await self._updates.remove(request)
+
+    async def ListStrays(self, request: node_pb2.ListStraysRequest, context: _Context) -> node_pb2.ListStraysResponse:
+        """See node.proto."""
+        return await self._strays.list(request)
+
+    async def ResolveStrays(
+        self, request: node_pb2.ResolveStraysRequest, context: _Context
+    ) -> node_pb2.ResolveStraysResponse:
+        """See node.proto."""
+        return await self._strays.resolve(request)
 
 
 def _place(entry: NodeEntry) -> str:

@@ -107,14 +107,22 @@ class Agents:
         address = "" if entry.status is None else entry.status.value.description.address
         if not address:
             raise Unavailable(f"node {node_name(entry)} has not reported since it joined, {action} now")
-        known = self._channels.get(entry.id)
+        return self.at(entry.id, node_name(entry), address)
+
+    def at(self, node: str, name: str, address: str) -> Agent:
+        """Return the agent of a node that says itself where it is, whatever the store knows of it.
+
+        Raises:
+            Unauthenticated: this controller's certificate is not usable.
+        """
+        known = self._channels.get(node)
         if known is not None and known[0] != address:
-            self._retire(entry.id)
+            self._retire(node)
             known = None
         if known is None:
-            known = (address, secure_channel(address, self._tls, node_server_name(entry.id)))
-            self._channels[entry.id] = known
-        return Agent(node_name(entry), address, AgentServiceStub(known[1]))
+            known = (address, secure_channel(address, self._tls, node_server_name(node)))
+            self._channels[node] = known
+        return Agent(name, address, AgentServiceStub(known[1]))
 
     def drop(self, node: str) -> None:
         """Break off all calls on a node that is no part of the cluster any more, and call it no more."""

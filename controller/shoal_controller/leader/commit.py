@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, cast
 
 from shoal_common.errors import NotFound
@@ -13,6 +14,7 @@ from shoal_controller.leader.draft import copied, resources
 from shoal_controller.leader.node_draft import NodeDraft
 from shoal_controller.leader.projection import amounts
 from shoal_controller.state import keys
+from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import SCHEMA, ContainerEntry, Stored
 from shoal_proto.v1.container_pb2 import ContainerPlacement, ContainerSpec, ContainerStatus, DesiredState, Tombstone
 from shoal_proto.v1.dispatcher_pb2 import StatusReport
@@ -136,8 +138,7 @@ class Draft(NodeDraft):
         entry = self._cache.containers.get(report.id)
         spec = entry.spec if entry is not None else None
         if entry is None or spec is None:
-            # A hold whose spec was lost: what becomes of it is for `cluster recover`, not for a status without a spec.
-            return Verdict.OUTDATED if hold is None else Verdict.REFUSE
+            return self._report_without_spec(node, session, report, hold)
         status_key = keys.container_status(entry.namespace, entry.id)
         stored = cast("ContainerStatus | None", self._current(status_key, entry.status))
         if report.removed:
@@ -159,6 +160,34 @@ class Draft(NodeDraft):
                 self._require(keys.container_spec(entry.namespace, entry.id), spec)
                 self._reserve(node, entry.id, NOTHING)
         return verdict
+
+    def _report_without_spec(
+        self, node: str, session: Stored[NodeSession], report: StatusReport, hold: Hold | None
+    ) -> Verdict:
+        """Add the end of a stray that an operator had removed; anything else is not for the store to know.
+
+        What becomes of a hold whose spec was lost is for `cluster recover`.
+        """
+        if hold is None:
+            return Verdict.OUTDATED
+        if hold.role != HoldRole.HOLD_ROLE_REMOVE:
+            return Verdict.REFUSE
+        if not report.removed:
+            return Verdict.OUTDATED
+        verdict = judge_removed(report.status.generation, hold=hold, desired=None)
+        if verdict is Verdict.STORE:
+            self._require(keys.node_session(node), session)
+            self._reserve(node, report.id, NOTHING)
+            self._put(keys.hold(node, report.id), self._node(node).holds[report.id], None)
+            if self._cache.holders(report.id) == {node}:
+                self._free_left_over(report.id)
+        return verdict
+
+    def _free_left_over(self, container: str) -> None:
+        """Free the names and addresses of a container that is no more, of which the store has lost the rest."""
+        for key, owner in [*_names(self._cache), *_addresses(self._cache)]:
+            if owner.value == container and not self.full:
+                self._put(key, owner, None)
 
     def _drop_hold(
         self, node: str, entry: ContainerEntry, spec: Stored[ContainerSpec], final: ContainerStatus | None
@@ -203,6 +232,14 @@ class Draft(NodeDraft):
         key = keys.tombstone(namespace, container)
         self._put(key, self._cache.tombstones.get((namespace, container)), tombstone)
         self._leased.add(key)
+
+
+def _names(cache: ClusterCache) -> Iterator[tuple[str, Stored[str]]]:
+    return ((keys.name(*name), owner) for name, owner in cache.names.items() if name[1] == "container")
+
+
+def _addresses(cache: ClusterCache) -> Iterator[tuple[str, Stored[str]]]:
+    return ((keys.address(*address), owner) for address, owner in cache.addresses.items())
 
 
 def _newest(stored: ContainerStatus | None, reported: ContainerStatus) -> ContainerStatus | None:

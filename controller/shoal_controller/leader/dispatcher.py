@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import grpc.aio
@@ -35,6 +35,8 @@ from shoal_controller.leader import intake
 from shoal_controller.leader.assignments import Assignments
 from shoal_controller.leader.inbox import Described, Inbox, Opening, StateSeen, StraysFound
 from shoal_controller.leader.sessions import AgentSession, Sessions
+from shoal_controller.recovery.health import StoreHealth
+from shoal_controller.recovery.roll import Present, Roll
 from shoal_controller.state.cache import Change, ClusterCache
 from shoal_proto.v1.cluster_pb2 import Cluster
 from shoal_proto.v1.dispatcher_pb2 import (
@@ -120,6 +122,8 @@ class Dispatcher(DispatcherServiceServicer):
         address: "HOST:PORT" of this controller's API.
         controllers: the same of every controller, for agents to find the next leader.
         heartbeat_ms: between heartbeats of a node, at least.
+        health: of the store.
+        reconcile: takes over what a node has that was away when the cluster was recovered.
     """
 
     def __init__(
@@ -129,8 +133,13 @@ class Dispatcher(DispatcherServiceServicer):
         *,
         address: str,
         controllers: Sequence[str],
+        health: StoreHealth,
+        reconcile: Callable[[Present], Awaitable[None]],
         heartbeat_ms: int = 2000,
     ) -> None:
+        self._health = health
+        self._reconcile = reconcile
+        self._roll: Roll | None = None
         self._cache = cache
         self._assignments = Assignments(cache, sealer)
         self._address = address
@@ -163,9 +172,15 @@ class Dispatcher(DispatcherServiceServicer):
 
     def end(self) -> None:
         """Stop to serve: all streams end, and the agents look for the next leader."""
-        term, self._term = self._term, None
+        term, self._term, self._roll = self._term, None, None
         if term is not None:
-            term.sessions.end_all(self._not_leader())
+            problem = self._health.problem
+            term.sessions.end_all(Unavailable(problem) if problem else self._not_leader())
+
+    def hold(self, roll: Roll) -> None:
+        """Note who is there, and send everybody away: the store has lost something. Ended with `end`."""
+        self._roll = roll
+        self._next_turn()
 
     def publish(self, change: Change) -> None:
         """Tell the agents concerned what changed in the cache."""
@@ -191,8 +206,17 @@ class Dispatcher(DispatcherServiceServicer):
         hello = await self._hello(requests)
         # Not before: an agent whose hello meets a stream that has ended is told by its gRPC of that, not of the leader.
         await self._led(_lost_leader(context))
+        if self._roll is not None:
+            intake.check_description(node, hello.description)
+            self._roll.hear(node, hello)
+            raise Unavailable(self._health.problem or "the cluster has just been recovered")
         term = self._leading()
         self._check(node, hello, term)
+        await self._health.check_position(node, hello.epoch, hello.revision)
+        if 0 < hello.epoch < self._cluster().epoch:
+            # It has followed what was before the recovery, and nobody has asked it yet what it has.
+            await self._reconcile(Present(node, hello.description, hello.epoch, hello.revision))
+        self._same_term(term)
         session = AgentSession(node, hello.process_id, self._assignments, self._cache)
         replaced = term.sessions.add(session)
         if replaced is not None:
@@ -203,12 +227,14 @@ class Dispatcher(DispatcherServiceServicer):
         try:
             epoch = await self._open(term, session, hello)
             term.beat(node, asyncio.get_running_loop().time())
+            self._believe()
             matches, whole = session.first(hello.set_digest)
             yield self._opened(session, epoch, matches=matches)
             if whole is not None:
                 yield whole
             reader = asyncio.create_task(_read(requests, session, term.inbox), name=f"session-{node}")
             while (messages := await session.next()) is not None:
+                self._believe()
                 for message in messages:
                     yield message
         finally:
@@ -237,12 +263,27 @@ class Dispatcher(DispatcherServiceServicer):
         """
         try:
             async with asyncio.timeout(_LEADERLESS):
-                while self._term is None and (
-                    self._cache.leader is None or self._cache.leader.value.address in (lost, self._address)
+                while (
+                    self._term is None
+                    and self._roll is None
+                    and (self._cache.leader is None or self._cache.leader.value.address in (lost, self._address))
                 ):
                     await self._turn.wait()
         except TimeoutError:
             pass  # The answer is that of who asks now.
+
+    def _believe(self) -> None:
+        """Check that what comes from the store may be told.
+
+        Raises:
+            Unavailable: it may not.
+        """
+        if problem := self._health.problem:
+            raise Unavailable(problem)
+
+    def _same_term(self, term: Term) -> None:
+        if term is not self._term:
+            raise self._not_leader()
 
     def _leading(self) -> Term:
         if self._term is None:
@@ -281,7 +322,7 @@ class Dispatcher(DispatcherServiceServicer):
 
     def _cluster(self) -> Cluster:
         if self._cache.cluster is None:
-            raise Unavailable("the cluster has no identity in etcd, nothing is dispatched (shoal controller init)")
+            raise Unavailable("the cluster has no identity in etcd, nothing is dispatched")
         return self._cache.cluster.value
 
     async def _open(self, term: Term, session: AgentSession, hello: SessionHello) -> int:

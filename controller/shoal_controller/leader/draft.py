@@ -61,14 +61,15 @@ class BaseDraft:
         """Whether there is anything to commit."""
         return bool(self._new)
 
-    def txn(self, leadership: Leadership) -> Txn:
-        """Return the transaction, fenced by the leader's term.
+    def txn(self, leadership: Leadership | None) -> Txn:
+        """Return the transaction, fenced by the leader's term; None for what is not a leader's.
 
         Raises:
             NotLeader: the term is over.
         """
         txn = Txn()
-        txn.fence(leadership)
+        if leadership is not None:
+            txn.fence(leadership)
         for key, revision in self._expected.items():
             if key not in self._new:
                 txn.require(key, revision=revision)

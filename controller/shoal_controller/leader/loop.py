@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Final
 
-from shoal_common.errors import Exhausted, InvalidSpec, NotFound, NotLeader, ShoalError, Unavailable
+from shoal_common.errors import Conflict, Exhausted, InvalidSpec, NotFound, NotLeader, ShoalError, Unavailable
 from shoal_controller.core.orchestrate import Decision, Finish, Place, SetLedger, plan
 from shoal_controller.core.removal import Depart
 from shoal_controller.core.snapshot import DEFAULT_NETWORK
@@ -22,6 +22,8 @@ from shoal_controller.leader.commit import Draft
 from shoal_controller.leader.dispatcher import Dispatcher
 from shoal_controller.leader.inbox import Described, Inbox, News, Opening, Reported, StateSeen, StraysFound
 from shoal_controller.leader.projection import Projector
+from shoal_controller.recovery.health import StoreHealth
+from shoal_controller.recovery.roll import Roll
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV, CompareFailed, OutcomeUnknown
@@ -51,9 +53,17 @@ class Leader:
         kv: of the cluster.
         cache: of the cluster; somebody runs it.
         dispatcher: is woken at the beginning of a term.
+        health: of the store; while it has lost something, nothing is written and nodes are told nothing.
+
+    Attributes:
+        term: the one that this controller leads in; None if it doesn't.
+        roll: the nodes that are there, while the store is not believed.
     """
 
-    def __init__(self, kv: KV, cache: ClusterCache, dispatcher: Dispatcher) -> None:
+    def __init__(self, kv: KV, cache: ClusterCache, dispatcher: Dispatcher, health: StoreHealth) -> None:
+        self.term: Leadership | None = None
+        self.roll: Roll | None = None
+        self._health = health
         self._kv = kv
         self._cache = cache
         self._dispatcher = dispatcher
@@ -61,10 +71,31 @@ class Leader:
     async def lead(self, leadership: Leadership) -> None:
         """Lead for one term; returns when it is lost. For `Election.run`."""
         await self._catch_up(leadership)
-        if not leadership.valid():
-            return
+        self.term = leadership
+        try:
+            while leadership.valid():
+                if self._health.problem:
+                    await self._wait_until_well(leadership)
+                else:
+                    await self._lead(leadership)
+        finally:
+            self.term = None
+
+    async def _wait_until_well(self, leadership: Leadership) -> None:
+        """Touch nothing until the store is well again, or the term is over; nodes are noted and sent away."""
+        _log.error("%s", self._health.problem)
+        self.roll = Roll()
+        self._dispatcher.hold(self.roll)
+        try:
+            await _first(self._health.until(well=True), leadership.lost.wait())
+        finally:
+            self._dispatcher.end()
+            self.roll = None
+
+    async def _lead(self, leadership: Leadership) -> None:
+        """Lead until the term is over, or the store has lost something."""
         inbox = Inbox()
-        writer = Writer(self._kv, self._cache, inbox, leadership)
+        writer = Writer(self._kv, self._cache, inbox, leadership, self._health)
         self._dispatcher.begin(inbox)
         try:
             async with asyncio.TaskGroup() as group:
@@ -73,7 +104,7 @@ class Leader:
                     group.create_task(self._dispatcher.watch_terms(), name="leader-liveness"),
                     group.create_task(writer.settle(), name="leader-settle"),
                 )
-                await writer.run()
+                await _first(writer.run(), self._health.until(well=False))
                 for helper in helpers:
                     helper.cancel()
         finally:
@@ -99,6 +130,19 @@ class Leader:
                 inbox.wake.set()
 
 
+async def _first(*waits: Coroutine[None, None, object]) -> None:
+    """Wait until one of these ends, and cancel the others; what it raises is raised."""
+    tasks = [asyncio.create_task(wait, name="leader-waits") for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in done:
+        task.result()
+
+
 class _Patience:
     """How much goes into one transaction of a kind: half as much after each refusal, all of it after a success."""
 
@@ -121,9 +165,11 @@ class Writer:
         cache: of the cluster.
         inbox: what waits to be written.
         leadership: the term, which fences every transaction.
+        health: of the store.
     """
 
-    def __init__(self, kv: KV, cache: ClusterCache, inbox: Inbox, leadership: Leadership) -> None:
+    def __init__(self, kv: KV, cache: ClusterCache, inbox: Inbox, leadership: Leadership, health: StoreHealth) -> None:
+        self._health = health
         self._kv = kv
         self._cache = cache
         self._inbox = inbox
@@ -188,6 +234,10 @@ class Writer:
                 _log.warning("reading again: %s", error)
                 await self._refresh(0)
                 busy = True
+            except Conflict as error:
+                # Whoever runs this ends it; until then, nothing is written.
+                _log.error("can't write: %s", error)
+                await self._health.until(well=True)
             except Exhausted as error:
                 _log.error("can't write: %s", error)
                 await asyncio.sleep(_RETRY_FULL)
@@ -213,6 +263,7 @@ class Writer:
     async def _commit(self, draft: Draft) -> None:
         """Commit what a draft has to write, and wait until the cache has it."""
         if draft.writes:
+            self._health.check()
             revision = await self._kv.commit(draft.txn(self._leadership))
             await self._refresh(revision)
 

@@ -198,7 +198,11 @@ class Sessions:
                 concerned.setdefault(node, set()).add(container)
         # A hold that is gone has no holder any more: whoever was told of it is in the change as a node.
         for node in change.nodes & self._by_node.keys():
-            concerned.setdefault(node, set()).update(changed.intersection(self._by_node[node].told))
+            told, entry = self._by_node[node].told, self._cache.nodes.get(node)
+            marked = concerned.setdefault(node, set())
+            marked.update(changed.intersection(told))
+            # Nor is one that has nothing but a hold among the containers: a stray that is to go.
+            marked.update(set(told).symmetric_difference(entry.holds if entry is not None else ()))
         for node, containers in concerned.items():
             if containers and node in self._by_node:
                 self._by_node[node].mark(containers)

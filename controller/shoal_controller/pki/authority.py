@@ -146,6 +146,12 @@ class Authority:
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
     @property
+    def cluster_id(self) -> str:
+        """The id of the cluster that it is the authority of."""
+        name = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
+        return str(name).removeprefix("cluster ")
+
+    @property
     def digest(self) -> str:
         """What join tokens pin: the hexadecimal SHA-256 of the certificate (DER)."""
         return hashlib.sha256(self.certificate.public_bytes(serialization.Encoding.DER)).hexdigest()

@@ -49,7 +49,7 @@ class JoinService(join_pb2_grpc.JoinServiceServicer):
         self._check_token(request)
         cluster = self._cache.cluster
         if cluster is None:
-            raise Unavailable("the cluster has no identity in etcd yet (run: shoal controller init)")
+            raise Unavailable("the cluster has no identity in etcd (shoal cluster info says what to do)")
         public_key = _requested_key(request.certificate_request)
         node = ids.node_id(
             public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -16,7 +16,7 @@ from shoal_controller.state import keys
 from shoal_controller.state.changes import Change, Subscription
 from shoal_controller.state.cluster_state import ClusterState
 from shoal_controller.state.deltas import Delta
-from shoal_controller.state.kv import KV, Batch, Listing
+from shoal_controller.state.kv import KV, Batch, Listing, SetBack
 from shoal_controller.state.store import ContainerEntry, NodeEntry, Stored
 from shoal_proto.v1.cluster_pb2 import Cluster, Controller, JoinToken, Leader, Revocation
 from shoal_proto.v1.container_pb2 import Tombstone
@@ -50,6 +50,7 @@ class ClusterCache:
         self._waiter_numbers = itertools.count()
         self._listing = asyncio.Lock()
         self._observe: Callable[[Delta], None] | None = None
+        self._set_back = ""
 
     async def run(self) -> None:
         """Follow the store until cancelled: list, watch from there, list again when the history is gone."""
@@ -65,6 +66,9 @@ class ClusterCache:
                 async with aclosing(self._kv.watch(keys.PREFIX, after=listed.revision)) as batches:
                     async for batch in batches:
                         self._apply(batch)
+            except SetBack as error:
+                _log.error("listing the cluster's state anew: %s", error)
+                self._set_back = str(error)
             except Compacted as error:
                 _log.warning("listing the cluster's state anew: %s", error)
             except Unavailable as error:
@@ -73,6 +77,11 @@ class ClusterCache:
                     _log.warning("can't follow the cluster's state, and goes on trying: %s", error)
                 silent = True
                 await asyncio.sleep(_RETRY)
+
+    def take_set_back(self) -> str:
+        """Return, once, how the store was found to have lost something, a line; empty if it wasn't since."""
+        said, self._set_back = self._set_back, ""
+        return said
 
     async def reached(self, revision: int) -> None:
         """Wait until the cache has everything up to `revision`: read your own writes.
@@ -224,6 +233,8 @@ class ClusterCache:
                 self._swap(listed)
 
     def _swap(self, state: ClusterState) -> None:
+        if state.revision < self.revision:
+            self._set_back = f"etcd was set back: it is at revision {state.revision} and was at {self.revision}"
         older, self._state = self._state, state
         if self._observe is not None and self.synced.is_set():
             self._observe(state.since(older))

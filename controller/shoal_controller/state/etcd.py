@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
 from typing import Final, TypeAlias, TypeVar
 
@@ -19,7 +19,7 @@ import grpc.aio
 from shoal_common.errors import Compacted, NotFound, Unavailable
 from shoal_controller.state import wire
 from shoal_controller.state.endpoints import REQUIRE_LEADER, Endpoints
-from shoal_controller.state.kv import Batch, Entry, Listing, OutcomeUnknown, Txn
+from shoal_controller.state.kv import Batch, Entry, Event, Listing, OutcomeUnknown, SetBack, Txn
 from shoal_proto.etcd import kv_pb2, rpc_pb2, rpc_pb2_grpc
 
 T = TypeVar("T")
@@ -85,6 +85,8 @@ class EtcdKV:
         self._members = [_Member(address, endpoints.channel(address)) for address in endpoints.addresses]
         self._current = 0
         self._timeout = timeout
+        #: The newest change that was told of, to know the store again by.
+        self._newest: Entry | None = None
 
     async def close(self) -> None:
         """Close all connections; watches that are open end with an error."""
@@ -119,6 +121,7 @@ class EtcdKV:
             request.revision = request.revision or page.header.revision
             entries.extend(map(wire.entry_of, page.kvs))
             if not page.more:
+                self._newest = max(entries, key=lambda entry: entry.mod_revision, default=None)
                 return Listing(request.revision, tuple(entries))
             request.key = page.kvs[-1].key + b"\0"
 
@@ -211,6 +214,7 @@ class EtcdKV:
                 if not events:
                     yield Batch(answer.header.revision, ())
                 for batch in wire.batches_of(events):
+                    self._remember(batch.events)
                     yield batch
                 events.clear()
         except grpc.aio.AioRpcError as error:
@@ -221,6 +225,11 @@ class EtcdKV:
             raise
         finally:
             call.cancel()
+
+    def _remember(self, events: Iterable[Event]) -> None:
+        for event in events:
+            if event.value is not None:
+                self._newest = Entry(event.key, event.value, event.mod_revision, event.create_revision, event.lease)
 
     async def _open_watch(self, call: _WatchCall, member: _Member, prefix: str, told: int) -> None:
         create = rpc_pb2.WatchCreateRequest(
@@ -244,7 +253,27 @@ class EtcdKV:
             # then what was never missed.
             revision, _ = await self.get(prefix)
             if revision < told:
-                raise Compacted(f"etcd is at revision {revision}, below {told} which it had reached: it was set back")
+                raise SetBack(f"etcd was set back: it is at revision {revision}, and was at {told}")
+        await self._check_history()
+
+    async def _check_history(self) -> None:
+        """Check that the store is the one whose newest change is known here.
+
+        A store that was set back grows again, and may be further than it was by the time anybody looks; and another
+        cluster's has revisions of its own.
+
+        Raises:
+            SetBack: it isn't.
+            Compacted: that can't be said any more.
+        """
+        known = self._newest
+        if known is None:
+            return
+        request = rpc_pb2.RangeRequest(key=known.key.encode(), revision=known.mod_revision)
+        answer = await self._read(lambda member, left: _call(member.kv.Range, request, left))
+        entry = wire.entry_of(answer.kvs[0]) if answer.kvs else None
+        if entry is None or (entry.mod_revision, entry.value) != (known.mod_revision, known.value):
+            raise SetBack(f"etcd was set back: what it had at revision {known.mod_revision} is not what it was")
 
     async def _read(self, call: Callable[[_Member, float], Awaitable[T]]) -> T:
         """Return the answer of the first member that gives one to a request that may be repeated."""

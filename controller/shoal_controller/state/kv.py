@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from shoal_common.errors import Internal, NotLeader, ShoalError, Unavailable
+from shoal_common.errors import Compacted, Internal, NotLeader, ShoalError, Unavailable
 from shoal_controller.state import keys
 from shoal_controller.state.leadership import Leadership
 
@@ -32,6 +32,10 @@ class CompareFailed(ShoalError):
         super().__init__(message)
         self.revision = revision
         self.keys = keys
+
+
+class SetBack(Compacted):
+    """The store is not what it was: restored to an earlier state, emptied, or another one in its place."""
 
 
 class OutcomeUnknown(Unavailable):
@@ -240,7 +244,8 @@ class KV(Protocol):
         It lasts over disconnects and restarts of the store. Close it (`contextlib.aclosing`) when done.
 
         Raises:
-            Compacted: revisions that were not told yet are no longer kept, or the store was set back to before them.
+            Compacted: revisions that were not told yet are no longer kept.
+            SetBack: the store is at an earlier place than was told, or has another history.
         """
         ...
 

@@ -57,6 +57,11 @@ class AgentServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentPullRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_image__pb2.PullProgress.FromString,
                 _registered_method=True)
+        self.Inventory = channel.unary_stream(
+                '/shoal.v1.AgentService/Inventory',
+                request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentInventoryRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentInventoryItem.FromString,
+                _registered_method=True)
 
 
 class AgentServiceServicer:
@@ -89,6 +94,13 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Inventory(self, request, context):
+        """What the node has records of, environments in clear.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +123,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.Pull,
                     request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentPullRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_image__pb2.PullProgress.SerializeToString,
+            ),
+            'Inventory': grpc.unary_stream_rpc_method_handler(
+                    servicer.Inventory,
+                    request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentInventoryRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentInventoryItem.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +239,33 @@ class AgentService:
             '/shoal.v1.AgentService/Pull',
             shoal__proto_dot_v1_dot_agent__pb2.AgentPullRequest.SerializeToString,
             shoal__proto_dot_v1_dot_image__pb2.PullProgress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Inventory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/shoal.v1.AgentService/Inventory',
+            shoal__proto_dot_v1_dot_agent__pb2.AgentInventoryRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_agent__pb2.AgentInventoryItem.FromString,
             options,
             channel_credentials,
             insecure,

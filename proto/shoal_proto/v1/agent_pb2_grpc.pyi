@@ -41,6 +41,8 @@ class AgentServiceStub:
     """Errors: NOT_FOUND; FAILED_PRECONDITION (not running)."""
     Exec: _grpc.StreamStreamMultiCallable[_agent_pb2.AgentExecRequest, _container_pb2.ExecResponse]
     Pull: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentPullRequest, _image_pb2.PullProgress]
+    Inventory: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentInventoryRequest, _agent_pb2.AgentInventoryItem]
+    """What the node has records of, environments in clear."""
 
 @_typing.type_check_only
 class AgentServiceAsyncStub(AgentServiceStub):
@@ -53,6 +55,8 @@ class AgentServiceAsyncStub(AgentServiceStub):
     """Errors: NOT_FOUND; FAILED_PRECONDITION (not running)."""
     Exec: _aio.StreamStreamMultiCallable[_agent_pb2.AgentExecRequest, _container_pb2.ExecResponse]  # type: ignore[assignment]
     Pull: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentPullRequest, _image_pb2.PullProgress]  # type: ignore[assignment]
+    Inventory: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentInventoryRequest, _agent_pb2.AgentInventoryItem]  # type: ignore[assignment]
+    """What the node has records of, environments in clear."""
 
 class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Served by every agent, for controllers only."""
@@ -86,5 +90,13 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.AgentPullRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_image_pb2.PullProgress], _abc.AsyncIterator[_image_pb2.PullProgress]]: ...
+
+    @_abc_1.abstractmethod
+    def Inventory(
+        self,
+        request: _agent_pb2.AgentInventoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_agent_pb2.AgentInventoryItem], _abc.AsyncIterator[_agent_pb2.AgentInventoryItem]]:
+        """What the node has records of, environments in clear."""
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -50,6 +50,16 @@ class ClusterServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_cluster__pb2.CreateJoinTokenRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.CreateJoinTokenResponse.FromString,
                 _registered_method=True)
+        self.RecoverCluster = channel.unary_stream(
+                '/shoal.v1.ClusterService/RecoverCluster',
+                request_serializer=shoal__proto_dot_v1_dot_cluster__pb2.RecoverClusterRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.RecoverClusterResponse.FromString,
+                _registered_method=True)
+        self.BackupCluster = channel.unary_stream(
+                '/shoal.v1.ClusterService/BackupCluster',
+                request_serializer=shoal__proto_dot_v1_dot_cluster__pb2.BackupClusterRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.BackupClusterResponse.FromString,
+                _registered_method=True)
         self.CompactStore = channel.unary_unary(
                 '/shoal.v1.ClusterService/CompactStore',
                 request_serializer=shoal__proto_dot_v1_dot_cluster__pb2.CompactStoreRequest.SerializeToString,
@@ -80,6 +90,21 @@ class ClusterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecoverCluster(self, request, context):
+        """Brings back a cluster whose store was lost or restored; what runs on the nodes is adopted as it is. Leader only.
+        Errors: FAILED_PRECONDITION if the store is well.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BackupCluster(self, request, context):
+        """A snapshot of the store, the authority and the keys, encrypted. Administrators only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CompactStore(self, request, context):
         """Drops old history, gives the space back, and lets a store that was full take writes again.
         """
@@ -104,6 +129,16 @@ def add_ClusterServiceServicer_to_server(servicer, server):
                     servicer.CreateJoinToken,
                     request_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.CreateJoinTokenRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_cluster__pb2.CreateJoinTokenResponse.SerializeToString,
+            ),
+            'RecoverCluster': grpc.unary_stream_rpc_method_handler(
+                    servicer.RecoverCluster,
+                    request_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.RecoverClusterRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_cluster__pb2.RecoverClusterResponse.SerializeToString,
+            ),
+            'BackupCluster': grpc.unary_stream_rpc_method_handler(
+                    servicer.BackupCluster,
+                    request_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.BackupClusterRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_cluster__pb2.BackupClusterResponse.SerializeToString,
             ),
             'CompactStore': grpc.unary_unary_rpc_method_handler(
                     servicer.CompactStore,
@@ -193,6 +228,60 @@ class ClusterService:
             '/shoal.v1.ClusterService/CreateJoinToken',
             shoal__proto_dot_v1_dot_cluster__pb2.CreateJoinTokenRequest.SerializeToString,
             shoal__proto_dot_v1_dot_cluster__pb2.CreateJoinTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecoverCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/shoal.v1.ClusterService/RecoverCluster',
+            shoal__proto_dot_v1_dot_cluster__pb2.RecoverClusterRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_cluster__pb2.RecoverClusterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BackupCluster(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/shoal.v1.ClusterService/BackupCluster',
+            shoal__proto_dot_v1_dot_cluster__pb2.BackupClusterRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_cluster__pb2.BackupClusterResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,12 @@ class ClusterServiceStub:
     GetVersion: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.GetVersionRequest, _cluster_pb2.GetVersionResponse]
     CreateJoinToken: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.CreateJoinTokenRequest, _cluster_pb2.CreateJoinTokenResponse]
     """A token with which hosts join, as often as wanted until it expires. Administrators only."""
+    RecoverCluster: _grpc.UnaryStreamMultiCallable[_cluster_pb2.RecoverClusterRequest, _cluster_pb2.RecoverClusterResponse]
+    """Brings back a cluster whose store was lost or restored; what runs on the nodes is adopted as it is. Leader only.
+    Errors: FAILED_PRECONDITION if the store is well.
+    """
+    BackupCluster: _grpc.UnaryStreamMultiCallable[_cluster_pb2.BackupClusterRequest, _cluster_pb2.BackupClusterResponse]
+    """A snapshot of the store, the authority and the keys, encrypted. Administrators only."""
     CompactStore: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.CompactStoreRequest, _cluster_pb2.CompactStoreResponse]
     """Drops old history, gives the space back, and lets a store that was full take writes again."""
 
@@ -49,6 +55,12 @@ class ClusterServiceAsyncStub(ClusterServiceStub):
     GetVersion: _aio.UnaryUnaryMultiCallable[_cluster_pb2.GetVersionRequest, _cluster_pb2.GetVersionResponse]  # type: ignore[assignment]
     CreateJoinToken: _aio.UnaryUnaryMultiCallable[_cluster_pb2.CreateJoinTokenRequest, _cluster_pb2.CreateJoinTokenResponse]  # type: ignore[assignment]
     """A token with which hosts join, as often as wanted until it expires. Administrators only."""
+    RecoverCluster: _aio.UnaryStreamMultiCallable[_cluster_pb2.RecoverClusterRequest, _cluster_pb2.RecoverClusterResponse]  # type: ignore[assignment]
+    """Brings back a cluster whose store was lost or restored; what runs on the nodes is adopted as it is. Leader only.
+    Errors: FAILED_PRECONDITION if the store is well.
+    """
+    BackupCluster: _aio.UnaryStreamMultiCallable[_cluster_pb2.BackupClusterRequest, _cluster_pb2.BackupClusterResponse]  # type: ignore[assignment]
+    """A snapshot of the store, the authority and the keys, encrypted. Administrators only."""
     CompactStore: _aio.UnaryUnaryMultiCallable[_cluster_pb2.CompactStoreRequest, _cluster_pb2.CompactStoreResponse]  # type: ignore[assignment]
     """Drops old history, gives the space back, and lets a store that was full take writes again."""
 
@@ -76,6 +88,24 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_pb2.CreateJoinTokenResponse, _abc.Awaitable[_cluster_pb2.CreateJoinTokenResponse]]:
         """A token with which hosts join, as often as wanted until it expires. Administrators only."""
+
+    @_abc_1.abstractmethod
+    def RecoverCluster(
+        self,
+        request: _cluster_pb2.RecoverClusterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_cluster_pb2.RecoverClusterResponse], _abc.AsyncIterator[_cluster_pb2.RecoverClusterResponse]]:
+        """Brings back a cluster whose store was lost or restored; what runs on the nodes is adopted as it is. Leader only.
+        Errors: FAILED_PRECONDITION if the store is well.
+        """
+
+    @_abc_1.abstractmethod
+    def BackupCluster(
+        self,
+        request: _cluster_pb2.BackupClusterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_cluster_pb2.BackupClusterResponse], _abc.AsyncIterator[_cluster_pb2.BackupClusterResponse]]:
+        """A snapshot of the store, the authority and the keys, encrypted. Administrators only."""
 
     @_abc_1.abstractmethod
     def CompactStore(

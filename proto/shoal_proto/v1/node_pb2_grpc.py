@@ -60,6 +60,16 @@ class NodeServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_node__pb2.RemoveNodeRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_node__pb2.RemoveNodeResponse.FromString,
                 _registered_method=True)
+        self.ListStrays = channel.unary_unary(
+                '/shoal.v1.NodeService/ListStrays',
+                request_serializer=shoal__proto_dot_v1_dot_node__pb2.ListStraysRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_node__pb2.ListStraysResponse.FromString,
+                _registered_method=True)
+        self.ResolveStrays = channel.unary_unary(
+                '/shoal.v1.NodeService/ResolveStrays',
+                request_serializer=shoal__proto_dot_v1_dot_node__pb2.ResolveStraysRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_node__pb2.ResolveStraysResponse.FromString,
+                _registered_method=True)
 
 
 class NodeServiceServicer:
@@ -102,6 +112,21 @@ class NodeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListStrays(self, request, context):
+        """What a node has and no hold of the cluster names. Errors: NOT_FOUND; UNAVAILABLE (the node).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveStrays(self, request, context):
+        """Makes strays containers of the cluster again, or removes them. What is told of each says how it went.
+        Errors: NOT_FOUND; UNAVAILABLE (the node); FAILED_PRECONDITION (the cluster is to be recovered first).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -129,6 +154,16 @@ def add_NodeServiceServicer_to_server(servicer, server):
                     servicer.RemoveNode,
                     request_deserializer=shoal__proto_dot_v1_dot_node__pb2.RemoveNodeRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_node__pb2.RemoveNodeResponse.SerializeToString,
+            ),
+            'ListStrays': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStrays,
+                    request_deserializer=shoal__proto_dot_v1_dot_node__pb2.ListStraysRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_node__pb2.ListStraysResponse.SerializeToString,
+            ),
+            'ResolveStrays': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveStrays,
+                    request_deserializer=shoal__proto_dot_v1_dot_node__pb2.ResolveStraysRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_node__pb2.ResolveStraysResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -267,6 +302,60 @@ class NodeService:
             '/shoal.v1.NodeService/RemoveNode',
             shoal__proto_dot_v1_dot_node__pb2.RemoveNodeRequest.SerializeToString,
             shoal__proto_dot_v1_dot_node__pb2.RemoveNodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStrays(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.NodeService/ListStrays',
+            shoal__proto_dot_v1_dot_node__pb2.ListStraysRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_node__pb2.ListStraysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveStrays(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.NodeService/ResolveStrays',
+            shoal__proto_dot_v1_dot_node__pb2.ResolveStraysRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_node__pb2.ResolveStraysResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,12 @@ class NodeServiceStub:
     """Its certificate is revoked: the host has to be reset before it can join again.
     Errors: FAILED_PRECONDITION if it holds containers and force isn't set.
     """
+    ListStrays: _grpc.UnaryUnaryMultiCallable[_node_pb2.ListStraysRequest, _node_pb2.ListStraysResponse]
+    """What a node has and no hold of the cluster names. Errors: NOT_FOUND; UNAVAILABLE (the node)."""
+    ResolveStrays: _grpc.UnaryUnaryMultiCallable[_node_pb2.ResolveStraysRequest, _node_pb2.ResolveStraysResponse]
+    """Makes strays containers of the cluster again, or removes them. What is told of each says how it went.
+    Errors: NOT_FOUND; UNAVAILABLE (the node); FAILED_PRECONDITION (the cluster is to be recovered first).
+    """
 
 @_typing.type_check_only
 class NodeServiceAsyncStub(NodeServiceStub):
@@ -62,6 +68,12 @@ class NodeServiceAsyncStub(NodeServiceStub):
     RemoveNode: _aio.UnaryUnaryMultiCallable[_node_pb2.RemoveNodeRequest, _node_pb2.RemoveNodeResponse]  # type: ignore[assignment]
     """Its certificate is revoked: the host has to be reset before it can join again.
     Errors: FAILED_PRECONDITION if it holds containers and force isn't set.
+    """
+    ListStrays: _aio.UnaryUnaryMultiCallable[_node_pb2.ListStraysRequest, _node_pb2.ListStraysResponse]  # type: ignore[assignment]
+    """What a node has and no hold of the cluster names. Errors: NOT_FOUND; UNAVAILABLE (the node)."""
+    ResolveStrays: _aio.UnaryUnaryMultiCallable[_node_pb2.ResolveStraysRequest, _node_pb2.ResolveStraysResponse]  # type: ignore[assignment]
+    """Makes strays containers of the cluster again, or removes them. What is told of each says how it went.
+    Errors: NOT_FOUND; UNAVAILABLE (the node); FAILED_PRECONDITION (the cluster is to be recovered first).
     """
 
 class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -107,6 +119,24 @@ class NodeServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_node_pb2.RemoveNodeResponse, _abc.Awaitable[_node_pb2.RemoveNodeResponse]]:
         """Its certificate is revoked: the host has to be reset before it can join again.
         Errors: FAILED_PRECONDITION if it holds containers and force isn't set.
+        """
+
+    @_abc_1.abstractmethod
+    def ListStrays(
+        self,
+        request: _node_pb2.ListStraysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.ListStraysResponse, _abc.Awaitable[_node_pb2.ListStraysResponse]]:
+        """What a node has and no hold of the cluster names. Errors: NOT_FOUND; UNAVAILABLE (the node)."""
+
+    @_abc_1.abstractmethod
+    def ResolveStrays(
+        self,
+        request: _node_pb2.ResolveStraysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.ResolveStraysResponse, _abc.Awaitable[_node_pb2.ResolveStraysResponse]]:
+        """Makes strays containers of the cluster again, or removes them. What is told of each says how it went.
+        Errors: NOT_FOUND; UNAVAILABLE (the node); FAILED_PRECONDITION (the cluster is to be recovered first).
         """
 
 def add_NodeServiceServicer_to_server(servicer: NodeServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -28,7 +28,12 @@ from shoal_controller.api.nodes import NodeService
 from shoal_controller.api.relay import Agents
 from shoal_controller.pki.authority import Authority
 from shoal_controller.pki.revocation import Revocations
+from shoal_controller.recovery.backup import Backup
+from shoal_controller.recovery.health import StoreHealth
+from shoal_controller.recovery.recover import Recovery
+from shoal_controller.recovery.strays import Strays
 from shoal_controller.server import api_server
+from shoal_controller.settings import ControllerFiles
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.etcd import EtcdKV
@@ -102,13 +107,23 @@ async def world(etcd: EtcdServer, registry_host: str, tmp_path: Path) -> AsyncIt
     registry = Registry(insecure=[registry_host])
     agents = Agents(tls)
     images = ImageService(cache, registry, agents, registry_host, spool=spool)
-    containers = ContainerService(kv, cache, Sealer(b"k" * 32), registry, agents, registry_host)
+    sealer = Sealer(b"k" * 32)
+    health = StoreHealth(kv, cache, "c")
+    recovery = Recovery(kv, cache, sealer, health, agents)
+    maintenance = Maintenance(etcd.endpoints)
+    (tmp_path / "ca.key").write_bytes(b"the authority's key")
+    (tmp_path / "seal.key").write_bytes(b"k" * 32)
+    backup = Backup(cache, maintenance, ControllerFiles(tmp_path))
+    strays = Strays(kv, cache, sealer, health, agents)
+    containers = ContainerService(kv, cache, sealer, registry, agents, registry_host)
 
     def add_services(server: grpc.aio.Server) -> None:
         container_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
-        node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(kv, cache), server)
+        node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(kv, cache, strays), server)
         image_pb2_grpc.add_ImageServiceServicer_to_server(images, server)
-        cluster = ClusterService(kv, cache, "d" * 64, "127.0.0.1:7400", registry_host, Maintenance(etcd.endpoints))
+        cluster = ClusterService(
+            kv, cache, "d" * 64, "127.0.0.1:7400", registry_host, maintenance, health, recovery, backup
+        )
         cluster_pb2_grpc.add_ClusterServiceServicer_to_server(cluster, server)
 
     port, agent_port = free_ports(2)

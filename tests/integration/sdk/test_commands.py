@@ -160,3 +160,42 @@ async def test_compact_says_what_it_gave_back_and_that_the_alarm_is_cleared(comm
     assert (code, output.splitlines()) == (0, said)
     _, output, _ = await outcome(await command("cluster", "compact", "--format", "{{.size_after}}"))
     assert output.strip() == str(1 << 20)
+
+
+async def test_recover_tells_its_progress_and_asks_before_it_begins(command: Shoal) -> None:
+    words = ("cluster", "recover", "--from-nodes", "--nodes", "2")
+    code, output, errors = await outcome(await command(*words, "--yes"))
+    assert (code, output, errors) == (0, "the cluster is back\n", "shoal: waiting for 2 nodes\n")
+    code, output, _ = await outcome(await command(*words, "--yes", "--format", "json"))
+    assert [json.loads(line)["done"] for line in output.splitlines()] == [False, True]
+    code, output, _ = await outcome(await command(*words), b"n\n")
+    assert (code, output) == (1, "")
+    assert (await outcome(await command("cluster", "recover", "--yes")))[0] == 2
+
+
+async def test_a_backup_is_written_whole_or_not_at_all(command: Shoal, tmp_path: Path) -> None:
+    passphrase, path = tmp_path / "passphrase", tmp_path / "backup"
+    passphrase.write_text("breaks off\n")
+    words = ("cluster", "backup", str(path), "--passphrase-file", str(passphrase))
+    code, _, errors = await outcome(await command(*words))
+    assert (code, errors) == (1, "shoal: etcd's snapshot is not whole (try again)\n")
+    assert not path.exists()
+    passphrase.write_text("correct horse\n")
+    code, output, _ = await outcome(await command(*words))
+    assert (code, output) == (0, f"{path}: 22 B\n")
+    assert path.read_bytes() == b"correct horse and more"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert sorted(each.name for each in tmp_path.iterdir() if "backup" in each.name) == ["backup"]
+    code, _, errors = await outcome(await command("cluster", "backup", str(path)))
+    assert code == 2
+    assert "--passphrase-file" in errors
+
+
+async def test_strays_are_listed_and_what_can_not_be_done_is_said(command: Shoal) -> None:
+    code, output, _ = await outcome(await command("node", "strays", "n1"))
+    assert code == 0
+    assert output.splitlines()[1].split() == ["5" * 12, "web:3", "-", "web"]
+    code, output, errors = await outcome(await command("node", "strays", "n1", "--adopt"))
+    assert (code, output, errors) == (1, "web\n", f"shoal: stray {'6' * 12} of n1: no record\n")
+    assert (await outcome(await command("node", "strays", "n1", "5555")))[0] == 2
+    assert (await outcome(await command("node", "strays", "n1", "--adopt", "--rm")))[0] == 2

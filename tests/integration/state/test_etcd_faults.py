@@ -13,7 +13,7 @@ from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.endpoints import Endpoints
 from shoal_controller.state.etcd import EtcdKV
-from shoal_controller.state.kv import KV, Batch, CompareFailed, OutcomeUnknown, Txn
+from shoal_controller.state.kv import KV, Batch, CompareFailed, OutcomeUnknown, SetBack, Txn
 from shoal_controller.state.store import encode
 from shoal_proto.v1.container_pb2 import ContainerSpec
 from tests.parts.etcd import EtcdServer, free_ports
@@ -251,6 +251,30 @@ async def test_a_watch_on_an_etcd_that_was_emptied_says_so(tmp_path: Path) -> No
                 await watching
         finally:
             await kv.close()
+
+
+async def test_a_watch_knows_a_store_that_was_set_back_and_has_grown_again(tmp_path: Path) -> None:
+    with EtcdServer(tmp_path) as server:
+        async with Proxy(server.port) as proxy:
+            kv, direct = EtcdKV(Endpoints((f"127.0.0.1:{proxy.port}",))), EtcdKV(server.endpoints)
+            try:
+                for number in range(5):
+                    revision = await kv.commit(single_put(f"{PREFIX}{number}", b"old"))
+                listed = await kv.list(PREFIX)
+                watching = asyncio.create_task(take(kv, 1, after=listed.revision), name="watch")
+                await asyncio.sleep(0)
+                await proxy.cut()
+                await asyncio.to_thread(server.restart, empty=True)
+                # As far as it was and further, before anybody looks.
+                for number in range(20):
+                    later = await direct.commit(single_put(f"{PREFIX}{number}", b"new"))
+                assert later > revision
+                await proxy.start()
+                with pytest.raises(SetBack, match="is not what it was"):
+                    await watching
+            finally:
+                await kv.close()
+                await direct.close()
 
 
 @pytest.mark.parametrize("emptied", [False, True])
