@@ -33,8 +33,8 @@ class StoreOfLab:
         self._flags = dict(flags_of(lab, "-x", "etcd"))
         self.data = Path(self._flags["data-dir"])
 
-    def ctl(self, *words: str, stdin: Path | None = None) -> str:
-        """Run etcdctl against it."""
+    def ctl(self, *words: str, stdin: Path | None = None, ok: bool | None = True) -> str:
+        """Run etcdctl against it; `ok` as for `LabUnderTest.run`."""
         tls = [
             f"--{theirs}={self._flags[ours]}"
             for ours, theirs in (("trusted-ca-file", "cacert"), ("cert-file", "cert"), ("key-file", "key"))
@@ -42,9 +42,9 @@ class StoreOfLab:
         ]
         url = self._flags["listen-client-urls"].split(",")[0]
         command = ["env", "ETCDCTL_API=3", "etcdctl", f"--endpoints={url}", *tls, *words]
-        if stdin is None:
-            return self.lab.inside(HOST, *command)
-        return self.lab.inside(HOST, "sh", "-c", f'exec "$@" < {stdin}', "sh", *command)
+        if stdin is not None:
+            command = ["sh", "-c", f'exec "$@" < {stdin}', "sh", *command]
+        return self.lab.run("lab", "exec", "--name", self.lab.name, HOST, "--", *command, ok=ok).stdout.strip()
 
     def stop(self) -> None:
         """Kill it."""
