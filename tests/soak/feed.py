@@ -75,14 +75,13 @@ class Feed:
     """Follows etcd, for as long as it runs.
 
     Args:
-        namespace: network namespace in which etcd is reached, as nsenter takes it.
         etcd: how it is reached, as store_watch.py takes it.
         logs: directory of one member's write-ahead log.
         wrong: where violations go.
     """
 
-    def __init__(self, namespace: Path, etcd: Sequence[str], logs: Path, wrong: list[Violation]) -> None:
-        self._command = ["nsenter", f"--net={namespace}", "--", sys.executable, str(_WATCH), *etcd]
+    def __init__(self, etcd: Sequence[str], logs: Path, wrong: list[Violation]) -> None:
+        self._command = [sys.executable, str(_WATCH), *etcd]
         self._files = LogFiles(logs)
         self._wrong = wrong
         self._moved = asyncio.Event()

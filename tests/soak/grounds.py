@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from pathlib import Path
 from typing import Final
 
-from shoal_common.errors import Conflict
-from shoal_lab import cgroups, network
 from shoal_lab.cluster import Lab
-from shoal_lab.hosts import boot, inside
 from tests.soak.schedule import Ground
 
 _FILLER: Final = "filler"
@@ -23,10 +19,9 @@ class Grounds:
     Args:
         lab: that is up.
         spared: hosts whose daemons are never killed.
-        disks: nodes with a disk of their own, which can be filled.
     """
 
-    def __init__(self, lab: Lab, *, spared: frozenset[str], disks: tuple[str, ...] = ()) -> None:
+    def __init__(self, lab: Lab, *, spared: frozenset[str]) -> None:
         self.lab = lab
         layout = lab.layout
         self._addresses = {host.name: host.address for host in layout.hosts if host.address}
@@ -35,7 +30,11 @@ class Grounds:
             return tuple(host.name for host in layout.hosts if service in host.services)
 
         self.ground = Ground(
-            nodes=having("agent"), controllers=having("controller"), members=having("etcd"), spared=spared, disks=disks
+            nodes=having("agent"),
+            controllers=having("controller"),
+            members=having("etcd"),
+            spared=spared,
+            disks=having("agent") if lab.plan.disk_bytes else (),
         )
         self.registry = having("registry")[0]
         self.members = tuple(self._addresses[each] for each in self.ground.members)
@@ -58,7 +57,9 @@ class Grounds:
     # Disks
 
     def _filler(self, node: str) -> Path:
-        return self.lab.layout.host_data(node) / _FILLER
+        path = self.lab.layout.host_data(node) / _FILLER
+        # The disk is mounted only inside.
+        return Path(f"/proc/{self.lab.orders(node).pid}/root{path}")
 
     async def fill(self, node: str) -> None:
         """Leave nothing free on a node's disk."""
@@ -71,37 +72,21 @@ class Grounds:
     # Power
 
     async def power_off(self, node: str) -> None:
-        """End a host with all that runs in it, as if its power had failed. What was not synced may be lost or not."""
+        """End a host with all that runs in it, as if its power had failed."""
         await self.lab.orders(node).power_off()
-
-    async def boot(self, node: str) -> None:
-        """Boot a host again and join it to the network; its daemons are not started."""
-        layout = self.lab.layout
-        host = layout.host(node)
-        await boot(layout, host)
-        pid = self.lab.orders(node).pid
-        switch = self.lab.orders(layout.switch.name).pid
-        # What ran in it has gone with its power, and its control groups with it.
-        await cgroups.clear(layout.cgroup(node))
-        with contextlib.suppress(Conflict):
-            # Its old port goes with its network namespace, some time after its last process.
-            await _ip(switch, f"link delete {node}\n")
-        await _ip(switch, network.port_batch(host, pid))
-        await _ip(pid, network.host_batch(host))
-
-
-async def _ip(pid: int, batch: str) -> None:
-    await inside(pid, ["ip", "-batch", "-"], net_only=True, stdin=batch.encode())
 
 
 def _fill(path: Path) -> None:
-    """Write until there is no room, in smaller and smaller pieces."""
-    size = 1 << 20
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    """Take all blocks that are free, in smaller and smaller pieces."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    size = end = 0
     try:
-        while size >= 512:
+        free = os.fstatvfs(descriptor)
+        size = free.f_bavail * free.f_frsize
+        while size >= free.f_bsize:
             try:
-                os.write(descriptor, bytes(size))
+                os.posix_fallocate(descriptor, end, size)
+                end += size
             except OSError:
                 size //= 2
     finally:

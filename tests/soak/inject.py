@@ -197,9 +197,9 @@ class Injector:
         try:
             yield
         finally:
-            await self._grounds.boot(node)
+            await self._grounds.lab.reboot(node)
+            # Well before its agent, which has just been begun, has come up.
             await self._witness.install_on(node)
-            await self._grounds.lab.start(node)
 
     # Those that wait for their moment
 

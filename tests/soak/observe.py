@@ -11,6 +11,7 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
+from shoal_common.errors import NotFound
 from shoal_controller.state.cluster_state import ClusterState
 from shoal_controller.state.kv import Entry
 from shoal_lab.cluster import Lab
@@ -46,9 +47,11 @@ def records(lab: Lab) -> dict[tuple[str, str], ContainerRecord]:
     """Return what nodes have on record, by name of the node and id of the container."""
     result = {}
     for host in lab.layout.node_hosts:
-        folder = lab.layout.host_data(host.name) / "shoal" / "containers"
-        for path in glob.glob(f"{folder}/*/record"):
-            # One that is just being dropped; a host that is not there.
-            with contextlib.suppress(OSError, DecodeError):
-                result[host.name, Path(path).parent.name] = ContainerRecord.FromString(Path(path).read_bytes())
+        with contextlib.suppress(NotFound):  # It is being rebooted.
+            folder = lab.layout.host_data(host.name) / "shoal" / "containers"
+            # Its disk is mounted only inside.
+            for path in glob.glob(f"/proc/{lab.orders(host.name).pid}/root{folder}/*/record"):
+                # One that is just being dropped.
+                with contextlib.suppress(OSError, DecodeError):
+                    result[host.name, Path(path).parent.name] = ContainerRecord.FromString(Path(path).read_bytes())
     return result

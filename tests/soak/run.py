@@ -116,7 +116,7 @@ class _Run:
         self._result = result
         self._wrong = result.violations
         self._say = say
-        self._grounds = Grounds(lab, spared=ground_plan.SPARED, disks=ground_plan.disks(lab.layout))
+        self._grounds = Grounds(lab, spared=ground_plan.SPARED)
         self._names = self._grounds.ground.nodes
         self._under_test = LabUnderTest(
             lab.layout.name, lab.layout.subnet, {"SHOAL_CONFIG": os.environ["SHOAL_CONFIG"]}, IMAGE, self._names

@@ -25,7 +25,7 @@ elif [ "$verb" = state ] && [ -e "$here/slow" ]; then
   "$crun" "$@"
   code=$?
   : >"$here/seen-$name"
-  sleep 0.2
+  sleep 1
   exit $code
 fi
 exec "$crun" "$@"

@@ -9,11 +9,13 @@ import os
 import re
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from shoal_agent.runtime.task import TaskKey
+from shoal_common.errors import NotFound
 from shoal_lab.cluster import Lab
 from shoal_lab.hosts import inside
 
@@ -68,11 +70,19 @@ class Witness:
         return self._lab.layout.data / "witness" / node
 
     def _keep(self, node: str) -> Path:
-        # On the file system of the logs, as links have to be.
+        # On the file system of the logs, as links have to be. Inside the host, as the next one.
         return self._lab.layout.host_data(node) / "kept-logs"
 
     def _containers(self, node: str) -> Path:
         return self._lab.layout.host_data(node) / "shoal" / "containers"
+
+    def _seen_from_here(self, node: str, path: Path) -> Path:
+        """Return a path of a host's: its disk is mounted only inside.
+
+        Raises:
+            NotFound: the host does not run.
+        """
+        return Path(f"/proc/{self._lab.orders(node).pid}/root{path}")
 
     async def install(self) -> None:
         """Take the runtime's place on all nodes."""
@@ -83,7 +93,7 @@ class Witness:
         """Take the runtime's place on a node that has booted; its agent has started nothing yet."""
         here = self.here(node)
         here.mkdir(parents=True, exist_ok=True)
-        self._keep(node).mkdir(exist_ok=True)
+        self._seen_from_here(node, self._keep(node)).mkdir(exist_ok=True)
         real = here / "crun"
         if not real.exists():
             shutil.copy(CRUN, real)
@@ -109,14 +119,20 @@ class Witness:
     def look(self) -> None:
         """Link the log files that are new."""
         for node in self._nodes:
-            # Not by Path.glob, which fails when a directory goes away meanwhile.
-            for path in map(Path, glob.glob(f"{self._containers(node)}/*/*/logs/*.log")):
-                container, generation = path.parts[-4], path.parts[-3]
-                attempt, _, segment = path.name.removesuffix(".log").partition(".")
-                # One that is there already, or is just being removed; or the node's disk is full.
-                name = f"{container}-{generation}-{attempt}" + ("" if segment == "0" else f"-{segment}")
-                with contextlib.suppress(OSError):
-                    os.link(path, self._keep(node) / name)
+            # One that is being rebooted has nothing to show.
+            with contextlib.suppress(NotFound):
+                self._look_at(node)
+
+    def _look_at(self, node: str) -> None:
+        keep = self._seen_from_here(node, self._keep(node))
+        # Not by Path.glob, which fails when a directory goes away meanwhile.
+        for path in map(Path, glob.glob(f"{self._seen_from_here(node, self._containers(node))}/*/*/logs/*.log")):
+            container, generation = path.parts[-4], path.parts[-3]
+            attempt, _, segment = path.name.removesuffix(".log").partition(".")
+            # One that is there already, or is just being removed; or the node's disk is full.
+            name = f"{container}-{generation}-{attempt}" + ("" if segment == "0" else f"-{segment}")
+            with contextlib.suppress(OSError):
+                os.link(path, keep / name)
 
     def orders(self, node: str, *, after: int = 0) -> tuple[list[Order], int]:
         """Return what a node's runtime was asked for past the first `after` bytes, and the new end."""
@@ -158,6 +174,11 @@ class Witness:
             for path in (self.here(node) / "slow", *self.here(node).glob("seen-*")):
                 path.unlink(missing_ok=True)
 
+    def _kept(self, node: str) -> Iterator[tuple[Path, str]]:
+        with contextlib.suppress(NotFound, OSError):
+            for path in self._seen_from_here(node, self._keep(node)).iterdir():
+                yield path, path.read_text(errors="replace")
+
     def seen(self) -> Seen:
         """Return all that was seen."""
         result = Seen()
@@ -166,9 +187,9 @@ class Witness:
                 result.orders[order.verb] += 1
                 if order.verb == "start":
                     result.where.setdefault((order.task.container, order.task.generation), set()).add(node)
-            for path in self._keep(node).iterdir():
+            for path, text in self._kept(node):
                 container, generation, attempt, *_ = path.name.split("-")
-                count = sum(1 for each in _BEGAN.findall(path.read_text(errors="replace")) if each == container)
+                count = sum(1 for each in _BEGAN.findall(text) if each == container)
                 if count:
                     result.begins.setdefault(container, Counter())[int(generation), int(attempt)] += count
                     result.where.setdefault((container, int(generation)), set()).add(node)
