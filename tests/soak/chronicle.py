@@ -27,6 +27,8 @@ from tests.soak.violation import Violation
 K = TypeVar("K")
 V = TypeVar("V")
 
+#: Revisions within which a leader may place something on a node before it has heard that it takes nothing new.
+_UNHEARD: Final = 50
 _TYPES: Final[dict[str, type[Message]]] = {
     ContainerPart.SPEC: ContainerSpec,
     ContainerPart.PLACEMENT: ContainerPlacement,
@@ -58,7 +60,7 @@ class Chronicle:
         attempts: by container, then by generation and number.
         placed: the nodes that each (container, generation) was ever given to.
         terms: revisions at which a controller began to lead.
-        told: when each status report was stored: revision by (container, generation, report).
+        cordoned: revision at which a node was told to take nothing new, by node.
     """
 
     revision: int = 0
@@ -78,12 +80,14 @@ class Chronicle:
     attempts: dict[str, dict[tuple[int, int], Started]] = field(default_factory=dict)
     placed: dict[tuple[str, int], set[str]] = field(default_factory=dict)
     terms: list[int] = field(default_factory=list)
+    cordoned: dict[str, int] = field(default_factory=dict)
     past: transitions.Past = field(default_factory=transitions.Past)
 
     def apply(self, batch: Batch) -> list[Violation]:
         """Go on to the next revision, and return what is wrong with it."""
         if not batch.events:
             return []
+        self.revision = batch.revision
         changes = [change for event in batch.events if (change := self._change(event)) is not None]
         wrong = list(transitions.check(changes, self.past))
         self.looked["changes of a key"] += len(changes)
@@ -92,7 +96,6 @@ class Chronicle:
         for change in changes:
             self._take(change)
         wrong += self._state(changes)
-        self.revision = batch.revision
         self.looked["revisions"] += 1
         return [Violation(each.check, f"revision {batch.revision}: {each.what}", each.container) for each in wrong]
 
@@ -164,6 +167,10 @@ class Chronicle:
                 _set(self.ledgers, node, after)
             case NodeKey(node, NodePart.SPEC), after:
                 _set(self.nodes, node, after)
+                if not (isinstance(after, NodeSpec) and after.cordoned):
+                    self.cordoned.pop(node, None)
+                else:
+                    self.cordoned.setdefault(node, self.revision)
             case NodeKey(node, NodePart.STATUS), after:
                 _set(self.node_statuses, node, after)
             case keys.TombstoneKey(_, id_), after:
@@ -172,7 +179,7 @@ class Chronicle:
                     self._note_attempts(id_, after.status)
             case keys.LeaderKey(), after:
                 if isinstance(after, Leader) and change.before is None:
-                    self.terms.append(self.revision + 1)
+                    self.terms.append(self.revision)
                 self.leader = after if isinstance(after, Leader) else None
 
     def _note_attempts(self, container: str, status: ContainerStatus) -> None:
@@ -194,6 +201,9 @@ class Chronicle:
                 case HoldKey(node, id_):
                     containers.add(id_)
                     nodes.add(node)
+                    if change.before is None and self.revision - self.cordoned.get(node, self.revision) > _UNHEARD:
+                        where = f"{self.node_name(node)}, which takes nothing new"
+                        yield Violation("cordons", f"was placed on {where}", id_)
                 case NodeKey(node, NodePart.LEDGER):
                     nodes.add(node)
                 case NameKey(_, kind, name):

@@ -37,6 +37,8 @@ class Call(StrEnum):
     LOGS = "logs"
     FOLLOW = "logs -f"
     IMPORT = "image import"
+    CORDON = "node cordon"
+    UNCORDON = "node uncordon"
     UNTIL_READY = "wait until ready"
     UNTIL_RUNNING = "wait until running"
     UNTIL_ENDED = "wait until ended"
@@ -82,12 +84,13 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One container that a client asked for."""
+    """One container that a client asked for; `restart` is its policy, as the SDK takes it, "" for none."""
 
     id: str
     name: str
     program: Program
     auto_remove: bool = False
+    restart: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,7 @@ class History:
         """Yield what is known of one container, a line each."""
         if (made := self.made.get(container)) is not None:
             removed = ", removed when it ends" if made.auto_remove else ""
-            yield f"{made.id} {made.name}: {made.program.shown}{removed}"
+            restart = f", restarts {made.restart}" if made.restart else ""
+            yield f"{made.id} {made.name}: {made.program.shown}{removed}{restart}"
         for event in self.of(container):
             yield str(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import reduce
@@ -28,7 +29,7 @@ _OUTAGES: Final = frozenset({"Unavailable", "DeadlineExceeded"})
 #: Seconds after a fault within which nobody is told of it any more.
 RECOVERED: Final = 15.0
 #: Exit code of what ran on a host that was rebooted.
-REBOOTED: Final = 255
+REBOOTED: Final = 137
 #: What a node has of a container that runs, among other things.
 _OF_RUNNING: Final = frozenset({"containers", "mounts", "cgroups", "tasks"})
 
@@ -103,6 +104,27 @@ def starts(
         newest = record.attempts[-1] if record.attempts else None
         if record.running and not (newest and begins.get(container, {}).get((record.generation, newest.number))):
             wrong.append(Violation("starts", "is told to run, and never began", container))
+    return wrong
+
+
+def restarts(
+    history: History, begins: Mapping[str, Mapping[tuple[int, int], int]], attempts: Attempts
+) -> list[Violation]:
+    """Nodes restart by themselves what has a policy, and no more often than it says."""
+    wrong = []
+    for container, counts in begins.items():
+        policy = history.made[container].restart if container in history.made else ""
+        most = int(policy.partition(":")[2]) if policy.startswith("on-failure:") else math.inf if policy else 0
+        of_run: Counter[int] = Counter()
+        for attempt in counts:
+            started = attempts.get(container, {}).get(attempt)
+            if started is not None and started.by_policy:
+                of_run[started.run] += 1
+        wrong += [
+            Violation("restarts", f"run {run} was restarted {count} times by policy {policy or 'no'}", container)
+            for run, count in of_run.items()
+            if count > most
+        ]
     return wrong
 
 

@@ -53,9 +53,10 @@ _WEIGHTS: Final = {
     "logs": 3,
     "logs -f": 2,
     "image import": 1,
+    "node cordon": 1,
 }
 _MAKING: Final = frozenset({"run", "run -d", "run, client dies", "create, start"})
-_NOWHERE: Final = _MAKING | {"image import"}
+_NOWHERE: Final = _MAKING | {"image import", "node cordon"}
 _STARTING: Final = frozenset({"start", "restart"})
 _UNTIL: Final = {
     Call.UNTIL_READY: shoal.Until.READY,
@@ -216,11 +217,30 @@ class Client:
                 await self._call(Call.FOLLOW, container, lambda: self._follow(container), _with_lines)
             case "image import":
                 await self.import_image()
+            case "node cordon":
+                await self._cordon()
 
     def _program(self) -> Program:
         if self._random.random() < 0.3:
             return Program(self._random.randrange(70), self._random.uniform(0, 4))
         return Program(None, talks=self._random.random() < 0.4)
+
+    def _restart(self, program: Program) -> str:
+        """Return a policy with which it comes to rest at last, or "" for none."""
+        if self._random.random() < 0.75:
+            return ""
+        if program.code is None:
+            return self._random.choice(("always", "unless-stopped"))
+        return f"on-failure:{self._random.randint(1, 2)}"
+
+    async def _cordon(self) -> None:
+        """Let a node take nothing new for some seconds."""
+        node = self._random.choice(self._place.nodes)
+        mark = {"soak": str(self._random.randrange(100))}
+        nodes = self._cluster.nodes
+        await self._call(Call.CORDON, "", lambda: nodes.update(node, cordoned=True, labels=mark))
+        await asyncio.sleep(self._random.uniform(0.5, 4))
+        await self._call(Call.UNCORDON, "", lambda: nodes.update(node, cordoned=False))
 
     async def make_unpulled(self, node: str) -> None:
         """Have containers of images that no node has placed on a node that does not pull now.
@@ -259,7 +279,8 @@ class Client:
         image: str = "",
         node: str = "",
     ) -> Container:
-        made = Made(new_container_id(), self._random.choice(_NAMES), program, auto_remove)
+        restart = "" if auto_remove else self._restart(program)
+        made = Made(new_container_id(), self._random.choice(_NAMES), program, auto_remove, restart)
         self._history.made[made.id] = made
         options: shoal.ContainerOptions = {
             "memory": self._random.choice(("32m", "64m", "128m")),
@@ -267,6 +288,8 @@ class Client:
             "auto_remove": auto_remove,
             "stop_timeout": 3,
         }
+        if restart:
+            options["restart"] = restart
         if node or self._random.random() < 0.2:
             options["constraints"] = [f"node.name=={node or self._random.choice(self._place.nodes)}"]
         # One of the newest: not all nodes have it.

@@ -59,7 +59,8 @@ class Result:
     def _circumstances(self) -> str:
         machine = f"{platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
         return (
-            f"Shoal {self.shoal}, three nodes in a lab, four clients and faults for {self.minutes:g} minutes;\n"
+            f"Shoal {self.shoal}, five nodes, three controllers and three members of etcd in a lab, five clients and\n"
+            f"overlapping faults for {self.minutes:g} minutes;\n"
             f"{os.cpu_count()} cores ({machine}), the load of the last quarter of an hour {os.getloadavg()[2]:.1f}.\n"
             f"Again: `make soak MINUTES={self.minutes:g} SEED={self.seed}` (the seed fixes what is asked,\n"
             "not when it is answered)."

@@ -146,6 +146,9 @@ class _Run:
                 await self._act()
                 if not (self._wish.until_wrong and self._wrong):
                     self._say("Waiting until all is quiet")
+                    for node in self._names:
+                        # Whoever wanted to may have been told that it can't be.
+                        await cluster.nodes.update(node, cordoned=False)
                     self._wrong += await self._quiet(cluster)
                     await self._watched_all()
                     await self._watch.sample()
@@ -237,6 +240,7 @@ class _Run:
         placed = {key: {chronicle.node_name(node) for node in nodes} for key, nodes in chronicle.placed.items()}
         wrong = model.existence(history, found)
         wrong += model.starts(found, seen.begins, chronicle.attempts, history.troubles)
+        wrong += model.restarts(history, seen.begins, chronicle.attempts)
         wrong += model.places(seen.where, placed)
         wrong += model.exit_codes(history, found)
         if not (self._wish.until_wrong and self._wrong):
@@ -254,6 +258,8 @@ class _Run:
         looked["records of nodes"] = self._convergence.looked
         looked["starts seen in logs"] = self._result.begins
         looked["answers"] = len(history.events)
+        policy = (each.by_policy for known in chronicle.attempts.values() for each in known.values())
+        looked["restarts by policy"] = sum(policy)
         looked["terms of leaders"] = len(chronicle.terms)
 
     async def _watched_all(self) -> None:

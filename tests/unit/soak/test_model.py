@@ -102,6 +102,20 @@ def test_restarts_by_policy_are_counted_apart() -> None:
     assert checks(model.starts(FOUND, {ID: {(1, 2): 2}}, attempts, ())) == ["attempt 2 began 2 times"]
 
 
+def test_a_policy_restarts_no_more_often_than_it_says() -> None:
+    attempts = {ID: {(1, number): Started(1, by_policy=number > 1) for number in (1, 2, 3)}}
+    begins = {ID: {(1, number): 1 for number in (1, 2, 3)}}
+
+    def said(restart: str) -> list[str]:
+        made = Made(ID, "s1", Program(5, 1.0), restart=restart)
+        return checks(model.restarts(History({ID: made}), begins, attempts))
+
+    assert not said("always")
+    assert not said("on-failure:2")
+    assert said("on-failure:1") == ["run 1 was restarted 2 times by policy on-failure:1"]
+    assert said("") == ["run 1 was restarted 2 times by policy no"]
+
+
 def test_attempts_that_nobody_ever_told_of_are_counted_too() -> None:
     found = replace(EMPTY, tombstones={ID: replace(RECORD, run=2)})
     assert not model.starts(found, {ID: {(1, 1): 1, (1, 2): 1}}, {}, ())
@@ -178,8 +192,8 @@ def test_an_interrupted_attempt_is_not_the_end_of_its_run() -> None:
 
 
 def test_a_host_that_went_away_has_its_own_exit_code() -> None:
-    rebooted = history(RUN, told(255))
-    assert checks(model.exit_codes(rebooted, EMPTY)) == ["run 1 was told to exit 255"]
+    rebooted = history(RUN, told(137))
+    assert checks(model.exit_codes(rebooted, EMPTY)) == ["run 1 was told to exit 137"]
     rebooted.troubles.append(Trouble(Kind.HOST_REBOOTED, "node1", 1, 2))
     assert not model.exit_codes(rebooted, EMPTY)
 
