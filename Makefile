@@ -22,9 +22,9 @@ test: ## set up, then every check and every test
 	@tools/check.sh
 	@$(root) $(python) -m pytest tests/contract tests/mutants tests/integration tests/faults tests/e2e
 
-soak: ## churn and faults for MINUTES (10), the same again with SEED
+soak: ## a campaign of faults for MINUTES (30), the same again with SEED
 	@tools/setup.sh test
-	@$(root) $(python) -m tests.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+	@$(root) $(python) -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
 bench: ## measure beside docker (minutes)
 	@tools/setup.sh bench

@@ -37,7 +37,6 @@ def rules(table: str, cut: Cut) -> str:
             [*([f"ip {address} {peers}"] if peers else []), *([f"tcp {port} {cut.port}"] if cut.port else [])]
         )
         yield f"add chain inet {table} {hook} {{ type filter hook {hook} priority -300; }}"
-        # A host always hears itself, but for what is cut by its port.
         yield f"add rule inet {table} {hook} {match or 'ip version 4'} drop"
 
     lines = [f"add table inet {table}"]
