@@ -110,6 +110,8 @@ class RuntimeHost:
         async with self._starts:
             # The record that says READY is in the directory above, whose names are made durable with it.
             placement.mkdir(mode=0o700, exist_ok=True)
+            # Before the first start, for readers to wait at: none of them makes it.
+            self._paths.logs(assignment.id, generation).mkdir(mode=0o700, exist_ok=True)
             sandbox = await self._sandboxes.acquire(key, addresses)
             log.debug("container %s: its sandbox is ready", assignment.id[:12])
             self._roots[key] = await self._rootfs.mount(

@@ -490,6 +490,14 @@ AGENT: Final = (
         "process ids from before a reboot are taken for containers",
     ),
     Mutant(
+        "reader-brings-back-what-is-removed",
+        f"{_AGENT}/runtime/logs.py",
+        "                await ended.wait()\n                return\n",
+        "                directory.mkdir(parents=True)\n                await stack.enter_async_context(bell)\n",
+        "tests/unit/agent/runtime/test_logs.py::test_following_what_is_removed_does_not_bring_it_back",
+        "who follows a log while its container is removed leaves a directory that the node can't get rid of",
+    ),
+    Mutant(
         "removal-forgotten-before-it-is-stored",
         f"{_AGENT}/core/planning.py",
         "settled = record.report_accepted >= record.report or not observed.held",

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -76,7 +77,7 @@ def main(minutes: float | None, seed: int | None, report: bool, plant: str | Non
             click.echo(f"\n{result.stories()}")
             sys.exit(1)
         return
-    wish = Wish(chosen, minutes or _PLANT_MINUTES, kinds, until_wrong=True)
+    wish = Wish(chosen, minutes or _PLANT_MINUTES, kinds)
     missed = [each for each in (plants.NAMES if plant == _ALL else (plant,)) if not _find(plants.plant_of(each), wish)]
     if missed:
         raise click.ClickException(f"not found within {wish.minutes:g} minutes: {', '.join(missed)} (seed {chosen})")
@@ -85,8 +86,8 @@ def main(minutes: float | None, seed: int | None, report: bool, plant: str | Non
 def _find(plant: plants.Plant, wish: Wish) -> bool:
     """Say whether a run finds a planted bug."""
     with tempfile.TemporaryDirectory(prefix="shoal-soak-plant-") as folder, plants.planted(plant, Path(folder)):
-        result = _soak(wish)
-    found = result.violations[0] if result.violations else None
+        result = _soak(replace(wish, until=plant.found_by))
+    found = next((each for each in result.violations if each.check == plant.found_by), None)
     after = f"after {result.seconds:.0f} s: {found}" if found else "not found"
     click.echo(f"{plant.name} (seed {wish.seed}): {after}")
     return found is not None

@@ -40,6 +40,7 @@ class Plant:
         file: from the top of the repository.
         original: text that is in the file exactly once.
         replacement: what it becomes.
+        found_by: the check that must notice; anything else that is found doesn't count.
         why: what it does to a cluster.
     """
 
@@ -47,6 +48,7 @@ class Plant:
     file: str
     original: str
     replacement: str
+    found_by: str
     why: str
 
 
@@ -56,6 +58,7 @@ PLANTS: Final = (
         "controller/shoal_controller/state/wire.py",
         "    if txn.leader is not None:\n",
         "    if txn.leader == 0:\n",
+        "proposals",
         "a leader that was stopped in the middle of a write and followed writes over its follower",
     ),
     Plant(
@@ -63,6 +66,7 @@ PLANTS: Final = (
         "controller/shoal_controller/state/wire.py",
         "for key, revision in txn.expected.items():",
         'for key, revision in (each for each in txn.expected.items() if not each[0].endswith("/ledger")):',
+        "proposals",
         "a placement that lands late books room that was given away meanwhile",
     ),
     Plant(
@@ -70,6 +74,7 @@ PLANTS: Final = (
         "agent/shoal_agent/runtime/tasks.py",
         'while others := [one for one in self.groups.processes("supervisors", str(key)) if one != monitor]:',
         "while others := [one for one in () if one != monitor]:",
+        "starts",
         "a start that an agent left under way is taken for none, and made again beside it",
     ),
     Plant(
@@ -77,6 +82,7 @@ PLANTS: Final = (
         "common/shoal_common/status.py",
         "return (status.generation, status.attempt, status.state, status.report)",
         "return (status.generation, status.attempt, status.state, 0)",
+        "convergence",
         "what a node says anew of the same state is acknowledged and lost",
     ),
     Plant(
@@ -88,6 +94,7 @@ PLANTS: Final = (
         "                    taken = self._cache.addresses.get((each.network, each.ip))\n"
         "                    if taken is not None:\n"
         "                        self._put(keys.address(each.network, each.ip), taken, None)\n",
+        "addresses",
         "an address is given to another while its container may still run",
     ),
     Plant(
@@ -96,6 +103,7 @@ PLANTS: Final = (
         "        self._put(key, self._cache.tombstones.get((namespace, container)), tombstone)\n"
         "        self._leased.add(key)\n",
         "",
+        "tombstones",
         "who waits for the exit code of run --rm never gets it, and a create told again creates again",
     ),
 )

@@ -65,13 +65,13 @@ class Wish:
         seed: fixes what clients ask and which faults happen.
         minutes: of clients and faults.
         kinds: of faults.
-        until_wrong: end as soon as something is.
+        until: end as soon as this check finds something; "": when the time is up.
     """
 
     seed: int
     minutes: float
     kinds: Sequence[Kind] = tuple(Kind)
-    until_wrong: bool = False
+    until: str = ""
 
 
 async def soak(wish: Wish, keep: Path, say: Callable[[str], None]) -> Result:
@@ -144,7 +144,7 @@ class _Run:
                 ]
                 self._say(f"{CLIENTS} clients and faults for {self._wish.minutes:g} minutes, seed {self._wish.seed}")
                 await self._act()
-                if not (self._wish.until_wrong and self._wrong):
+                if not self._found:
                     self._say("Waiting until all is quiet")
                     for node in self._names:
                         # Whoever wanted to may have been told that it can't be.
@@ -156,12 +156,17 @@ class _Run:
                     task.cancel()
             self._result.lives = list(self._watch.lives.values())
             await self._judge()
-            if self._wish.until_wrong and self._wrong:
+            if self._found:
                 return
             self._say("Removing everything")
             self._wrong += await self._remove_all(cluster)
         for path in sorted((self._lab.layout.data / "logs").glob("*.log")):
             self._wrong += model.logged(path.stem, path.read_text(errors="replace"))
+
+    @property
+    def _found(self) -> bool:
+        """Whether what the run is for has been found."""
+        return any(each.check == self._wish.until for each in self._wrong)
 
     # Acting
 
@@ -199,8 +204,8 @@ class _Run:
 
             acting = stack.enter_context(_task(act(), "soak-act"))
             ending = {acting}
-            if self._wish.until_wrong:
-                ending.add(stack.enter_context(_task(self._until_wrong(), "soak-until-wrong")))
+            if self._wish.until:
+                ending.add(stack.enter_context(_task(self._until_found(), "soak-until-found")))
             await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
             self._result.seconds = time.monotonic() - zero
             if acting.done():
@@ -210,8 +215,8 @@ class _Run:
                 acting.cancel()
                 await asyncio.wait({acting})
 
-    async def _until_wrong(self) -> None:
-        while not self._wrong:
+    async def _until_found(self) -> None:
+        while not self._found:
             await asyncio.sleep(0.5)
             # What a start writes first is also looked at while the run goes on.
             found = observe.now(self._feed.chronicle)
@@ -243,7 +248,7 @@ class _Run:
         wrong += model.restarts(history, seen.begins, chronicle.attempts)
         wrong += model.places(seen.where, placed)
         wrong += model.exit_codes(history, found)
-        if not (self._wish.until_wrong and self._wrong):
+        if not self._found:
             traces = await observe.traces(self._under_test)
             wrong += [*model.gone(found, traces), *model.present(found, traces)]
         wrong += [*model.unique(found), *model.named(found), *model.ledgers(found)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +42,7 @@ async def read_attempt(
     """Give an attempt's output in batches of about 64 KiB.
 
     Args:
-        directory: of the placement's logs; it need not be there yet when following.
+        directory: of the placement's logs. It is never made here: what is being removed would come back.
         generation: of the placement, for cursors.
         attempt: whose output.
         cursor: where to go on; None, or one of another attempt, for the beginning.
@@ -56,9 +57,15 @@ async def read_attempt(
                 # Reading is brief; others get their turn between two batches.
                 await asyncio.sleep(0)
             return
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # The directory is watched, which tells of its files as well: also of those that are made later.
-        async with Bell(directory, Event.MODIFY | Event.CREATE | Event.MOVED_TO) as bell:
+        bell = Bell(directory, Event.MODIFY | Event.CREATE | Event.MOVED_TO)
+        async with AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(bell)
+            except FileNotFoundError:
+                # It was there before anything was started: all of the placement is gone, or just going.
+                await ended.wait()
+                return
             waiter = asyncio.create_task(ended.wait(), name=f"log-end-{attempt}")
             waiter.add_done_callback(lambda _: bell.ring())
             try:

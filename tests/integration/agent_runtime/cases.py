@@ -198,6 +198,7 @@ async def logs(node: Node) -> None:
     async with opened(node) as tasks:
         ended = asyncio.Event()
         directory = node.paths.logs(CONTAINER, 1)
+        directory.mkdir(mode=0o700, parents=True)
         found: dict[int, bytes] = {1: b"", 2: b""}
 
         async def follow() -> None:

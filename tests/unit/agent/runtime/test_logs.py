@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from shoal_agent.runtime.log_format import parse_line
 from shoal_agent.runtime.logs import read_attempt, segment_path, tail
-from shoal_proto.v1.container_pb2 import LogCursor, LogEntry, LogStream
+from shoal_proto.v1.container_pb2 import LogCursor, LogEntry, LogsResponse, LogStream
 
 OUT, ERR = LogStream.LOG_STREAM_STDOUT, LogStream.LOG_STREAM_STDERR
 TIME = b"2026-11-24T17:10:15.204216123+00:00"
@@ -125,10 +125,10 @@ async def test_following_loses_and_doubles_nothing(tmp_path: Path) -> None:
             for entry in batch.entries:
                 got.put_nowait(entry.data)
 
+    (tmp_path / "l").mkdir()
     async with asyncio.timeout(20), asyncio.TaskGroup() as group:
         group.create_task(follow())
         await asyncio.sleep(0)
-        (tmp_path / "l").mkdir(exist_ok=True)
         with segment_path(tmp_path / "l", 1, 0).open("ab", buffering=0) as file:
             file.write(record(b"a")[:10])
             file.write(record(b"a")[10:])
@@ -142,6 +142,23 @@ async def test_following_loses_and_doubles_nothing(tmp_path: Path) -> None:
             ended.set()
     assert got.get_nowait() == b"e\n"
     assert got.empty()
+
+
+async def test_following_what_is_removed_does_not_bring_it_back(tmp_path: Path) -> None:
+    ended = asyncio.Event()
+    gone = tmp_path / "container" / "1" / "logs"
+
+    async def follow() -> list[LogsResponse]:
+        stream = read_attempt(gone, generation=1, attempt=1, cursor=None, follow=True, ended=ended)
+        return [batch async for batch in stream]
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        following = group.create_task(follow())
+        await asyncio.sleep(0.01)
+        assert not following.done()
+        ended.set()
+    assert following.result() == []
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_cursor_of_another_attempt_means_the_beginning(tmp_path: Path) -> None:
