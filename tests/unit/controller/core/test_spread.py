@@ -60,7 +60,11 @@ def test_thousands_are_planned_in_no_time() -> None:
     unfit = burst(2000, need=Amounts(100 * GIB), constraints=("node.labels.ssd==true",))
     fit = [ContainerView(id=f"d{n}", created=5000 + n, need=Amounts(GIB // 64)) for n in range(1000)]
     snapshot = cluster(nodes, [*unfit, *fit])
-    before = process_time()
-    decisions = plan(snapshot, limit=24)
-    assert len(decisions) == 24
-    assert process_time() - before < 0.1
+    taken = []
+    # The least of some: a machine that is busy makes every one of them take longer, none of them shorter.
+    for _ in range(5):
+        before = process_time()
+        decisions = plan(snapshot, limit=24)
+        taken.append(process_time() - before)
+        assert len(decisions) == 24
+    assert min(taken) < 0.1
