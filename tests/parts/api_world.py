@@ -22,6 +22,7 @@ from shoal_common.ids import new_container_id
 from shoal_common.rpc_client import TlsFiles
 from shoal_common.rpc_errors import from_rpc_error
 from shoal_common.rpc_server import ServerInterceptor
+from shoal_common.tracing import current_trace
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.etcd import EtcdKV
@@ -79,6 +80,8 @@ class SmallAgent(agent_pb2_grpc.AgentServiceServicer):
     log_calls: list[agent_pb2.AgentLogsRequest] = field(default_factory=list)
     exec_inputs: list[agent_pb2.AgentExecRequest] = field(default_factory=list)
     exec_cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Trace ids of the calls that it was made.
+    traces: list[str] = field(default_factory=list)
 
     def write(self, *lines: bytes) -> None:
         self.lines.extend(lines)
@@ -92,6 +95,7 @@ class SmallAgent(agent_pb2_grpc.AgentServiceServicer):
         self, request: agent_pb2.AgentLogsRequest, context: grpc.aio.ServicerContext[object, object]
     ) -> AsyncIterator[LogsResponse]:
         self.log_calls.append(request)
+        self.traces.append(current_trace())
         if not self.known:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such container here")
         place = request.cursor.offset
@@ -110,6 +114,7 @@ class SmallAgent(agent_pb2_grpc.AgentServiceServicer):
         self, request: agent_pb2.AgentSignalRequest, context: grpc.aio.ServicerContext[object, object]
     ) -> agent_pb2.AgentSignalResponse:
         self.signals.append((request.id, request.signal))
+        self.traces.append(current_trace())
         return agent_pb2.AgentSignalResponse()
 
     async def Exec(
@@ -119,6 +124,7 @@ class SmallAgent(agent_pb2_grpc.AgentServiceServicer):
     ) -> AsyncIterator[container_pb2.ExecResponse]:
         """Echo the input on both streams until it ends, then exit with its length; signal N exits with 128 + N."""
         total = 0
+        self.traces.append(current_trace())
         try:
             async for request in request_iterator:
                 self.exec_inputs.append(request)
