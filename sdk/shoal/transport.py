@@ -253,9 +253,11 @@ class Transport:
         patience = self.patience()
         metadata = self.metadata()
         while True:
+            asked: Q | None = None
+            began, first = 0.0, True
             try:
                 endpoint = await self.attempt()
-                asked, began, first = request(), time.perf_counter(), True
+                asked, began = request(), time.perf_counter()
                 async with aclosing(received(method(endpoint.channel)(asked, metadata=metadata))) as responses:
                     async for response in responses:
                         patience.relieve()
@@ -265,7 +267,7 @@ class Transport:
                         yield response
                 return
             except grpc.RpcError as error:
-                if self._path is not None:
+                if self._path is not None and asked is not None:
                     self._path.failed(asked, endpoint.address, began, self.explain(error).message)
                 await patience.bear(error)
 

@@ -252,3 +252,11 @@ async def test_the_way_of_a_request_shows_dead_endpoints_and_the_servers_share(
     ]
     assert 0 < steps[2].server["total"] <= steps[2].seconds * 1000
     assert "not found" in steps[3].error
+    steps.clear()
+    async with shoal.connect(both, path=shoal.RequestPath(steps.append)) as cluster:
+        await anext(cluster.containers.progress("one"))
+    assert [(step.what, bool(step.error)) for step in steps] == [
+        ("connect", True),
+        ("connect", False),
+        ("WaitContainer", False),
+    ]
