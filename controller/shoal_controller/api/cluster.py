@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import platform
 import secrets
@@ -34,6 +35,8 @@ from shoal_proto.v1.container_pb2 import ContainerPhase
 DEFAULT_TOKEN_LIFE: Final = 24 * 3600
 MIN_TOKEN_LIFE: Final = 10
 MAX_TOKEN_LIFE: Final = 365 * 24 * 3600
+#: Seconds for the store to say how it is.
+_STORE_ANSWERS: Final = 2.0
 #: What is said of a store that is out of space.
 FULL: Final = "etcd is out of space and takes no writes (give space back with: shoal cluster compact)"
 
@@ -129,8 +132,12 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
     async def _problems(self) -> list[str]:
         problems = [problem] if (problem := self._health.problem) else []
         try:
-            if await self._kv.full():
-                problems.append(FULL)
+            # Whoever asks what is wrong must not wait for what is wrong.
+            async with asyncio.timeout(_STORE_ANSWERS):
+                if await self._kv.full():
+                    problems.append(FULL)
+        except TimeoutError:
+            problems.append(f"etcd did not answer within {_STORE_ANSWERS:g} s (is it running?)")
         except Unavailable as error:
             problems.append(error.message)
         return problems

@@ -109,6 +109,10 @@ class StoreHealth:
             finally:
                 keeping.cancel()
                 await asyncio.wait({keeping})
+                if self._file is not None and self._mark != self._saved:
+                    # What a disk does not take now is known again from the nodes.
+                    with contextlib.suppress(OSError):
+                        self._file.save(self._mark)
 
     # Inside.
 

@@ -74,6 +74,17 @@ async def test_a_mark_above_the_store_is_a_suspicion_that_is_kept_and_told(tmp_p
         assert not file.load().suspicion
 
 
+async def test_what_was_seen_last_is_kept_with_the_end(tmp_path: Path) -> None:
+    file = MarkFile(tmp_path / "mark", CLUSTER_ID)
+    kv = FakeKV()
+    await cluster(kv, 1)
+    async with judged(kv, file) as (cache, health):
+        await Rig(kv).put(keys.name("default", "container", "x"), b"y")
+        await cache.reached(kv.revision)
+        assert health.problem == ""
+    assert file.load() == Mark(1, kv.revision)
+
+
 async def test_writes_of_the_api_are_refused_and_reads_served() -> None:
     kv = FakeKV()
     await cluster(kv, 1, recovering=True)
