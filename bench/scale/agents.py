@@ -30,7 +30,7 @@ from shoal_common import rpc_errors
 from shoal_common.errors import NotFound, NotLeader, Superseded
 from shoal_common.identity import CONTROLLER_NAME
 from shoal_common.rpc_client import TlsFiles, secure_channel
-from shoal_proto.v1.dispatcher_pb2 import Assignment, HeartbeatRequest, StatusReport
+from shoal_proto.v1.dispatcher_pb2 import AcceptedReport, Assignment, HeartbeatRequest, StatusReport
 from shoal_proto.v1.dispatcher_pb2_grpc import DispatcherServiceStub
 from shoal_proto.v1.node_pb2 import NodeDescription
 from shoal_proto.v1.resources_pb2 import Resources
@@ -194,6 +194,15 @@ class _EmptyNode:
 
     def apply_set(self, assignments: Iterable[Assignment]) -> None:
         self.confirmed = True
+
+    def apply_change(self, put: Iterable[Assignment], removed: Iterable[str]) -> None:
+        pass
+
+    def accepted(self, reports: Iterable[AcceptedReport]) -> None:
+        pass
+
+    def report_again(self) -> None:
+        pass
 
     def strays(self) -> list[str]:
         return []

@@ -111,6 +111,7 @@ class Agents:
 
     def __init__(self) -> None:
         self.processes: list[Simulation] = []
+        self.ending = False
         self._news = asyncio.Condition()
 
     async def follow(self, simulation: Simulation) -> None:
@@ -121,6 +122,8 @@ class Agents:
             simulation.latencies += simulation.seen.latencies
             async with self._news:
                 self._news.notify_all()
+        if not self.ending:
+            raise Unavailable("a process that simulates agents ended by itself")
 
     @property
     def opened(self) -> int:
@@ -243,6 +246,7 @@ async def site(folder: Path, controllers: int) -> AsyncIterator[Site]:
                 yield Site(folder, etcd, etcd.pid, made, watcher, agents, _cluster(authority), kv, group)
             finally:
                 watching.cancel()
+                agents.ending = True
                 for each in agents.processes:
                     if each.process.returncode is None:
                         each.process.kill()
