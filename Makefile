@@ -1,5 +1,5 @@
 # Everything that is done with a checkout. `make demo` and `make test` set up what they need by themselves.
-.PHONY: help setup demo check test soak bench proto lock clean
+.PHONY: help setup demo check test soak bench scale proto lock clean
 
 python := .venv/bin/python
 # The daemons need root: namespaces, mounts, cgroups.
@@ -29,6 +29,10 @@ soak: ## a campaign of faults for MINUTES (30), the same again with SEED
 bench: ## measure beside docker (minutes)
 	@tools/setup.sh bench
 	@$(root) $(python) -m bench
+
+scale: ## AGENTS (2000) simulated agents on one leader for MINUTES (10), and a change of leader
+	@tools/setup.sh test
+	@$(root) $(python) -m bench.scale --agents $(or $(AGENTS),2000) --minutes $(or $(MINUTES),10)
 
 proto: ## generate the code and the reference from the .proto files
 	@proto/generate.sh

@@ -172,8 +172,8 @@ CORE: Final = (
     Mutant(
         "spread-reversed",
         f"{_CORE}/scheduler.py",
-        "best = min(",
-        "best = max(",
+        "return self._counts[node], -view.free.memory",
+        "return -self._counts[node], -view.free.memory",
         "tests/unit/controller/core/test_spread.py::test_fewest_containers_then_most_free_memory_then_name",
         "all containers pile up on one node",
     ),

@@ -164,12 +164,9 @@ def _ledgers(snapshot: Snapshot, room: Room, aside: frozenset[str]) -> Iterator[
     for node in sorted(snapshot.nodes.values(), key=lambda each: each.id):
         if node.id in aside or not node.described:
             continue
-        reserved = NOTHING
-        for hold in node.holds.values():
-            reserved += hold.reserved
-        if not node.has_ledger or node.booked_capacity != node.capacity or node.reserved != reserved:
-            room.set_ledger(node.id, capacity=node.capacity, reserved=reserved)
-            yield SetLedger(node.id, node.capacity, reserved)
+        if not node.has_ledger or node.booked_capacity != node.capacity or node.reserved != node.held:
+            room.set_ledger(node.id, capacity=node.capacity, reserved=node.held)
+            yield SetLedger(node.id, node.capacity, node.held)
 
 
 def _removal(snapshot: Snapshot, container: ContainerView) -> Iterator[Decision]:

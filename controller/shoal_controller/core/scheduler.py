@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from heapq import heapify, heappop, heappush, heapreplace
 
-from shoal_controller.core.filters import Constraint, placing
+from shoal_controller.core.filters import Constraint, Filter, placing
 from shoal_controller.core.snapshot import Amounts, ContainerView, NodeView
-from shoal_proto.v1.node_pb2 import HoldRole
+
+#: What nodes are chosen by, the least first: containers, free memory (negative), name, id.
+_Rank = tuple[int, int, str, str]
 
 
 class Room:
@@ -18,14 +21,11 @@ class Room:
 
     def __init__(self, nodes: Iterable[NodeView]) -> None:
         self._nodes = {node.id: node for node in nodes}
-        self._counts = {
-            node.id: sum(hold.role == HoldRole.HOLD_ROLE_CURRENT for hold in node.holds.values())
-            for node in self._nodes.values()
-        }
+        self._counts = {node.id: node.current for node in self._nodes.values()}
         #: Nodes that meet a set of constraints: these don't change while a plan is made.
         self._eligible: dict[tuple[str, ...], list[str]] = {}
-        #: What was asked for in vain. Until something is freed it needs no other look.
-        self._vain: set[tuple[Amounts, tuple[str, ...]]] = set()
+        #: For what is asked for, the nodes that may have it: a heap, the best first. Good until something is freed.
+        self._ranked: dict[tuple[Amounts, tuple[str, ...]], list[_Rank]] = {}
 
     def free(self, node: str) -> Amounts | None:
         """Return what is free on a node now, or None if it isn't known."""
@@ -33,17 +33,18 @@ class Room:
 
     def take(self, node: str, amounts: Amounts) -> None:
         """Book `amounts` on a node."""
+        if amounts.memory < 0 or amounts.cpu < 0:
+            self._ranked.clear()
         self._nodes[node] = replace(self._nodes[node], reserved=self._nodes[node].reserved + amounts)
 
     def give_back(self, node: str, amounts: Amounts) -> None:
         """Free `amounts` on a node."""
         self.take(node, Amounts() - amounts)
-        self._vain.clear()
 
     def set_ledger(self, node: str, *, capacity: Amounts, reserved: Amounts) -> None:
         """Correct what is known of a node."""
         self._nodes[node] = replace(self._nodes[node], booked_capacity=capacity, reserved=reserved, has_ledger=True)
-        self._vain.clear()
+        self._ranked.clear()
 
     def place(self, container: ContainerView, *, reserve: Amounts) -> str | None:
         """Choose a node for a container, book `reserve` there, and return the node's id; None if none can take it.
@@ -52,22 +53,42 @@ class Room:
         must not be sent there.
         """
         wanted = (container.need, container.constraints)
-        if wanted in self._vain:
+        if wanted not in self._ranked:
+            ranked = [self._rank(node) for node in self._meeting(container.constraints)]
+            heapify(ranked)
+            self._ranked[wanted] = ranked
+        best = self._first(self._ranked[wanted], container, placing(container.need, ()))
+        if best is None:
             return None
-        filters = placing(container.need, ())
-        candidates = [
-            node
-            for node in map(self._nodes.__getitem__, self._meeting(container.constraints))
-            if container.id not in node.holds and node.has_ledger and all(each.check(node) for each in filters)
-        ]
-        if not candidates:
-            if not any(container.id in node.holds for node in self._nodes.values()):
-                self._vain.add(wanted)
-            return None
-        best = min(candidates, key=lambda node: (self._counts[node.id], -node.free.memory, node.name, node.id))
-        self._counts[best.id] += 1
-        self.take(best.id, reserve)
-        return best.id
+        self._counts[best] += 1
+        self.take(best, reserve)
+        return best
+
+    def _first(self, ranked: list[_Rank], container: ContainerView, filters: tuple[Filter, ...]) -> str | None:
+        """Return the node that ranks first of those that can take a container, and forget those that can take no such.
+
+        While room is only taken nodes only fall behind, and one that lacks room goes on lacking it: a rank that is out
+        of date is corrected when it comes first.
+        """
+        passed_over = []
+        found = None
+        while ranked and found is None:
+            node = self._nodes[ranked[0][-1]]
+            if (rank := self._rank(node.id)) != ranked[0]:
+                heapreplace(ranked, rank)
+            elif container.id in node.holds:
+                passed_over.append(heappop(ranked))
+            elif node.has_ledger and all(each.check(node) for each in filters):
+                found = node.id
+            else:
+                heappop(ranked)
+        for rank in passed_over:
+            heappush(ranked, rank)
+        return found
+
+    def _rank(self, node: str) -> _Rank:
+        view = self._nodes[node]
+        return self._counts[node], -view.free.memory, view.name, node
 
     def _meeting(self, constraints: tuple[str, ...]) -> list[str]:
         if constraints not in self._eligible:

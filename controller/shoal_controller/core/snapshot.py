@@ -88,6 +88,16 @@ class NodeView:
     removal: NodeRemoval = NodeRemoval.NODE_REMOVAL_UNSPECIFIED
     problem: str = ""
 
+    #: What the holds reserve together, and how many are current: summed up once, since a plan looks at all nodes.
+    held: Amounts = field(init=False, compare=False, default=NOTHING)
+    current: int = field(init=False, compare=False, default=0)
+
+    def __post_init__(self) -> None:
+        holds = self.holds.values()
+        memory, cpu = sum(hold.reserved.memory for hold in holds), sum(hold.reserved.cpu for hold in holds)
+        object.__setattr__(self, "held", Amounts(memory, cpu))
+        object.__setattr__(self, "current", sum(hold.role == HoldRole.HOLD_ROLE_CURRENT for hold in holds))
+
     @property
     def free(self) -> Amounts:
         """What can still be reserved; negative where the capacity was lowered."""

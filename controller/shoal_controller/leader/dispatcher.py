@@ -93,6 +93,10 @@ class Term:
             self.inbox.put_news(StateSeen(node, NodeState.NODE_STATE_READY, ""))
         self._terms.beat(node, now, interval_seconds=self.interval())
 
+    def opened(self, node: str, now: float) -> None:
+        """Note that a node has a session, which the store knows for ready since."""
+        self._terms.opened(node, now, interval_seconds=self.interval())
+
     def look(self, now: float) -> None:
         """Look at the nodes' terms, every `liveness.TICK`."""
         for node in self._terms.look(now):
@@ -226,7 +230,7 @@ class Dispatcher(DispatcherServiceServicer):
         reader: asyncio.Task[None] | None = None
         try:
             epoch = await self._open(term, session, hello)
-            term.beat(node, asyncio.get_running_loop().time())
+            term.opened(node, asyncio.get_running_loop().time())
             self._believe()
             matches, whole = session.first(hello.set_digest)
             yield self._opened(session, epoch, matches=matches)

@@ -76,3 +76,16 @@ def test_always_down_in_the_end(jitter: float) -> None:
         down = terms.look(now)
     assert down == ("a",)
     assert now < 6.0 + 3 * (TICK + MAX_LAG)
+
+
+def test_a_session_gives_time_for_the_connection_of_its_first_heartbeat() -> None:
+    terms = Terms(0.0, (), interval_seconds=2.0)
+    terms.opened("a", 0.0, interval_seconds=2.0)
+    when, who = looks(terms, 0.0, 30.0)
+    assert who == ("a",)
+    assert 12.0 <= when <= 13.0
+    terms.opened("a", 20.0, interval_seconds=2.0)
+    terms.look(20.0)
+    terms.beat("a", 21.0, interval_seconds=2.0)
+    when, who = looks(terms, 20.0, 30.0)
+    assert 27.0 <= when <= 28.0
