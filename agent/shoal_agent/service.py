@@ -12,7 +12,7 @@ from typing import Final
 
 import grpc.aio
 
-from shoal_agent.core.lifecycle import RUNNING, STOPPING, state_name
+from shoal_agent.core.lifecycle import RUNNING, STARTING, STOPPING, state_name
 from shoal_agent.host import task_key
 from shoal_agent.images.store import Images
 from shoal_agent.node import Node
@@ -42,6 +42,8 @@ _Context = grpc.aio.ServicerContext[object, object]
 _STREAMS: Final = 256
 #: Seconds that a container is waited for which a controller knows of already and this node does not yet.
 _APPEARING: Final = 10.0
+#: Seconds that a start under way is waited for.
+_STARTING: Final = 10.0
 #: Bytes of a command's output in one message, and messages that wait to be sent.
 _CHUNK: Final = 64 << 10
 _WAITING: Final = 4
@@ -72,7 +74,7 @@ class AgentService(AgentServiceServicer):
 
     async def Signal(self, request: AgentSignalRequest, context: _Context) -> AgentSignalResponse:
         """Send a signal to a container's first process."""
-        record = self._running(request.id, request.generation)
+        record = await self._running(request.id, request.generation)
         await self._tasks.signal(task_key(record), request.signal)
         return AgentSignalResponse()
 
@@ -84,7 +86,7 @@ class AgentService(AgentServiceServicer):
             first = await anext(request_iterator, None)
             if first is None or first.WhichOneof("message") != "start":
                 raise InvalidSpec("the first message of an exec does not say what to run")
-            record = self._running(first.start.id, first.start.generation)
+            record = await self._running(first.start.id, first.start.generation)
             start = first.start.start
             user = start.user or record.assignment.config.user or record.image_config.user
             spec = ExecSpec(
@@ -133,14 +135,20 @@ class AgentService(AgentServiceServicer):
                     item.assignment.role = HoldRole.HOLD_ROLE_REMOVE
                 yield item
 
-    def _running(self, container: str, generation: int) -> ContainerRecord:
+    async def _running(self, container: str, generation: int) -> ContainerRecord:
         """Return the record of a container that has a process.
+
+        A start under way is waited for: what the program wrote first may have been read before its start is on record.
 
         Raises:
             NotFound: it isn't here.
             Conflict: it has none, or belongs to another placement.
         """
-        record = self._node.worker(container).record
+        worker = self._node.worker(container)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STARTING):
+                await worker.until(lambda stored: stored if stored.status.state != STARTING else None)
+        record = worker.record
         status = record.status
         if generation and status.generation != generation:
             raise Conflict(f"container {container[:12]} was placed anew meanwhile (try again)")

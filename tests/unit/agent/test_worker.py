@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -17,6 +18,7 @@ from shoal_agent.node import Node
 from shoal_agent.paths import NodePaths
 from shoal_agent.records import Records
 from shoal_agent.runtime.failures import StartFailed
+from shoal_agent.service import AgentService
 from shoal_common.errors import NotFound, Unavailable
 from shoal_common.sealing import Sealer
 from shoal_proto.v1.agent_pb2 import ContainerRecord
@@ -24,6 +26,10 @@ from shoal_proto.v1.container_pb2 import ContainerStatus, DesiredState, RestartM
 from shoal_proto.v1.dispatcher_pb2 import AcceptedReport, Assignment
 from shoal_proto.v1.node_pb2 import HoldRole
 from tests.fakes.container_host import FakeHost, Killed
+
+if TYPE_CHECKING:
+    from shoal_agent.images.store import Images
+    from shoal_agent.runtime.tasks import Tasks
 
 ID = "ab" * 32
 STOPPED = DesiredState.DESIRED_STATE_STOPPED
@@ -119,6 +125,21 @@ async def test_runs_stops_and_runs_again(paths: NodePaths, host: FakeHost) -> No
         one.node.apply_change([assignment(run_admitted=2)], [])
         assert (await one.state(RUNNING)).attempt == 2
         assert [str(key)[-3:] for key in host.started] == ["1-1", "1-2"]
+
+
+async def test_a_signal_waits_for_a_start_under_way(paths: NodePaths, host: FakeHost) -> None:
+    """What the program wrote first may be read, and answered, before its start is on record."""
+    host.starting = asyncio.Event()
+    async with agent(paths, host) as one:
+        service = AgentService(paths, one.node, cast("Tasks", None), cast("Images", None))
+        one.node.apply_set([assignment()])
+        await one.state(STARTING)
+        asked = asyncio.create_task(service._running(ID, 1), name="signal")
+        await asyncio.sleep(0)
+        assert not asked.done()
+        host.starting.set()
+        assert (await asked).status.state == RUNNING
+        service.close()
 
 
 async def test_environment_is_sealed_on_disk(paths: NodePaths, host: FakeHost) -> None:
