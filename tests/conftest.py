@@ -44,6 +44,7 @@ def clean_lab(lab: LabUnderTest) -> Iterator[LabUnderTest]:
 
 
 def _clear(lab: LabUnderTest) -> None:
-    names = list(lab.containers())
-    if names:
-        lab.run("rm", "-f", *names)
+    # By their ids: what is lost has no name any more.
+    ids = lab.out("ps", "-aq", "--no-trunc").split()
+    if ids:
+        lab.run("rm", "-f", *ids)

@@ -179,7 +179,9 @@ class Session:
                         log.error("%s; containers are left as they are", error)
                     revoked = True
                 except ShoalError as error:
-                    log.warning("session with controller %s: %s", address, error)
+                    # gRPC may tell of the end of a stream instead of why it was ended.
+                    level = logging.DEBUG if revoked else logging.WARNING
+                    log.log(level, "session with controller %s: %s", address, error)
                     await channels.drop(address)
                     if isinstance(error, Unavailable):
                         lost = address

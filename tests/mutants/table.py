@@ -6,30 +6,12 @@ run: bring the entry up to date with the code, or take it out together with what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from tests.mutants.mutant import Mutant
+from tests.mutants.nodes import NODES
 
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """One change of one file.
-
-    Attributes:
-        name: what the changed product does.
-        file: from the top of the repository.
-        original: text that is in the file exactly once.
-        replacement: what it becomes.
-        caught_by: the test that must fail, as pytest names it.
-        why: what would happen to a cluster.
-    """
-
-    name: str
-    file: str
-    original: str
-    replacement: str
-    caught_by: str
-    why: str
-
+__all__ = ["MUTANTS", "Mutant"]
 
 _STATE: Final = "controller/shoal_controller/state"
 _CORE: Final = "controller/shoal_controller/core"
@@ -653,4 +635,4 @@ RECOVERY: Final = (
     ),
 )
 
-MUTANTS: Final = (*STORE, *CORE, *LEADER, *AGENT, *OBSERVATION, *RECOVERY)
+MUTANTS: Final = (*STORE, *CORE, *LEADER, *AGENT, *OBSERVATION, *RECOVERY, *NODES)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
 
+from shoal_agent import session
 from shoal_agent.session import send
-from shoal_common.errors import Superseded
+from shoal_common.errors import Revoked, Superseded
+from shoal_common.rpc_errors import to_status
 from shoal_proto.v1.dispatcher_pb2 import AgentToLeader, HeartbeatRequest, LeaderToAgent
 from shoal_proto.v1.dispatcher_pb2_grpc import (
     DispatcherServiceServicer,
     DispatcherServiceStub,
     add_DispatcherServiceServicer_to_server,
 )
+from shoal_proto.v1.node_pb2 import NodeDescription
 
 
 class _Ending(DispatcherServiceServicer):
@@ -63,3 +68,70 @@ async def test_a_call_that_broke_off_tells_why() -> None:
 
 async def test_a_call_that_ended_in_good_order_is_superseded() -> None:
     assert isinstance(await _told(grpc.StatusCode.OK), Superseded)
+
+
+class _Refusing(DispatcherServiceServicer):
+    """Refuses every session as a controller does whose cluster has removed the node."""
+
+    def __init__(self) -> None:
+        self.sessions = 0
+
+    async def Session(
+        self, request_iterator: Any, context: grpc.aio.ServicerContext[AgentToLeader, LeaderToAgent]
+    ) -> AsyncIterator[LeaderToAgent]:
+        self.sessions += 1
+        if self.sessions:
+            await context.abort_with_status(to_status(Revoked("node one was removed (shoal agent reset)")))
+        yield LeaderToAgent()
+
+    async def Heartbeat(self, request: HeartbeatRequest, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        raise NotImplementedError
+
+
+async def test_a_removed_node_says_so_once_and_then_keeps_quiet(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refusing = _Refusing()
+    server = grpc.aio.server()
+    add_DispatcherServiceServicer_to_server(refusing, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    pauses: list[float] = []
+    quiet = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if refusing.sessions == 3:
+            quiet.set()
+            await asyncio.Event().wait()
+
+    plain = lambda address, *_, **__: grpc.aio.insecure_channel(address)  # noqa: E731
+    monkeypatch.setattr("shoal_agent.channels.secure_channel", plain)
+    monkeypatch.setattr("shoal_agent.session.asyncio.sleep", sleep)
+    node = SimpleNamespace(digest=lambda: b"")
+    watermark = SimpleNamespace(position=SimpleNamespace(controllers=(), epoch=1, revision=1))
+    made = session.Session(
+        node=node,  # type: ignore[arg-type]
+        network=SimpleNamespace(),
+        watermark=watermark,  # type: ignore[arg-type]
+        cluster_id="c",
+        controllers=(f"127.0.0.1:{port}",),
+        tls=SimpleNamespace(),  # type: ignore[arg-type]
+        process_id="p",
+        description=NodeDescription(),
+    )
+    running = asyncio.create_task(made.run(), name="session")
+    try:
+        async with asyncio.timeout(10):
+            await quiet.wait()
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+        await server.stop(None)
+    assert refusing.sessions == 3
+    assert min(pauses[-2:]) >= 150
+    errors = [record.message for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
+    assert [each for each in errors if "Internal error from Core" not in each] == [
+        "node one was removed (shoal agent reset); containers are left as they are"
+    ]
+    assert len(errors) <= 2

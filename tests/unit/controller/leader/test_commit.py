@@ -480,7 +480,9 @@ async def test_a_name_that_was_freed_and_taken_is_not_freed_again(bench: Bench) 
     draft = bench.draft()
     draft.decide(GiveUp(C1, NODE))
     await bench.cache.reached(await bench.kv.commit(draft.txn(bench.leadership)))
-    assert bench.cache.names[(CONTAINERS, "container", "c1")].value == "f" * 64
+    taken = bench.cache.names.get((CONTAINERS, "container", "c1"))
+    assert taken is not None
+    assert taken.value == "f" * 64
 
 
 async def test_a_superseded_copy_is_given_up_and_nothing_is_lost(bench: Bench) -> None:
