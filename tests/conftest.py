@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,19 @@ IMAGE = "test/web:1"
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
     """Three nodes of 4 GiB and 8 cores, node1 labelled ssd=true; the image serves a page on port 80."""
-    assert os.geteuid() == 0, "these tests need root (make test runs them so)"
-    folder: Path = tmp_path_factory.mktemp("lab")
-    env = {"SHOAL_CONFIG": str(folder / "config.json")}
     # Of its own for every test run, so that two can go on beside each other.
-    name, subnet = f"t{os.getpid()}", f"10.{100 + os.getpid() // 256 % 100}.{os.getpid() % 256}.0/24"
+    subnet = f"10.{100 + os.getpid() // 256 % 100}.{os.getpid() % 256}.0/24"
+    with made_lab(tmp_path_factory.mktemp("lab"), f"t{os.getpid()}", subnet, "--label", "node1:ssd=true") as made:
+        yield made
+
+
+@contextmanager
+def made_lab(folder: Path, name: str, subnet: str, *options: str) -> Iterator[LabUnderTest]:
+    """A lab of three nodes with the image in it, while the context lasts."""
+    assert os.geteuid() == 0, "these tests need root (make test runs them so)"
+    env = {"SHOAL_CONFIG": str(folder / "config.json")}
     lab = LabUnderTest(name, subnet, env, IMAGE, ("node1", "node2", "node3"))
-    up = ("lab", "up", "--name", name, "--subnet", subnet, "--node-memory", "4g", "--node-cpus", "8")
-    lab.run(*up, "--label", "node1:ssd=true")
+    lab.run("lab", "up", "--name", name, "--subnet", subnet, "--node-memory", "4g", "--node-cpus", "8", *options)
     try:
         archive = folder / "web.tar"
         archive.write_bytes(root_filesystem())
@@ -38,12 +44,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
 @pytest.fixture
 def clean_lab(lab: LabUnderTest) -> Iterator[LabUnderTest]:
     """The lab, with no container in it before and after."""
-    _clear(lab)
+    clear(lab)
     yield lab
-    _clear(lab)
+    clear(lab)
 
 
-def _clear(lab: LabUnderTest) -> None:
+def clear(lab: LabUnderTest) -> None:
+    """Remove all containers."""
     # By their ids: what is lost has no name any more.
     ids = lab.out("ps", "-aq", "--no-trunc").split()
     if ids:

@@ -34,10 +34,11 @@ class Heartbeat:
 
     Args:
         reopen: called, from the thread, when the session has to be opened anew: the controller does not know it (any
-            more), or was out of reach for a while. A connection that was cut may look whole for minutes.
+            more), or has not answered for a while, which is what its argument says. A connection that was cut may
+            look whole for minutes.
     """
 
-    def __init__(self, tls: TlsFiles, process_id: str, reopen: Callable[[], None]) -> None:
+    def __init__(self, tls: TlsFiles, process_id: str, reopen: Callable[[bool], None]) -> None:
         self._tls = tls
         self._process_id = process_id
         self._reopen = reopen
@@ -84,7 +85,7 @@ class Heartbeat:
                     self._beat_to(target, interval)
                 except Exception:
                     log.exception("heartbeats to controller %s failed", target)
-                    self._reopen()
+                    self._reopen(False)
 
     def _beat_to(self, target: str, interval: float) -> None:
         """Beat until something changes."""
@@ -104,17 +105,20 @@ class Heartbeat:
                         error = rpc_errors.from_rpc_error(raised, peer=f"controller {target}")
                         if isinstance(error, NotFound | NotLeader | Revoked | Superseded):
                             log.info("controller %s refuses a heartbeat: %s", target, error)
-                            self._reopen()
+                            self._reopen(False)
                             self._changed.wait()
                             return
                         if not silent:
                             log.warning("heartbeat: %s", error)
                         silent, failures = True, failures + 1
+                        if failures > 1 and time.monotonic() - answered > SILENCE:
+                            # It may have been stopped in its tracks, or be cut off, and another one lead by now.
+                            self._reopen(True)
+                            self._changed.wait()
+                            return
                         break
                     if silent:
                         log.info("controller %s answers heartbeats again", target)
-                        if time.monotonic() - answered > SILENCE:
-                            self._reopen()
                     silent, failures, answered, deadline = False, 0, time.monotonic(), DEADLINE
                     if reply.next_ms:
                         interval = reply.next_ms / 1000

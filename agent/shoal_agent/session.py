@@ -8,6 +8,7 @@ import itertools
 import logging
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 import grpc
@@ -128,6 +129,7 @@ class Session:
         self._problems = problems
         self._told = description
         self._reopen = asyncio.Event()
+        self._silent = False
         self._open = False
         self._interval = 0.0
 
@@ -139,9 +141,9 @@ class Session:
         """Keep the session open for ever."""
         loop = asyncio.get_running_loop()
 
-        def reopen() -> None:
+        def reopen(silent: bool) -> None:
             with contextlib.suppress(RuntimeError):  # The loop may have ended before the thread.
-                loop.call_soon_threadsafe(self.reopen)
+                loop.call_soon_threadsafe(partial(self.reopen, silent=silent))
 
         heartbeat = Heartbeat(self._tls, self._process_id, reopen)
         heartbeat.start()
@@ -150,8 +152,13 @@ class Session:
         finally:
             heartbeat.stop()
 
-    def reopen(self) -> None:
-        """Open the session anew: the controller it is with can't be trusted to know of it. For whoever beats."""
+    def reopen(self, *, silent: bool = False) -> None:
+        """Open the session anew: the controller it is with can't be trusted to know of it. For whoever beats.
+
+        Args:
+            silent: it answers no heartbeat.
+        """
+        self._silent = silent
         self._reopen.set()
 
     async def keep_open(self, heartbeat: Beats) -> None:
@@ -236,6 +243,8 @@ class Session:
                 group.create_task(self._read(call), name="session-read")
                 group.create_task(self._write(call), name="session-write")
                 await self._reopen.wait()
+                if self._silent:
+                    raise Unavailable(f"controller {address} answers no heartbeat")
                 raise _Reopened
         except grpc.RpcError as error:
             raise rpc_errors.from_rpc_error(error, peer=f"controller {address}") from error
@@ -322,6 +331,8 @@ class Session:
                 case "accepted":
                     self._node.accepted(message.accepted.reports)
                     continue
+                case "controllers":
+                    self._watermark.learn_controllers(message.controllers.addresses)
                 case _:
                     continue
             await self._watermark.save()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from shoal_agent.durable import replace_file
 from shoal_agent.kernel_work import finished
 from shoal_common.errors import Internal
 
 log = logging.getLogger(__name__)
+
+#: Controllers that are remembered: more than any cluster has at a time.
+KNOWN_CONTROLLERS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,7 @@ class Position:
     Attributes:
         epoch, revision: of the newest set or change that was applied.
         subnet, gateway: of the cluster's flat network; "" before the first session.
-        controllers: "HOST:PORT" of every controller, as the leader last said.
+        controllers: "HOST:PORT" of controllers, those that ran when the leader last said so first.
     """
 
     epoch: int = 0
@@ -69,7 +74,16 @@ class Watermark:
 
     def learn(self, *, subnet: str, gateway: str, controllers: tuple[str, ...]) -> None:
         """Note what the leader says of the cluster. `save` makes it durable."""
-        self.position = replace(self.position, subnet=subnet, gateway=gateway, controllers=controllers)
+        self.position = replace(self.position, subnet=subnet, gateway=gateway)
+        self.learn_controllers(controllers)
+
+    def learn_controllers(self, controllers: Sequence[str]) -> None:
+        """Note which controllers run. `save` makes it durable.
+
+        Those that ran before are kept after them: the next time, they may be the only ones.
+        """
+        known = dict.fromkeys((*controllers, *self.position.controllers))
+        self.position = replace(self.position, controllers=tuple(known)[:KNOWN_CONTROLLERS])
 
     async def save(self) -> None:
         """Make the position durable.

@@ -24,7 +24,7 @@ from shoal_controller.events.log import EventLog
 from shoal_controller.events.service import EventService
 from shoal_controller.leader.dispatcher import Dispatcher
 from shoal_controller.leader.loop import Leader
-from shoal_controller.pki.authority import Authority
+from shoal_controller.pki.authority import Authority, now
 from shoal_controller.pki.join import JoinService
 from shoal_controller.pki.revocation import Revocations
 from shoal_controller.recovery.backup import Backup
@@ -39,6 +39,8 @@ from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.election import Election
 from shoal_controller.state.etcd import EtcdKV
 from shoal_controller.state.maintenance import Maintenance
+from shoal_controller.state.registration import Registration
+from shoal_controller.state.store import SCHEMA
 from shoal_proto.v1 import (
     cluster_pb2_grpc,
     container_pb2_grpc,
@@ -48,6 +50,7 @@ from shoal_proto.v1 import (
     join_pb2_grpc,
     node_pb2_grpc,
 )
+from shoal_proto.v1.cluster_pb2 import Controller
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +81,10 @@ async def serve(settings: Settings) -> None:
     )
     agents = Agents(files.tls)
     images = ImageService(cache, registry, agents, settings.registry)
-    controllers = (settings.advertise,)
+    name = secrets.token_hex(8)
+    own = Controller(schema=SCHEMA, name=name, address=settings.advertise, version=shoal_version())
+    own.started_at.FromDatetime(now())
+    registration = Registration(kv, cache, own)
     revocations = Revocations(cache)
     health = StoreHealth(kv, cache, authority.cluster_id, MarkFile(files.store_mark, authority.cluster_id))
     # What is not the leader's, nor recovery's, is written through this.
@@ -89,12 +95,11 @@ async def serve(settings: Settings) -> None:
         cache,
         sealer,
         address=settings.advertise,
-        controllers=controllers,
+        controllers=registration.addresses,
         health=health,
         reconcile=recovery.reconcile,
     )
     leader = recovery.leader = Leader(kv, cache, dispatcher, health)
-    name = secrets.token_hex(8)
 
     def add_services(server: grpc.aio.Server) -> None:
         strays = Strays(store, cache, sealer, health, agents)
@@ -106,6 +111,7 @@ async def serve(settings: Settings) -> None:
             store,
             cache,
             authority.digest,
+            registration,
             settings.advertise,
             settings.registry,
             maintenance,
@@ -118,7 +124,9 @@ async def serve(settings: Settings) -> None:
         dispatcher_pb2_grpc.add_DispatcherServiceServicer_to_server(dispatcher, server)
 
     def add_join(server: grpc.aio.Server) -> None:
-        join_pb2_grpc.add_JoinServiceServicer_to_server(JoinService(store, cache, authority, controllers), server)
+        join_pb2_grpc.add_JoinServiceServicer_to_server(
+            JoinService(store, cache, authority, registration.addresses), server
+        )
 
     election = Election(settings.store, address=settings.advertise, controller=name)
     try:
@@ -148,6 +156,7 @@ async def serve(settings: Settings) -> None:
                     following = revocations.follow(interceptor.cut_refused, agents.drop)
                     work.append(group.create_task(following, name="revocations"))
                     work.append(group.create_task(dispatcher.follow_leaders(), name="follow-leaders"))
+                    work.append(group.create_task(registration.keep(), name="registration"))
                     work.append(group.create_task(election.run(leader.lead), name="election"))
                     await stopped
                     log.info("stopping")

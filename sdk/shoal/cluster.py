@@ -131,7 +131,7 @@ class Cluster:
                 async for response in responses:
                     yield response.data
         except grpc.RpcError as error:
-            raise self._transport.explain(error) from error
+            raise self._transport.explain(error, endpoint) from error
 
     async def compact_store(self) -> CompactStoreResponse:
         """Drop old history of the store, give the space back, and let one that was full take writes again."""

@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 
 from shoal.streams import received
-from shoal.transport import Transport
+from shoal.transport import Transport, said
 from shoal_common.errors import Conflict, ShoalError, Unavailable
 from shoal_proto.v1.container_pb2 import ContainerRef, ExecRequest, ExecResponse, ExecStart
 from shoal_proto.v1.container_pb2_grpc import ContainerServiceStub
@@ -82,6 +82,7 @@ class ExecProcess:
         self._transport = transport
         self._ref = ref
         self._start = start
+        self._endpoint = transport.preferred
         self._call: StreamStreamCall[ExecRequest, ExecResponse] | None = None
         self._pump: asyncio.Task[None] | None = None
         self._outcome: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -98,7 +99,7 @@ class ExecProcess:
             Conflict: it does not run.
             Unavailable: controller or node does not answer.
         """
-        endpoint = await self._transport.connected()
+        self._endpoint = endpoint = await self._transport.connected()
         call = ContainerServiceStub(endpoint.channel).ExecContainer(metadata=self._transport.metadata())
         self._call = call
         self._pump = asyncio.create_task(self._receive(call), name="shoal-exec")
@@ -134,7 +135,12 @@ class ExecProcess:
                             self._resolve(self._started, 0)
                             self._resolve(self._outcome, response.exit_code)
         except grpc.RpcError as error:
-            problem = self._transport.explain(error)
+            problem = self._transport.explain(error, self._endpoint)
+            if self._started.done() and not said(error):
+                problem = Unavailable(
+                    f'the connection to the command in container "{self._ref.ref}" broke, and it may still run: '
+                    f"{problem.message}"
+                )
         except asyncio.CancelledError:
             problem = Conflict(f'the command in container "{self._ref.ref}" was let go of')
             raise

@@ -132,7 +132,7 @@ class Images:
                 raise problem from error
             if isinstance(error, Unavailable):
                 raise
-            raise self._transport.explain(error) from error
+            raise self._transport.explain(error, endpoint) from error
         finally:
             sender.cancel()
             await asyncio.wait([sender])

@@ -38,8 +38,9 @@ R = TypeVar("R")
 
 #: Seconds that one attempt of a unary call may take.
 DEADLINE: Final = 15.0
-#: Seconds for a connection to come up, or to fail with a reason.
+#: Seconds for a connection to come up, or to fail with a reason; and while there are others to turn to.
 CONNECT: Final = 3.0
+CONNECT_ONE_OF_SEVERAL: Final = 1.0
 #: Seconds after which a cluster that was never reached is given up: somebody waits for the message.
 FIRST_CONTACT: Final = 3.0
 #: Seconds that a call outlasts an outage of controllers that were reached before (a restart, an election), or of what
@@ -68,14 +69,21 @@ _CAUSES: Final = (
     ("handshake", "the TLS handshake failed, as with a controller of another cluster"),
     ("imed out", "the connection timed out"),
     ("keepalive", "the connection is dead"),
+    ("ping timeout", "the connection is dead"),
 )
 
 
 class Endpoint:
-    """One controller, dialled when first needed."""
+    """One controller, dialled when first needed.
 
-    def __init__(self, context: Context, address: str) -> None:
+    Args:
+        address: "HOST:PORT", or "unix:PATH".
+        alone: it is the only one of the context.
+    """
+
+    def __init__(self, context: Context, address: str, *, alone: bool) -> None:
         self._context = context
+        self._alone = alone
         self.address = address
         self.peer = f"controller {address}"
         self._channel: Channel | None = None
@@ -95,21 +103,32 @@ class Endpoint:
                 if context.ca is None or context.certificate is None or context.key is None:
                     raise InvalidSpec(f'context "{context.name}" has endpoints but no certificates')
                 tls = rpc_client.TlsFiles(ca=context.ca, certificate=context.certificate, key=context.key)
-                self._channel = rpc_client.secure_channel(self.address, tls, CONTROLLER_NAME)
+                options = () if self._alone else rpc_client.QUICK_KEEPALIVE
+                self._channel = rpc_client.secure_channel(self.address, tls, CONTROLLER_NAME, options=options)
         return self._channel
 
-    async def up(self) -> bool:
-        """Wait until the connection is up, or has failed for now, or `CONNECT` seconds."""
+    async def connect(self) -> None:
+        """Wait until the connection is up.
+
+        Raises:
+            grpc.RpcError: it is not, and why; nothing was sent that matters.
+        """
         channel = self.channel
         try:
-            async with asyncio.timeout(CONNECT):
+            async with asyncio.timeout(CONNECT if self._alone else CONNECT_ONE_OF_SEVERAL):
                 while (state := channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
                     if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-                        return False
+                        break
                     await channel.wait_for_state_change(state)
+                else:
+                    return
         except TimeoutError:
-            return False
-        return True
+            # It goes on by itself, and may be up when its turn comes again.
+            nothing = grpc.aio.Metadata()
+            unavailable = grpc.StatusCode.UNAVAILABLE
+            raise grpc.aio.AioRpcError(unavailable, nothing, nothing, "connection timed out") from None
+        # Only a call tells why a connection fails. This one is harmless should the connection come up meanwhile.
+        await ClusterServiceStub(channel).GetVersion(GetVersionRequest(), timeout=CONNECT)
 
     async def close(self) -> None:
         """Close the channel, breaking off what goes on."""
@@ -124,7 +143,7 @@ class Transport:
     def __init__(self, context: Context, path: RequestPath | None = None) -> None:
         addresses = context.endpoints if context.socket is None else (f"unix:{context.socket}",)
         self.context = context
-        self._endpoints = [Endpoint(context, address) for address in addresses]
+        self._endpoints = [Endpoint(context, address, alone=len(addresses) == 1) for address in addresses]
         self._preferred = 0
         self._path = path
         #: Whether any controller was ever connected to.
@@ -144,26 +163,10 @@ class Transport:
         """Return the patience of a call that begins now."""
         return Patience(self)
 
-    async def attempt(self) -> Endpoint:
-        """Return the endpoint to try now, its connection up.
-
-        Raises:
-            grpc.RpcError: it can't be connected to, and why; nothing was sent that matters.
-        """
-        endpoint = self._endpoints[self._preferred]
-        began = time.perf_counter()
-        if not await endpoint.up():
-            # Only a call tells why a connection fails. This one is harmless should the connection come up meanwhile.
-            try:
-                await ClusterServiceStub(endpoint.channel).GetVersion(GetVersionRequest(), timeout=CONNECT)
-            except grpc.RpcError as error:
-                if self._path is not None:
-                    self._path.connected(endpoint.address, began, self.explain(error).message)
-                raise
-        if self._path is not None:
-            self._path.connected(endpoint.address, began)
-        self.reached = True
-        return endpoint
+    @property
+    def path(self) -> RequestPath | None:
+        """What is told of each request's way, if somebody wants to know."""
+        return self._path
 
     async def connected(self) -> Endpoint:
         """Return an endpoint whose connection is up, for a call that must not be repeated.
@@ -174,7 +177,7 @@ class Transport:
         patience = self.patience()
         while True:
             try:
-                return await self.attempt()
+                return await patience.attempt()
             except grpc.RpcError as error:
                 await patience.bear(error)
 
@@ -200,7 +203,7 @@ class Transport:
         metadata = self.metadata()
         while True:
             try:
-                endpoint = await self.attempt()
+                endpoint = await patience.attempt()
                 return await self._answer(endpoint, method, request, deadline, metadata)
             except grpc.RpcError as error:
                 await patience.bear(error)
@@ -222,7 +225,7 @@ class Transport:
                 call(request, timeout=deadline, metadata=metadata), request, endpoint.address, began
             )
         except grpc.RpcError as error:
-            self._path.failed(request, endpoint.address, began, self.explain(error).message)
+            self._path.failed(request, endpoint.address, began, self.explain(error, endpoint).message)
             raise
 
     async def once(self, method: Callable[[Channel], UnaryUnaryMultiCallable[Q, R]], request: Q) -> R:
@@ -235,7 +238,7 @@ class Transport:
         try:
             return await self._answer(endpoint, method, request, DEADLINE, self.metadata())
         except grpc.RpcError as error:
-            raise self.explain(error) from error
+            raise self.explain(error, endpoint) from error
 
     async def stream(
         self, method: Callable[[Channel], UnaryStreamMultiCallable[Q, R]], request: Callable[[], Q]
@@ -253,11 +256,13 @@ class Transport:
         patience = self.patience()
         metadata = self.metadata()
         while True:
-            asked: Q | None = None
-            began, first = 0.0, True
             try:
-                endpoint = await self.attempt()
-                asked, began = request(), time.perf_counter()
+                endpoint = await patience.attempt()
+            except grpc.RpcError as error:
+                await patience.bear(error)
+                continue
+            asked, began, first = request(), time.perf_counter(), True
+            try:
                 async with aclosing(received(method(endpoint.channel)(asked, metadata=metadata))) as responses:
                     async for response in responses:
                         patience.relieve()
@@ -267,29 +272,45 @@ class Transport:
                         yield response
                 return
             except grpc.RpcError as error:
-                if self._path is not None and asked is not None:
-                    self._path.failed(asked, endpoint.address, began, self.explain(error).message)
+                if self._path is not None:
+                    self._path.failed(asked, endpoint.address, began, self.explain(error, endpoint).message)
                 await patience.bear(error)
 
-    def fail_over(self) -> bool:
-        """Turn to the next endpoint; say whether that begins another round."""
-        self._preferred = (self._preferred + 1) % len(self._endpoints)
-        return self._preferred == 0
+    @property
+    def preferred(self) -> Endpoint:
+        """The endpoint to try first: the last one that answered."""
+        return self._endpoints[self._preferred]
 
-    def explain(self, error: grpc.RpcError) -> ShoalError:
-        """Return our error for what a call at the present endpoint raised."""
-        endpoint = self._endpoints[self._preferred]
+    def fail_over(self, failed: Endpoint) -> None:
+        """Turn to the next endpoint, unless another call that failed at this one did so already."""
+        if self.preferred is failed:
+            self._preferred = (self._preferred + 1) % len(self._endpoints)
+
+    @property
+    def _advice(self) -> str:
+        return "" if len(self._endpoints) > 1 else " (is the cluster up? which one is meant: shoal context ls)"
+
+    def nobody(self, error: grpc.RpcError) -> Unavailable:
+        """Return the error for what was tried at all endpoints, with the cause of the last failure."""
+        addresses = ", ".join(each.address for each in self._endpoints)
+        return Unavailable(
+            f"controllers {addresses} do not answer: {_cause(error.details() or '')} "
+            "(is the cluster up? which one is meant: shoal context ls)"
+        )
+
+    @property
+    def endpoints(self) -> int:
+        """How many there are."""
+        return len(self._endpoints)
+
+    def explain(self, error: grpc.RpcError, endpoint: Endpoint) -> ShoalError:
+        """Return our error for what a call at an endpoint raised."""
         if said(error):
             return rpc_errors.from_rpc_error(error, peer=endpoint.peer)
         if error.code() is grpc.StatusCode.CANCELLED:
             return Unavailable(f"{endpoint.peer} broke the call off (it is stopping)")
         if error.code() is grpc.StatusCode.UNAVAILABLE:
-            addresses = ", ".join(each.address for each in self._endpoints)
-            plural = len(self._endpoints) > 1
-            return Unavailable(
-                f"controller{'s' if plural else ''} {addresses} {'do' if plural else 'does'} not answer: "
-                f"{_cause(error.details() or '')} (is the cluster up? which one is meant: shoal context ls)"
-            )
+            return Unavailable(f"{endpoint.peer} does not answer: {_cause(error.details() or '')}{self._advice}")
         return rpc_errors.from_rpc_error(error, peer=endpoint.peer)
 
 
@@ -302,10 +323,32 @@ class Patience:
         self._pause = PAUSES[0]
         self._delivered = False
         self._told = False
+        self._tried = transport.preferred
+        self._failures = 0
+
+    async def attempt(self) -> Endpoint:
+        """Return the endpoint to try now, its connection up.
+
+        Raises:
+            grpc.RpcError: it can't be connected to, and why; nothing was sent that matters.
+        """
+        self._tried = self._transport.preferred
+        path, began = self._transport.path, time.perf_counter()
+        try:
+            await self._tried.connect()
+        except grpc.RpcError as error:
+            if path is not None:
+                path.connected(self._tried.address, began, self._transport.explain(error, self._tried).message)
+            raise
+        if path is not None:
+            path.connected(self._tried.address, began)
+        self._transport.reached = True
+        return self._tried
 
     def relieve(self) -> None:
         """Note that things go well."""
         self._since, self._pause, self._delivered, self._told = None, PAUSES[0], True, False
+        self._failures = 0
 
     async def bear(self, error: grpc.RpcError) -> None:
         """Pause before the next attempt.
@@ -313,7 +356,7 @@ class Patience:
         Raises:
             ShoalError: there should be none.
         """
-        problem = self._transport.explain(error)
+        problem = self._transport.explain(error, self._tried)
         if not problem.retryable:
             raise problem from error
         now = asyncio.get_running_loop().time()
@@ -321,11 +364,16 @@ class Patience:
             self._since = now
         waited, limit = now - self._since, self._limit(error, problem)
         if waited >= limit:
+            silent = error.code() is grpc.StatusCode.UNAVAILABLE and not said(error)
+            if silent and self._transport.endpoints > 1:
+                problem = self._transport.nobody(error)
             raise problem from error
         if not self._told and limit > FIRST_CONTACT and (self._delivered or waited >= TELL):
             self._told = True
             log.warning("%s; trying again", problem)
-        if self._transport.fail_over():
+        self._transport.fail_over(self._tried)
+        self._failures += 1
+        if self._failures % self._transport.endpoints == 0:
             await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))
             self._pause = min(self._pause * 2, PAUSES[1])
 

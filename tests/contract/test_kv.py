@@ -281,6 +281,14 @@ async def test_a_watch_goes_on_with_the_very_next_revision(store: Any) -> None:
         assert await anext(told) == written[0]
 
 
+async def test_a_lease_is_kept_alive_until_it_has_ended(store: Any) -> None:
+    kv = store.kv
+    lease = await kv.grant(60)
+    assert await kv.keep_alive(lease) == 60
+    await kv.revoke(lease)
+    assert await kv.keep_alive(lease) == 0
+
+
 async def test_a_lease_ends_with_all_that_was_put_under_it(store: Any) -> None:
     kv: KV = store.kv
     lease = await kv.grant(60)

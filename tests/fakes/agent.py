@@ -74,6 +74,7 @@ class SimulatedAgent:
             capacity=Resources(memory_bytes=memory, cpu_millis=8000),
         )
         self.opened: SessionOpened | None = None
+        self.controllers: list[str] = []
         self.sets = 0
         self.changes = 0
         self.revisions: list[int] = []
@@ -180,6 +181,8 @@ class SimulatedAgent:
                     await self._act(assignment)
                 for removed in message.change.removed:
                     self.disk.assignments.pop(removed, None)
+            case "controllers":
+                self.controllers = list(message.controllers.addresses)
             case "accepted":
                 for each in message.accepted.reports:
                     for key, waiting in list(self.unacknowledged.items()):

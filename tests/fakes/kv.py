@@ -45,6 +45,7 @@ class FakeKV:
         self._history: list[Batch] = []
         self._compacted = 0
         self._leases: set[int] = set()
+        self._ttls: dict[int, int] = {}
         self._lease_ids = itertools.count(7000)
         self._changed = asyncio.Event()
 
@@ -105,7 +106,12 @@ class FakeKV:
         await self._answer()
         lease = next(self._lease_ids)
         self._leases.add(lease)
+        self._ttls[lease] = ttl_seconds
         return lease
+
+    async def keep_alive(self, lease: int) -> int:
+        await self._answer()
+        return self._ttls[lease] if lease in self._leases else 0
 
     async def revoke(self, lease: int) -> None:
         await self._answer()

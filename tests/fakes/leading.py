@@ -60,11 +60,13 @@ class Controller:
         self.health = StoreHealth(kv, self.cache, CLUSTER_ID)
         self.agents = Agents(tls)
         self.recovery = Recovery(kv, self.cache, sealer, self.health, self.agents)
+        #: What agents are told; change it and call `dispatcher.publish` to tell them.
+        self.controllers: tuple[str, ...] = ("127.0.0.1:1",)
         self.dispatcher = Dispatcher(
             self.cache,
             sealer,
             address=self.address,
-            controllers=("127.0.0.1:1",),
+            controllers=lambda: self.controllers,
             health=self.health,
             reconcile=self.recovery.reconcile,
             heartbeat_ms=heartbeat_ms,

@@ -196,7 +196,7 @@ def info(form: str | None) -> int:
             ["Cluster:", found.cluster_id or "not initialised"],
             ["Context:", cluster.context.name or cluster.context.address],
             ["Version:", found.version],
-            ["Controller:", found.controller],
+            ["Answered by:", found.controller],
             ["Leader:", found.leader or "none at the moment"],
             ["Nodes:", f"{found.nodes} ({found.nodes_ready} ready)"],
             ["Containers:", f"{found.containers} ({found.containers_running} running)"],
@@ -205,6 +205,13 @@ def info(form: str | None) -> int:
             ["Subnet:", found.subnet],
             ["Registry:", found.registry],
         ]
+        for controller in found.controllers:
+            leads = ", leads" if controller.address == found.leader else ""
+            rows.append(["Controller:", f"{controller.address} (shoal {controller.version}{leads})"])
+        for member in found.store:
+            state = f"etcd {member.version}, {format_bytes(member.size_bytes)}" if member.version else "no answer"
+            state += ", leads" if member.leads else ""
+            rows.append(["etcd member:", f"{member.address} ({state}{'' if member.healthy else ', not healthy'})"])
         rows += [["Problem:", each] for each in found.problems]
         click.echo(table(rows[0], rows[1:]))
 

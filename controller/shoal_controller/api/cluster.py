@@ -27,6 +27,7 @@ from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV, Txn
 from shoal_controller.state.maintenance import Maintenance
+from shoal_controller.state.registration import Registration
 from shoal_controller.state.store import SCHEMA, encode
 from shoal_proto.v1 import cluster_pb2, cluster_pb2_grpc
 from shoal_proto.v1.container_pb2 import ContainerPhase
@@ -68,6 +69,7 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
 
     Args:
         ca_digest: SHA-256 of the CA's certificate (DER), in hexadecimal: what a join token pins.
+        registration: knows which controllers run.
         controller: address of this controller's API.
         registry: host and port of the cluster's registry.
         maintenance: of the store.
@@ -81,6 +83,7 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         kv: Store,
         cache: ClusterCache,
         ca_digest: str,
+        registration: Registration,
         controller: str,
         registry: str,
         maintenance: Maintenance,
@@ -95,6 +98,7 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         self._maintenance = maintenance
         self._cache = cache
         self._ca_digest = ca_digest
+        self._registration = registration
         self._controller = controller
         self._registry = registry
 
@@ -126,11 +130,17 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
             info.capacity.cpu_millis += ledger.capacity.cpu_millis
             info.reserved.memory_bytes += ledger.reserved.memory_bytes
             info.reserved.cpu_millis += ledger.reserved.cpu_millis
-        info.problems.extend(await self._problems())
+        info.controllers.extend(self._registration.running())
+        info.store.extend(await self._maintenance.members())
+        info.problems.extend(await self._problems(info))
         return info
 
-    async def _problems(self) -> list[str]:
+    async def _problems(self, info: cluster_pb2.ClusterInfo) -> list[str]:
         problems = [problem] if (problem := self._health.problem) else []
+        problems += [] if info.leader else ["no controller leads at the moment, and nothing is placed"]
+        problems += [f"etcd member {member.address}: {member.reason}" for member in info.store if not member.healthy]
+        if not any(member.healthy for member in info.store):
+            return [*problems, "etcd takes no writes: what is known is served, and may be old"]
         try:
             # Whoever asks what is wrong must not wait for what is wrong.
             async with asyncio.timeout(_STORE_ANSWERS):

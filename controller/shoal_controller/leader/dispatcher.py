@@ -124,7 +124,7 @@ class Dispatcher(DispatcherServiceServicer):
         cache: of the cluster.
         sealer: opens what is stored sealed and sent in clear.
         address: "HOST:PORT" of this controller's API.
-        controllers: the same of every controller, for agents to find the next leader.
+        controllers: tells the same of every controller, for agents to find the next leader.
         heartbeat_ms: between heartbeats of a node, at least.
         health: of the store.
         reconcile: takes over what a node has that was away when the cluster was recovered.
@@ -136,7 +136,7 @@ class Dispatcher(DispatcherServiceServicer):
         sealer: Sealer,
         *,
         address: str,
-        controllers: Sequence[str],
+        controllers: Callable[[], Sequence[str]],
         health: StoreHealth,
         reconcile: Callable[[Present], Awaitable[None]],
         heartbeat_ms: int = 2000,
@@ -147,7 +147,7 @@ class Dispatcher(DispatcherServiceServicer):
         self._cache = cache
         self._assignments = Assignments(cache, sealer)
         self._address = address
-        self._controllers = tuple(controllers)
+        self._controllers = controllers
         self._heartbeat_seconds = heartbeat_ms / 1000
         self._term: Term | None = None
         #: Set when another one leads than before, and replaced.
@@ -190,6 +190,8 @@ class Dispatcher(DispatcherServiceServicer):
         """Tell the agents concerned what changed in the cache."""
         if self._term is not None:
             self._term.sessions.publish(change)
+            if change.membership:
+                self._term.sessions.tell_controllers(self._controllers())
 
     async def watch_terms(self) -> None:
         """Look at the nodes' terms for as long as this controller leads."""
@@ -351,7 +353,7 @@ class Dispatcher(DispatcherServiceServicer):
                 subnet=subnet,
                 gateway=allocation.gateway(subnet),
                 heartbeat_ms=int(self._leading().interval() * 1000),
-                controllers=self._controllers,
+                controllers=session.tell_controllers(self._controllers()),
             )
         )
         return message

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from shoal_common.assignments import set_digest
@@ -21,6 +21,7 @@ from shoal_proto.v1.dispatcher_pb2 import (
     Assignment,
     AssignmentChange,
     AssignmentSet,
+    Controllers,
     LeaderToAgent,
     ReportsAccepted,
 )
@@ -53,6 +54,8 @@ class AgentSession:
         self._changed: set[str] = set()
         self._all_changed = False
         self._accepted: dict[tuple[str, int], int] = {}
+        self._controllers: tuple[str, ...] = ()
+        self._controllers_told: tuple[str, ...] = ()
         self._told: dict[str, bytes] = {}
         self._error: ShoalError | None = None
         self._ended = False
@@ -74,6 +77,15 @@ class AgentSession:
         key = (container, generation)
         self._accepted[key] = max(last, self._accepted.get(key, 0))
         self._wake.set()
+
+    def tell_controllers(self, addresses: Sequence[str], *, later: bool = False) -> Sequence[str]:
+        """Note where controllers are; `later`: the agent has to be told, else it is by whoever asks. Returns them."""
+        self._controllers = tuple(addresses)
+        if later:
+            self._wake.set()
+        else:
+            self._controllers_told = self._controllers
+        return self._controllers
 
     def end(self, error: ShoalError | None = None) -> None:
         """End the stream: with an error, or because the agent ended its side."""
@@ -104,7 +116,7 @@ class AgentSession:
                 raise self._error
             if self._ended:
                 return None
-            if messages := [*self._changes(), *self._acknowledgements()]:
+            if messages := [*self._changes(), *self._acknowledgements(), *self._news_of_controllers()]:
                 return messages
             self._wake.clear()
             await self._wake.wait()
@@ -148,6 +160,13 @@ class AgentSession:
             self._accepted.clear()
             message = self.message()
             message.accepted.CopyFrom(ReportsAccepted(reports=accepted))
+            yield message
+
+    def _news_of_controllers(self) -> Iterator[LeaderToAgent]:
+        if self._controllers != self._controllers_told:
+            self._controllers_told = self._controllers
+            message = self.message()
+            message.controllers.CopyFrom(Controllers(addresses=self._controllers))
             yield message
 
     def message(self) -> LeaderToAgent:
@@ -206,6 +225,11 @@ class Sessions:
         for node, containers in concerned.items():
             if containers and node in self._by_node:
                 self._by_node[node].mark(containers)
+
+    def tell_controllers(self, addresses: Sequence[str]) -> None:
+        """Tell all sessions where controllers are by now."""
+        for session in self._by_node.values():
+            session.tell_controllers(addresses, later=True)
 
     def end_all(self, error: ShoalError) -> None:
         """End all sessions with an error."""

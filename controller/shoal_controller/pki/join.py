@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC
 
 import grpc.aio
@@ -33,14 +33,16 @@ class JoinService(join_pb2_grpc.JoinServiceServicer):
     """Signs the keys of hosts that show a good token.
 
     Args:
-        controllers: "HOST:PORT" of every controller's API, which the node will use.
+        controllers: tells "HOST:PORT" of every controller's API, which the node will use.
     """
 
-    def __init__(self, kv: KV, cache: ClusterCache, authority: Authority, controllers: Sequence[str]) -> None:
+    def __init__(
+        self, kv: KV, cache: ClusterCache, authority: Authority, controllers: Callable[[], Sequence[str]]
+    ) -> None:
         self._kv = kv
         self._cache = cache
         self._authority = authority
-        self._controllers = list(controllers)
+        self._controllers = controllers
 
     async def Join(
         self, request: join_pb2.JoinRequest, context: grpc.aio.ServicerContext[object, object]
@@ -63,7 +65,7 @@ class JoinService(join_pb2_grpc.JoinServiceServicer):
             certificate=certificate,
             ca_certificate=self._authority.pem,
             cluster_id=cluster.value.id,
-            controllers=self._controllers,
+            controllers=self._controllers(),
         )
 
     def _check_token(self, request: join_pb2.JoinRequest) -> None:

@@ -42,6 +42,10 @@ class GuardedStore:
         self._health.check()
         return await self._kv.grant(ttl_seconds)
 
+    async def keep_alive(self, lease: int) -> int:
+        """See `KV.keep_alive`."""
+        return await self._kv.keep_alive(lease)
+
     async def revoke(self, lease: int) -> None:
         """See `KV.revoke`."""
         await self._kv.revoke(lease)

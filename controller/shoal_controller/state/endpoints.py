@@ -24,6 +24,8 @@ _OPTIONS: Final[list[tuple[str, int]]] = [
     # etcd refuses clients that ping more often than every 5 s.
     ("grpc.keepalive_time_ms", 6_000),
     ("grpc.keepalive_timeout_ms", 3_000),
+    # Without it a ping that is not answered counts for a minute, whatever the line above says.
+    ("grpc.http2.ping_timeout_ms", 3_000),
     ("grpc.http2.max_pings_without_data", 0),
     # A member that was restarted is back within a second.
     ("grpc.initial_reconnect_backoff_ms", 100),

@@ -35,6 +35,9 @@ _PAGE: Final = 500
 _CONNECT: Final = 1.0
 #: Seconds for one member to answer a read before the next is asked.
 _ATTEMPT: Final = 2.0
+#: Seconds for etcd to say that it committed, before that is found out in another way: what is proposed while etcd has
+#: no leader, and does not know it yet, is never answered. It elects another within 1 to 2 s.
+_COMMIT: Final = 1.5
 #: Seconds between rounds over members that don't answer.
 _PAUSE: Final = 0.05
 #: Longest wait, in seconds, before a watch is opened again.
@@ -132,7 +135,7 @@ class EtcdKV:
         while True:
             member = await self._connected(deadline)
             try:
-                answer = await _call(member.kv.Txn, request, deadline - _now())
+                answer = await _call(member.kv.Txn, request, min(_COMMIT, deadline - _now()))
             except grpc.aio.AioRpcError as error:
                 self._avoid(member)
                 if wire.never_proposed(error) and _now() < deadline:
@@ -154,6 +157,10 @@ class EtcdKV:
         request = rpc_pb2.LeaseGrantRequest(TTL=ttl_seconds)
         answer = await self._read(lambda member, left: _call(member.lease.LeaseGrant, request, left))
         return answer.ID
+
+    async def keep_alive(self, lease: int) -> int:
+        """See `KV.keep_alive`."""
+        return await self._read(lambda member, left: _keep_alive(member, lease, left))
 
     async def revoke(self, lease: int) -> None:
         """See `KV.revoke`."""
@@ -310,6 +317,19 @@ class EtcdKV:
 
 async def _call(method: grpc.aio.UnaryUnaryMultiCallable[Q, A], request: Q, seconds: float) -> A:
     return await method(request, timeout=seconds, metadata=REQUIRE_LEADER)
+
+
+async def _keep_alive(member: _Member, lease: int, seconds: float) -> int:
+    # A stream for each: one that goes on has no deadline by which an answer has to be there.
+    call = member.lease.LeaseKeepAlive(timeout=seconds, metadata=REQUIRE_LEADER)
+    try:
+        await call.write(rpc_pb2.LeaseKeepAliveRequest(ID=lease))
+        answer = await call.read()
+    finally:
+        call.cancel()
+    if not isinstance(answer, rpc_pb2.LeaseKeepAliveResponse):
+        raise Unavailable(f"etcd at {member.address} ended the renewal of a lease without an answer")
+    return max(0, answer.TTL)
 
 
 async def _read_watch(call: _WatchCall, member: _Member) -> rpc_pb2.WatchResponse:

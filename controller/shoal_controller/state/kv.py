@@ -257,6 +257,14 @@ class KV(Protocol):
         """
         ...
 
+    async def keep_alive(self, lease: int) -> int:
+        """Let a lease last as long again from now on, and return the seconds; 0: it has ended.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        ...
+
     async def revoke(self, lease: int) -> None:
         """End a lease now; one that has ended is fine.
 

@@ -6,6 +6,7 @@ member that is defragmented answers nothing else meanwhile.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,11 +21,14 @@ from shoal_controller.core.history import compaction_target
 from shoal_controller.state import keys, wire
 from shoal_controller.state.endpoints import Endpoints
 from shoal_proto.etcd import rpc_pb2, rpc_pb2_grpc
+from shoal_proto.v1.cluster_pb2 import StoreMember
 
 _log: Final = logging.getLogger(__name__)
 
 #: Seconds for a short call, and for one that rewrites a member's whole database.
 _CALL: Final = 5.0
+#: Seconds for a look at one member.
+_LOOK: Final = 1.0
 _REWRITE: Final = 300.0
 
 
@@ -44,6 +48,22 @@ class Piece:
     data: bytes
     remaining: int
     revision: int
+
+
+async def _status(address: str, stub: rpc_pb2_grpc.MaintenanceAsyncStub) -> StoreMember:
+    try:
+        # Asked without "hasleader": one that has no leader says so in its own words.
+        answer = await stub.Status(rpc_pb2.StatusRequest(), timeout=_LOOK)
+    except grpc.aio.AioRpcError as error:
+        return StoreMember(address=address, reason=str(wire.translate(error, peer=address)))
+    member = StoreMember(address=address, version=answer.version, size_bytes=answer.dbSize)
+    if not answer.leader:
+        member.reason = "it has no leader (a majority of the members has to live and to reach each other)"
+    elif others := [error for error in answer.errors if "NOSPACE" not in error]:
+        # That all are full is one problem, not one of each member.
+        member.reason = "; ".join(others)
+    member.healthy, member.leads = not member.reason, answer.leader == answer.header.member_id
+    return member
 
 
 class Maintenance:
@@ -112,6 +132,11 @@ class Maintenance:
                     if begun:
                         break  # Another member's goes on elsewhere.
             raise problem
+
+    async def members(self) -> list[StoreMember]:
+        """Return how each member does, those that don't answer included."""
+        async with self._members() as members:
+            return list(await asyncio.gather(*(_status(address, stub) for address, stub in members)))
 
     @asynccontextmanager
     async def _members(self) -> AsyncIterator[list[tuple[str, rpc_pb2_grpc.MaintenanceAsyncStub]]]:

@@ -38,13 +38,14 @@ from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.etcd import EtcdKV
 from shoal_controller.state.maintenance import Maintenance
+from shoal_controller.state.registration import Registration
 from shoal_proto.v1 import (
     cluster_pb2_grpc,
     container_pb2_grpc,
     image_pb2_grpc,
     node_pb2_grpc,
 )
-from shoal_proto.v1.cluster_pb2 import Cluster
+from shoal_proto.v1.cluster_pb2 import Cluster, Controller
 from tests.parts.api_world import NODE, SmallAgent, World
 from tests.parts.etcd import EtcdServer, free_ports
 
@@ -121,8 +122,9 @@ async def world(etcd: EtcdServer, registry_host: str, tmp_path: Path) -> AsyncIt
         container_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
         node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(kv, cache, strays), server)
         image_pb2_grpc.add_ImageServiceServicer_to_server(images, server)
+        registration = Registration(kv, cache, Controller(schema=1, name="one", address="127.0.0.1:7400"))
         cluster = ClusterService(
-            kv, cache, "d" * 64, "127.0.0.1:7400", registry_host, maintenance, health, recovery, backup
+            kv, cache, "d" * 64, registration, "127.0.0.1:7400", registry_host, maintenance, health, recovery, backup
         )
         cluster_pb2_grpc.add_ClusterServiceServicer_to_server(cluster, server)
 

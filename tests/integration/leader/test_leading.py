@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 
 from shoal_common.errors import Conflict, InvalidSpec, NotFound, NotLeader, Superseded, Unavailable
 from shoal_controller.core.explain import pending_reason
 from shoal_controller.leader.projection import Projector
+from shoal_controller.state.changes import Change
 from shoal_proto.v1.container_pb2 import ContainerState, ContainerStatus, DesiredState
 from shoal_proto.v1.dispatcher_pb2 import StatusReport
 from shoal_proto.v1.node_pb2 import HoldRole
@@ -42,6 +43,17 @@ def runs(controller: Controller, *ids: str) -> Callable[[], bool]:
 def reason(controller: Controller, id_: str) -> str:
     snapshot = Projector(controller.cache).snapshot()
     return pending_reason(snapshot, snapshot.containers[id_])
+
+
+async def test_agents_are_told_when_controllers_come_and_go(controller: Controller) -> None:
+    async with agent(controller) as one:
+        assert one.opened is not None
+        assert list(one.opened.controllers) == ["127.0.0.1:1"]
+        controller.controllers = ("127.0.0.1:1", "127.0.0.1:2")
+        controller.dispatcher.publish(Change(controller.cache.revision, membership=True))
+        with suppress(TimeoutError):
+            await one.until(lambda: bool(one.controllers))
+        assert one.controllers == ["127.0.0.1:1", "127.0.0.1:2"]
 
 
 async def settled(controller: Controller, simulated: SimulatedAgent) -> None:

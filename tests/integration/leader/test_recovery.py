@@ -59,6 +59,9 @@ class Breaking:
     async def grant(self, ttl_seconds: int) -> int:
         return await self.inner.grant(ttl_seconds)
 
+    async def keep_alive(self, lease: int) -> int:
+        return await self.inner.keep_alive(lease)
+
     async def revoke(self, lease: int) -> None:
         await self.inner.revoke(lease)
 

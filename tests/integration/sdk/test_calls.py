@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import socket
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 import shoal
+from shoal.transport import CONNECT, DEADLINE
 from shoal_common.errors import Unavailable as NotNow
 from shoal_common.identity import Role
 from shoal_proto.v1 import container_pb2 as pb
 from tests.fakes.api import Authority, FakeController, State
+from tests.parts.proxy import Proxy
 
 
 def lines(*texts: str) -> list[pb.LogEntry]:
@@ -64,6 +68,34 @@ async def test_another_endpoint_answers_for_a_dead_one(
         assert (await cluster.containers.get("one")).spec.name == "one"
         await cluster.containers.kill("one")
     assert state.signals == ["SIGKILL"]
+
+
+async def test_one_that_accepts_and_says_nothing_holds_nobody_up(
+    context: shoal.Context, controller: FakeController
+) -> None:
+    # As the kernel does for a process that was stopped in its tracks.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        several = dataclasses.replace(context, endpoints=(address, controller.address))
+        async with shoal.connect(several) as cluster:
+            began = time.monotonic()
+            await cluster.info()
+            assert time.monotonic() - began < CONNECT
+
+
+async def test_one_that_falls_silent_during_a_call_holds_nobody_up(
+    context: shoal.Context, controller: FakeController, second: FakeController
+) -> None:
+    async with Proxy(int(controller.address.rpartition(":")[2])) as proxy:
+        several = dataclasses.replace(context, endpoints=(f"127.0.0.1:{proxy.port}", second.address))
+        async with shoal.connect(several) as cluster:
+            await cluster.info()
+            proxy.requests.clear()
+            proxy.answers.clear()
+            # Far below what an attempt may take where there is nobody else to ask.
+            began = time.monotonic()
+            await cluster.info()
+            assert time.monotonic() - began < DEADLINE / 2
 
 
 async def test_errors_arrive_as_they_were_raised(cluster: shoal.Cluster, state: State) -> None:

@@ -56,7 +56,7 @@ async def _service(*, valid: timedelta = timedelta(hours=1)) -> AsyncIterator[tu
     running = asyncio.create_task(cache.run(), name="cache")
     try:
         await cache.synced.wait()
-        yield JoinService(kv, cache, Authority.create("c1", now()), ["10.0.0.9:7400"]), kv
+        yield JoinService(kv, cache, Authority.create("c1", now()), lambda: ["10.0.0.9:7400"]), kv
     finally:
         running.cancel()
         await asyncio.wait({running})

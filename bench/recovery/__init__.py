@@ -1,0 +1,1 @@
+"""How long a cluster of several controllers takes to serve again after one of its processes was killed."""
