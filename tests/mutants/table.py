@@ -130,8 +130,8 @@ CORE: Final = (
     Mutant(
         "readiness-not-asked",
         f"{_CORE}/filters.py",
-        "return (Readiness(), *admitting(need),",
-        "return (*admitting(need),",
+        "return (Readiness(), Schedulable(), *admitting(need),",
+        "return (Schedulable(), *admitting(need),",
         "tests/unit/controller/core/test_invariants.py::test_never_against_a_constraint_nor_on_a_node_that_is_down",
         "containers are given to nodes that are down",
     ),
