@@ -146,7 +146,7 @@ class Ground:
 
 
 def rounds(seed: int, ground: Ground, kinds: Sequence[Kind] = tuple(Kind)) -> Iterator[Round]:
-    """Yield what to do, for ever. Each kind has had its turn before any has had three."""
+    """Yield what to do, for ever. Every kind has its turn before any has a second one."""
     chance = random.Random(f"faults {seed}")
     possible = [kind for kind in kinds if _possible(kind, ground)]
     bag: list[Kind] = []
@@ -155,14 +155,15 @@ def rounds(seed: int, ground: Ground, kinds: Sequence[Kind] = tuple(Kind)) -> It
         # Two thirds of the rounds have one fault, the others two or three at a time.
         for _ in range(chance.choice((1, 1, 1, 1, 2, 3))):
             if not bag:
-                bag = [kind for kind in possible for _ in range((WEIGHTS[kind] + 2) // 3)]
-                chance.shuffle(bag)
+                more = [kind for kind in possible for _ in range((WEIGHTS[kind] - 1) // 3)]
+                # First one of each kind, then the rest: the bag is emptied from its end.
+                bag = [*chance.sample(more, len(more)), *chance.sample(possible, len(possible))]
             kind = bag.pop()
             fault = _fault(chance, kind, ground)
             taken = {_area(each) for each in faults}
             if _area(fault) in taken or (faults and (kind in ALONE or faults[0].kind in ALONE)):
-                bag.insert(0, kind)
-                continue
+                bag.append(kind)  # It begins the next round.
+                break
             faults.append(fault)
         yield Round(chance.uniform(1, 6), tuple(faults))
 
