@@ -305,7 +305,9 @@ class Client:
 
     async def _die(self, made: Made, image: str, options: shoal.ContainerOptions) -> None:
         """Be a client of one controller that ends in the middle of its call, whatever has become of it."""
-        context = replace(self._context, endpoints=(self._random.choice(self._context.endpoints),))
+        # Another one than it is repeated at.
+        others = self._context.endpoints[1:] or self._context.endpoints
+        context = replace(self._context, endpoints=(self._random.choice(others),))
         async with shoal.connect(context=context) as cluster:
             with contextlib.suppress(shoal.ShoalError, TimeoutError):
                 await cluster.info()

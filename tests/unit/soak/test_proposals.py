@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from shoal_controller.state.kv import Txn
 from shoal_controller.state.leadership import Leadership
 from shoal_proto.etcd import rpc_pb2
 from tests.soak import proposals
+from tests.soak.feed import LogFiles
 from tests.soak.wal import Proposal, WriteAheadLog, frames
 
 ID, NODE = "a" * 64, "n" * 32
@@ -142,3 +144,24 @@ def test_records_are_framed_and_followed_by_room(padding: int) -> None:
     found = list(frames(frame * 2 + bytes(64)))
     assert found == [(record, len(frame)), (record, 2 * len(frame))]
     assert list(frames(frame[:-1])) == []
+
+
+def test_a_log_is_read_as_it_grows(tmp_path: Path) -> None:
+    def framed(*records: bytes) -> bytes:
+        return b"".join(struct.pack("<Q", len(each)) + each for each in records)
+
+    files = LogFiles(tmp_path)
+
+    def read() -> list[int]:
+        return [proposal.index for proposal in files.read()]
+
+    assert read() == []
+    first = framed(entry(1, "a"), committed(1))
+    (tmp_path / "0-0.wal").write_bytes(first + bytes(100))
+    # What is new may not be whole yet.
+    assert read() == []
+    assert read() == [1]
+    (tmp_path / "0-0.wal").write_bytes(first + framed(entry(2, "b"), committed(2)) + bytes(50))
+    (tmp_path / "1-3.wal").write_bytes(framed(entry(3, "c"), committed(3)) + bytes(50))
+    assert [*read(), *read(), *read(), *read()] == [2, 3]
+    assert read() == []
