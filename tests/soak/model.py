@@ -77,25 +77,11 @@ def starts(
         attempts: those that were ever told of, by container, generation and number.
         troubles: on a disk that was full, what programs say may be lost.
     """
-    wrong = []
+    wrong = doubled(begins, attempts)
     for container, counts in begins.items():
         record = found.containers.get(container) or found.tombstones.get(container)
         known = attempts.get(container, {})
-        of_run: Counter[int] = Counter()
-        asked = 0
-        for attempt, count in counts.items():
-            started = known.get(attempt)
-            if count > 1:
-                wrong.append(Violation("starts", f"attempt {attempt[1]} began {count} times", container))
-            if started is None or not started.by_policy:
-                asked += 1
-            if started is not None and not started.by_policy:
-                of_run[started.run] += count
-        wrong += [
-            Violation("starts", f"run {run} began {count} times", container)
-            for run, count in of_run.items()
-            if count > 1
-        ]
+        asked = sum(1 for attempt in counts if attempt not in known or not known[attempt].by_policy)
         if record is not None and asked > record.run and not any(each.by_policy for each in known.values()):
             wrong.append(Violation("starts", f"began {asked} times in {record.run} runs", container))
     if any(trouble.kind == Kind.DISK_FULL for trouble in troubles):
@@ -104,6 +90,25 @@ def starts(
         newest = record.attempts[-1] if record.attempts else None
         if record.running and not (newest and begins.get(container, {}).get((record.generation, newest.number))):
             wrong.append(Violation("starts", "is told to run, and never began", container))
+    return wrong
+
+
+def doubled(begins: Mapping[str, Mapping[tuple[int, int], int]], attempts: Attempts) -> list[Violation]:
+    """No attempt began twice, nor a run in two attempts; the restarts of a policy are no runs of their own."""
+    wrong = []
+    for container, counts in begins.items():
+        known = attempts.get(container, {})
+        of_run: Counter[int] = Counter()
+        for attempt, count in counts.items():
+            if count > 1:
+                wrong.append(Violation("starts", f"attempt {attempt[1]} began {count} times", container))
+            if attempt in known and not known[attempt].by_policy:
+                of_run[known[attempt].run] += count
+        wrong += [
+            Violation("starts", f"run {run} began {count} times", container)
+            for run, count in of_run.items()
+            if count > 1
+        ]
     return wrong
 
 
