@@ -19,11 +19,27 @@ def _say(line: str) -> None:
 
 
 @click.command()
-@click.option("--agents", "counts", multiple=True, type=click.IntRange(1), default=(2000,), show_default=True)
-@click.option("--minutes", type=click.FloatRange(0.05), default=10.0, show_default=True)
-@click.option("--controllers", type=click.IntRange(1, 5), default=2, show_default=True)
+@click.option(
+    "--agents",
+    "counts",
+    multiple=True,
+    type=click.IntRange(1),
+    default=(2000,),
+    show_default=True,
+    help="How many agents. Can be repeated: one measurement each.",
+)
+@click.option(
+    "--minutes", type=click.FloatRange(0.05), default=10.0, show_default=True, help="How long nothing happens."
+)
+@click.option(
+    "--controllers",
+    type=click.IntRange(1, 5),
+    default=2,
+    show_default=True,
+    help="With one there is no change of leader.",
+)
 def main(counts: tuple[int, ...], minutes: float, controllers: int) -> None:
-    """Measure."""
+    """Measure how many agents one leader bears on this machine; Ctrl-C ends it and leaves nothing behind."""
     try:
         for count in counts:
             m = asyncio.run(_measure(count, minutes, controllers))
