@@ -13,13 +13,19 @@ from typing import Final
 
 import click
 
-from bench import commands, docker, steps
+from bench import burst, commands, docker, footprint, steps
+from bench.facts import Facts
 from bench.results import Results
 from bench.site import Site, site
 from shoal_common.errors import InvalidSpec, ShoalError
 from shoal_common.version import shoal_version
 
+MEMORY: Final = "memory"
+BURST: Final = "burst"
+IDLE: Final = "idle"
 STEPS: Final = "steps"
+#: In the order in which they are measured.
+_ALL: Final = (MEMORY, *commands.COMMANDS, BURST, IDLE, STEPS)
 _INTERRUPTED: Final = 130
 
 
@@ -33,7 +39,7 @@ def _say(line: str) -> None:
     "--only",
     "chosen",
     multiple=True,
-    type=click.Choice([*commands.COMMANDS, STEPS]),
+    type=click.Choice(_ALL),
     help="Measure only this. Can be repeated.",
 )
 @click.option("--report", is_flag=True, help="Also write docs/reports/<date>-bench.md.")
@@ -43,7 +49,7 @@ def main(rounds: int, chosen: tuple[str, ...], report: bool) -> None:
         # The lab writes down how to reach it: not into the configuration of whoever runs this.
         with tempfile.TemporaryDirectory(prefix="shoal-bench-") as folder:
             os.environ["SHOAL_CONFIG"] = str(Path(folder) / "config.json")
-            results = asyncio.run(_measure(rounds, chosen or (*commands.COMMANDS, STEPS)))
+            results = asyncio.run(_measure(rounds, chosen or _ALL))
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(_INTERRUPTED)
     except ShoalError as error:
@@ -65,10 +71,21 @@ async def _measure(rounds: int, chosen: tuple[str, ...]) -> Results:
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with site(_say) as here:
+        facts: list[Facts] = []
+        if MEMORY in chosen:
+            # First, since it looks at daemons that have done nothing yet.
+            _say("Measuring memory, which takes minutes")
+            facts.append(await footprint.memory(here))
         timed = [await _command(here, name, rounds) for name in commands.COMMANDS if name in chosen]
+        if BURST in chosen:
+            _say(f"Measuring bursts of {burst.COUNT} starts")
+            facts.append(await burst.measure(here))
+        if IDLE in chosen:
+            _say("Measuring what idle containers cost")
+            facts.append(await footprint.idle(here, _say))
         # Last: the daemons are started anew for it, with a log that costs a little.
         ways = [*await _steps(here, rounds)] if STEPS in chosen else []
-        return Results(datetime.now(), here.docker.version, shoal_version(), rounds, timed, ways)
+        return Results(datetime.now(), here.docker.version, shoal_version(), rounds, timed, facts, ways)
 
 
 async def _command(here: Site, name: str, rounds: int) -> commands.Measured:

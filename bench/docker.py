@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from shoal_common.errors import InvalidSpec, Unavailable
+import aiohttp
+
+from shoal_common.errors import Conflict, InvalidSpec, Unavailable
 from shoal_lab.hosts import PATH, Orders, boot, inside, missing_programs
 from shoal_lab.layout import Host, Layout
 
@@ -39,11 +43,13 @@ class Docker:
     Attributes:
         socket: where it listens.
         config: directory of the client's configuration: empty, so that nobody's contexts and plugins are in the way.
+        host: process id of the first process of the host that it runs in.
         version: of client and daemon.
     """
 
     socket: Path
     config: Path
+    host: int
     version: str
 
     @property
@@ -55,6 +61,37 @@ class Docker:
     def environment(self) -> dict[str, str]:
         """The client's."""
         return {"PATH": PATH, "HOME": "/root", "DOCKER_CONFIG": str(self.config)}
+
+    @asynccontextmanager
+    async def api(self) -> AsyncIterator[Api]:
+        """Give a connection to the daemon, without its command line."""
+        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self.socket), limit=0)) as session:
+            yield Api(session)
+
+
+class Api:
+    """The daemon's own interface (Docker Engine API)."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def run(self, name: str, image: str, args: Sequence[str]) -> str:
+        """Create and start a container; returns its id once it runs."""
+        made = await self._call("POST", f"containers/create?name={name}", {"Image": image, "Cmd": list(args)})
+        container: str = json.loads(made)["Id"]
+        await self._call("POST", f"containers/{container}/start")
+        return container
+
+    async def remove(self, container: str) -> None:
+        """Kill and remove a container."""
+        await self._call("DELETE", f"containers/{container}?force=1")
+
+    async def _call(self, method: str, path: str, body: object = None) -> bytes:
+        async with self._session.request(method, f"http://docker/{path}", json=body) as response:
+            said = await response.read()
+            if response.status >= 300:
+                raise Conflict(f"docker refused {method} {path}: {said.decode(errors='replace').strip()}")
+            return said
 
 
 async def start(layout: Layout) -> Docker:
@@ -83,7 +120,7 @@ async def start(layout: Layout) -> Docker:
         *("--cgroup-parent", layout.cgroup(_HOST.name)),
     ]
     await orders.start("dockerd", argv, log)
-    docker = Docker(socket, data / "client", "")
+    docker = Docker(socket, data / "client", orders.pid, "")
     deadline = asyncio.get_running_loop().time() + _READY_SECONDS
     while (version := await _version(docker)) is None:
         running = (await orders.services())["dockerd"][0]
@@ -92,7 +129,7 @@ async def start(layout: Layout) -> Docker:
             raise Unavailable(f"dockerd did not come up; it said: {last}")
         # Nothing tells when it listens but that it answers.
         await asyncio.sleep(0.05)
-    return Docker(socket, data / "client", version)
+    return replace(docker, version=version)
 
 
 async def _version(docker: Docker) -> str | None:

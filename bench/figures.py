@@ -7,24 +7,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-_TENTHS: Final = 10
+_HUNDREDTHS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Milliseconds: the median, and what a tenth of the samples are at or below, and at or above."""
+    """Milliseconds: the median, what a tenth of the samples are below, and what a tenth and a hundredth are above."""
 
     median: float
     p10: float
     p90: float
+    p99: float
 
 
 def figures(samples: Sequence[float]) -> Figures:
     """Return the figures of one or more samples."""
     if len(samples) == 1:
-        return Figures(samples[0], samples[0], samples[0])
-    cuts = statistics.quantiles(samples, n=_TENTHS, method="inclusive")
-    return Figures(statistics.median(samples), cuts[0], cuts[-1])
+        return Figures(samples[0], samples[0], samples[0], samples[0])
+    cuts = statistics.quantiles(samples, n=_HUNDREDTHS, method="inclusive")
+    return Figures(statistics.median(samples), cuts[9], cuts[89], cuts[98])
 
 
 def at(samples: Sequence[float], share: float) -> float:

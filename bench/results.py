@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.commands import Measured
+from bench.facts import Fact, Facts
 from bench.figures import Figures, figures
 from bench.steps import Way
 
@@ -29,11 +30,12 @@ class Results:
     shoal: str
     rounds: int
     commands: Sequence[Measured]
+    facts: Sequence[Facts]
     ways: Sequence[Way]
 
     def table(self) -> str:
         """Return what people read: Markdown that is aligned."""
-        return "\n".join(self._lines())
+        return "\n\n".join("\n".join(_aligned(rows)) for rows in self._tables())
 
     def save(self) -> Path:
         """Write all samples to a file of JSON and return its path."""
@@ -58,22 +60,26 @@ class Results:
             "Milliseconds vary with the machine and with what else it does: the ratios are the result."
         )
 
-    def _lines(self) -> Iterator[str]:
+    def _tables(self) -> Iterator[Sequence[tuple[str, ...]]]:
         if self.commands:
             rows = [("ms: median (p10 to p90)", "docker", "shoal", "shoal / docker")]
             for each in self.commands:
                 docker, shoal = (figures(each.samples[side]) for side in ("docker", "shoal"))
                 rows.append((each.shown, _shown(docker), _shown(shoal), f"{shoal.median / docker.median:.2f}"))
-            yield from _aligned(rows)
+            yield rows
+        for facts in self.facts:
+            yield [(facts.name, "docker", "shoal", "aim"), *map(_fact, facts.lines)]
         for way in self.ways:
-            if self.commands or way is not self.ways[0]:
-                yield ""
             total = figures(way.totals)
-            steps = [(f"{way.name}, ms", "median (p10 to p90)", "share")]
+            steps: list[tuple[str, ...]] = [(f"{way.name}, ms", "median (p10 to p90)", "share")]
             for name, samples in way.steps.items():
                 step = figures(samples)
                 steps.append((name, _shown(step), f"{step.median / total.median:.0%}"))
-            yield from _aligned([*steps, ("all of it", _shown(total), "")])
+            steps.append(("all of it", _shown(total), ""))
+            for name, samples in way.shares().items():
+                part = figures(samples)
+                steps.append((f"of it {name}", _shown(part), f"{part.median / total.median:.0%}"))
+            yield [*steps, (f"99th percentile of {len(way.totals)}", f"{total.p99:.0f}", "")]
 
     def _value(self) -> dict[str, object]:
         return {
@@ -93,6 +99,7 @@ class Results:
                 }
                 for each in self.commands
             },
+            "facts": {facts.name: [asdict(line) for line in facts.lines] for facts in self.facts},
             "ways": {
                 way.name: {
                     "total": {**asdict(figures(way.totals)), "samples": way.totals},
@@ -108,6 +115,11 @@ class Results:
 def _shown(value: Figures) -> str:
     digits = 0 if value.median >= 100 else 1
     return f"{value.median:.{digits}f} ({value.p10:.{digits}f} to {value.p90:.{digits}f})"
+
+
+def _fact(line: Fact) -> tuple[str, ...]:
+    docker = "" if line.docker is None else f"{line.docker:.2f}"
+    return (line.name, docker, f"{line.shoal:.2f}", line.aim)
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -87,11 +88,19 @@ async def site(say: Callable[[str], None]) -> AsyncIterator[Site]:
         environment = {"PATH": PATH, "HOME": "/root", "SHOAL_CONTEXT": LAB}
         environment["SHOAL_CONFIG"] = os.environ["SHOAL_CONFIG"]
         async with lab.connect() as cluster:
-            await cluster.images.import_archive(archive, IMAGE)
+            await imported(cluster)
             yield Site(lab, cluster, peer, environment)
     finally:
         say("Ending both")
         await lab.down()
+
+
+async def imported(cluster: shoal.Cluster) -> None:
+    """Bring the image into a cluster."""
+    with tempfile.NamedTemporaryFile(prefix="shoal-bench-") as archive:
+        archive.write(await asyncio.to_thread(root_filesystem))
+        archive.flush()
+        await cluster.images.import_archive(Path(archive.name), IMAGE)
 
 
 def _import(peer: Docker, archive: Path) -> None:

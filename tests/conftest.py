@@ -8,9 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from shoal_lab.image import SERVE, root_filesystem
 from tests.parts.lab import LabUnderTest
+
+# A busy machine is no fault of what is tested.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 IMAGE = "test/web:1"
 

@@ -108,6 +108,7 @@ class RuntimeHost:
         process = self._process(record, image)
         addresses = () if assignment.config.network == NetworkMode.NETWORK_MODE_NONE else assignment.addresses
         async with self._starts:
+            self._tasks.expect()
             # The record that says READY is in the directory above, whose names are made durable with it.
             placement.mkdir(mode=0o700, exist_ok=True)
             # Before the first start, for readers to wait at: none of them makes it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import sys
@@ -12,7 +13,7 @@ import click
 from shoal_cli.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from shoal.cluster import Cluster
 
@@ -26,6 +27,19 @@ def note(message: str) -> None:
     click.echo(f"shoal: {printable(' '.join(message.split()))}", err=True)
 
 
+@contextlib.contextmanager
+def absent(module: str) -> Iterator[None]:
+    """Have imports of a module that is not loaded yet fail, as if it were not installed."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[module]
+
+
 def converse(action: Callable[[Cluster], Awaitable[int | None]], *, failure: int = 1) -> int:
     """Connect to the cluster that the command line means, await `action`, and return its exit code (None: 0).
 
@@ -37,7 +51,9 @@ def converse(action: Callable[[Cluster], Awaitable[int | None]], *, failure: int
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # What modules leave on being loaded is there to stay: collecting finds nothing in it, neither now nor later.
     gc.disable()
-    import asyncio
+    # asyncio does without ssl, and so without loading OpenSSL, where there is none; gRPC brings its own.
+    with absent("ssl"):
+        import asyncio
     import logging
 
     from shoal.cluster import connect

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
-
-from cryptography import x509
-from cryptography.x509.oid import NameOID
+from typing import TYPE_CHECKING, Final
 
 from shoal_common.errors import Unauthenticated
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 #: DNS name in the certificate of every controller, which is what clients and agents check.
 CONTROLLER_NAME: Final = "controller.shoal"
@@ -51,6 +51,9 @@ def identity_of(certificate: x509.Certificate) -> Identity:
     Raises:
         Unauthenticated: its subject is not one of ours.
     """
+    # Not with the module: clients need its names only, and would wait for cryptography.
+    from cryptography.x509.oid import NameOID
+
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     roles = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     if len(names) != 1 or len(roles) != 1 or str(roles[0].value) not in Role.__members__.values():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import re
-import secrets
 from typing import Final
 
 from shoal_common.errors import InvalidSpec
@@ -20,16 +19,19 @@ _NODE_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 def new_container_id() -> str:
     """Return a random container id: 64 hexadecimal digits, as Docker clients expect."""
-    return secrets.token_hex(32)
+    return os.urandom(32).hex()
 
 
 def new_request_id() -> str:
     """Return a random id for one update request."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
 def node_id(public_key_der: bytes) -> str:
     """Return the id of the node that holds this key (DER, SubjectPublicKeyInfo): a retry is the same node."""
+    # Not with the module: only nodes are named so, and every command waits for what is loaded here.
+    import hashlib
+
     return hashlib.sha256(public_key_der).hexdigest()[:32]
 
 

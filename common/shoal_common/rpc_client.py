@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import grpc
 import grpc.aio
-from cryptography import x509
 
 from shoal_common.errors import Unauthenticated
 
@@ -60,6 +58,15 @@ def _read(path: Path, what: str) -> bytes:
         raise Unauthenticated(f"{what} {path} can't be read: {error.strerror}") from error
 
 
+def contents(tls: TlsFiles) -> tuple[bytes, bytes, bytes]:
+    """Return CA, certificate and key as they are.
+
+    Raises:
+        Unauthenticated: a file is missing or unreadable.
+    """
+    return _read(tls.ca, "CA certificate"), _read(tls.certificate, "certificate"), _read(tls.key, "key")
+
+
 def checked(tls: TlsFiles) -> tuple[bytes, bytes, bytes]:
     """Return CA, certificate and key after looking at them.
 
@@ -69,7 +76,13 @@ def checked(tls: TlsFiles) -> tuple[bytes, bytes, bytes]:
     Raises:
         Unauthenticated: a file is missing, unreadable or no certificate, or the certificate is not valid now.
     """
-    ca, certificate, key = _read(tls.ca, "CA certificate"), _read(tls.certificate, "certificate"), _read(tls.key, "key")
+    # Not with the module: a command that connects without trouble looks into no certificate, and this takes as long to
+    # load as the connection to come up.
+    from datetime import UTC, datetime
+
+    from cryptography import x509
+
+    ca, certificate, key = contents(tls)
     now = datetime.now(UTC)
     for path, data in ((tls.ca, ca), (tls.certificate, certificate)):
         try:
@@ -87,9 +100,9 @@ def checked(tls: TlsFiles) -> tuple[bytes, bytes, bytes]:
 
 
 def _secure(
-    tls: TlsFiles, server_name: str, connect: float
+    files: tuple[bytes, bytes, bytes], server_name: str, connect: float
 ) -> tuple[grpc.ChannelCredentials, list[tuple[str, str | int]]]:
-    ca, certificate, key = checked(tls)
+    ca, certificate, key = files
     credentials = grpc.ssl_channel_credentials(root_certificates=ca, private_key=key, certificate_chain=certificate)
     usual = (option for option in CHANNEL_OPTIONS if option[0] != _CONNECT)
     own = ((_CONNECT, int(connect * 1000)), ("grpc.ssl_target_name_override", server_name))
@@ -103,6 +116,7 @@ def secure_channel(
     *,
     connect: float = 1.0,
     options: Sequence[tuple[str, int]] = (),
+    check: bool = True,
 ) -> grpc.aio.Channel:
     """Return a channel to `address` ("HOST:PORT") that accepts only the holder of a certificate for `server_name`.
 
@@ -110,11 +124,12 @@ def secure_channel(
         connect: seconds that an attempt to connect may take. Where thousands connect at once a short time makes each
             of them give up the handshake it waits for and begin another, until none gets through.
         options: in place of those of `CHANNEL_OPTIONS`.
+        check: look at the certificates first; who does not must do so when the connection fails.
 
     Raises:
-        Unauthenticated: see `checked`.
+        Unauthenticated: see `checked`, and `contents` without that.
     """
-    credentials, usual = _secure(tls, server_name, connect)
+    credentials, usual = _secure(checked(tls) if check else contents(tls), server_name, connect)
     return grpc.aio.secure_channel(address, credentials, options=list({**dict(usual), **dict(options)}.items()))
 
 
@@ -124,7 +139,7 @@ def secure_sync_channel(address: str, tls: TlsFiles, server_name: str, *, connec
     Raises:
         Unauthenticated: see `checked`.
     """
-    credentials, options = _secure(tls, server_name, connect)
+    credentials, options = _secure(checked(tls), server_name, connect)
     return grpc.secure_channel(address, credentials, options=options)
 
 

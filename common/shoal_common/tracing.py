@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,7 +31,7 @@ def set_trace(trace_id: str) -> None:
 
 def new_trace_id() -> str:
     """Return a random trace id."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
 def trace_id_in(text: str) -> str:
@@ -57,7 +57,7 @@ def received_trace(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
 
 def trace_metadata(trace_id: str) -> tuple[tuple[str, str], ...]:
     """Return what says to whom is called that the call belongs to a trace; nothing if there is none."""
-    return ((TRACEPARENT, f"00-{trace_id}-{secrets.token_hex(8)}-01"),) if trace_id else ()
+    return ((TRACEPARENT, f"00-{trace_id}-{os.urandom(8).hex()}-01"),) if trace_id else ()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -11,9 +12,6 @@ import grpc
 
 from shoal.configuration import Context, choose_context
 from shoal.containers import Containers
-from shoal.events import Events
-from shoal.images import Images
-from shoal.nodes import Nodes
 from shoal.streams import received
 from shoal.transport import Transport
 from shoal_proto.v1.cluster_pb2 import (
@@ -33,6 +31,9 @@ from shoal_proto.v1.cluster_pb2 import (
 from shoal_proto.v1.cluster_pb2_grpc import ClusterServiceStub
 
 if TYPE_CHECKING:
+    from shoal.events import Events
+    from shoal.images import Images
+    from shoal.nodes import Nodes
     from shoal.request_path import RequestPath
 
 DAY: Final = 24 * 3600
@@ -46,18 +47,35 @@ class Cluster:
     Attributes:
         context: how it is reached.
         containers: see `Containers`.
-        events: see `Events`.
-        nodes: see `Nodes`.
-        images: see `Images`.
     """
 
     def __init__(self, context: Context, path: RequestPath | None = None) -> None:
         self.context = context
         self._transport = Transport(context, path)
         self.containers = Containers(self._transport)
-        self.events = Events(self._transport)
-        self.nodes = Nodes(self._transport)
-        self.images = Images(self._transport)
+
+    # Loaded when first used: most commands need none of them.
+
+    @cached_property
+    def events(self) -> Events:
+        """See `Events`."""
+        from shoal.events import Events
+
+        return Events(self._transport)
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        """See `Nodes`."""
+        from shoal.nodes import Nodes
+
+        return Nodes(self._transport)
+
+    @cached_property
+    def images(self) -> Images:
+        """See `Images`."""
+        from shoal.images import Images
+
+        return Images(self._transport)
 
     async def __aenter__(self) -> Self:
         return self

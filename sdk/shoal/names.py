@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
+import random
 from typing import Final
 
+#: The kernel's: programs that set a seed would all find the same names.
+_random: Final = random.SystemRandom()
 _ADJECTIVES: Final = (
     "able agile amber ample azure bold brave brisk bright broad busy calm candid casual cheerful clear clever coral "
     "cosmic cozy crisp curious daring deep deft eager early earnest easy elegant epic exact fair fancy fast fearless "
@@ -31,4 +33,4 @@ def random_name() -> str:
     """Return a name such as "brisk_halibut_7c2e"; two are equal once in about a thousand million."""
     # Docker's server tries again when a pair is taken. Here the client must send the same name on a retry, so the
     # name has to be free at the first attempt: hence the digits.
-    return f"{secrets.choice(_ADJECTIVES.split())}_{secrets.choice(_CREATURES.split())}_{secrets.token_hex(2)}"
+    return f"{_random.choice(_ADJECTIVES.split())}_{_random.choice(_CREATURES.split())}_{_random.randbytes(2).hex()}"

@@ -19,7 +19,7 @@ import grpc.aio
 
 from shoal.configuration import Context
 from shoal.streams import received
-from shoal_common import rpc_client, rpc_errors
+from shoal_common import rpc_client
 from shoal_common.errors import Exhausted, InvalidSpec, ShoalError, Unavailable
 from shoal_common.identity import CONTROLLER_NAME
 from shoal_common.tracing import current_trace, new_trace_id, trace_metadata
@@ -93,25 +93,40 @@ class Endpoint:
         """Return the channel to it.
 
         Raises:
-            Unauthenticated: the context's certificates can't be used; the message names the file.
+            Unauthenticated: one of the context's certificates can't be read; the message names the file.
         """
         if self._channel is None:
-            context = self._context
-            if context.socket is not None:
-                self._channel = rpc_client.local_channel(context.socket)
+            socket = self._context.socket
+            if socket is not None:
+                self._channel = rpc_client.local_channel(socket)
             else:
-                if context.ca is None or context.certificate is None or context.key is None:
-                    raise InvalidSpec(f'context "{context.name}" has endpoints but no certificates')
-                tls = rpc_client.TlsFiles(ca=context.ca, certificate=context.certificate, key=context.key)
                 options = () if self._alone else rpc_client.QUICK_KEEPALIVE
-                self._channel = rpc_client.secure_channel(self.address, tls, CONTROLLER_NAME, options=options)
+                self._channel = rpc_client.secure_channel(
+                    self.address, self._tls(), CONTROLLER_NAME, options=options, check=False
+                )
         return self._channel
+
+    def check(self) -> None:
+        """Look whether the context's own certificates are why there is no connection.
+
+        Raises:
+            Unauthenticated: they are; the message names the file.
+        """
+        if self._context.socket is None:
+            rpc_client.checked(self._tls())
+
+    def _tls(self) -> rpc_client.TlsFiles:
+        context = self._context
+        if context.ca is None or context.certificate is None or context.key is None:
+            raise InvalidSpec(f'context "{context.name}" has endpoints but no certificates')
+        return rpc_client.TlsFiles(ca=context.ca, certificate=context.certificate, key=context.key)
 
     async def connect(self) -> None:
         """Wait until the connection is up.
 
         Raises:
             grpc.RpcError: it is not, and why; nothing was sent that matters.
+            Unauthenticated: the context's certificates can't be used.
         """
         channel = self.channel
         try:
@@ -123,10 +138,12 @@ class Endpoint:
                 else:
                     return
         except TimeoutError:
+            self.check()
             # It goes on by itself, and may be up when its turn comes again.
             nothing = grpc.aio.Metadata()
             unavailable = grpc.StatusCode.UNAVAILABLE
             raise grpc.aio.AioRpcError(unavailable, nothing, nothing, "connection timed out") from None
+        self.check()
         # Only a call tells why a connection fails. This one is harmless should the connection come up meanwhile.
         await ClusterServiceStub(channel).GetVersion(GetVersionRequest(), timeout=CONNECT)
 
@@ -305,6 +322,9 @@ class Transport:
 
     def explain(self, error: grpc.RpcError, endpoint: Endpoint) -> ShoalError:
         """Return our error for what a call at an endpoint raised."""
+        # Not with the module: most programs never need it.
+        from shoal_common import rpc_errors
+
         if said(error):
             return rpc_errors.from_rpc_error(error, peer=endpoint.peer)
         if error.code() is grpc.StatusCode.CANCELLED:

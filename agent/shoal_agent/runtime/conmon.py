@@ -92,14 +92,17 @@ class Runtime:
         return ["--root", str(self.root), "--log", str(log), "--log-format", "json"]
 
 
-def within(groups: Sequence[Path], command: Sequence[str]) -> list[str]:
+def _within(groups: Sequence[Path], command: Sequence[str]) -> list[str]:
     """Return a command that enters control groups (their `cgroup.procs`) and then is `command`."""
     return ["/bin/sh", "-c", _ENTER, "shoal", str(len(groups)), *map(str, groups), *command]
 
 
-async def spawn(groups: Sequence[Path], command: Sequence[str]) -> int:
-    """Run a command in control groups, apart from the agent's streams and session; return its exit code."""
-    return await _run(within(groups, command), _ENVIRONMENT, directory=Path("/"))
+async def spawn(command: Sequence[str], groups: Sequence[Path] = ()) -> int:
+    """Run a command in control groups, apart from the agent's streams and session; return its exit code.
+
+    Without groups it stays in the agent's: to enter others may take the kernel longer than the command takes.
+    """
+    return await _run(_within(groups, command) if groups else command, _ENVIRONMENT, directory=Path("/"))
 
 
 async def create(
@@ -125,7 +128,7 @@ async def create(
     try:
         # conmon leaves a file "oom" where it works.
         code = await _run(
-            within(groups, command),
+            _within(groups, command),
             {**_ENVIRONMENT, "_OCI_SYNCPIPE": str(answer)},
             answer,
             directory=files.directory,

@@ -23,7 +23,7 @@ from typing import Final
 
 from shoal_agent.kernel import processes
 from shoal_agent.kernel.inotify import Bell, Event
-from shoal_agent.runtime.conmon import Runtime, read_pid, within
+from shoal_agent.runtime.conmon import Runtime, read_pid
 from shoal_agent.runtime.failures import explain
 from shoal_common.errors import Conflict, InvalidSpec
 
@@ -125,17 +125,18 @@ async def execute(
     *,
     name: str,
     runtime: Runtime,
-    groups: Sequence[Path],
     directory: Path,
 ) -> ExecProcess:
     """Run a command in a container and return when it has begun.
+
+    The runtime's helper stays in the agent's own control group: to enter another would take the kernel as long as all
+    the rest, and what an agent that died left in its group, the next one ends.
 
     Args:
         spec: the command.
         section: the OCI section `process` made from it.
         name: the runtime's name for the container.
         runtime: the runtime that runs it.
-        groups: control groups for the runtime's helper (`cgroup.procs` files).
         directory: of the task; a directory below it is used while the command runs.
 
     Raises:
@@ -156,7 +157,7 @@ async def execute(
             # As asyncio.create_subprocess_exec does it, which keeps the transport to itself.
             transport, protocol = await loop.subprocess_exec(
                 lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=_BUFFER, loop=loop),
-                *within(groups, command),
+                *command,
                 stdin=subprocess.PIPE if spec.stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -19,7 +19,7 @@ import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -93,6 +93,7 @@ class Tasks:
         #: Compiled seccomp filters by runtime, from the first task that each of them made; b"" if it shows none.
         self._filters: dict[str, bytes] = {}
         self._losing: set[asyncio.Task[None]] = set()
+        self._hastening: Future[None] | None = None
 
     @property
     def groups(self) -> Cgroups:
@@ -136,6 +137,11 @@ class Tasks:
         if self._cgroups is not None:
             await self._run(self._cgroups.remove_emptied)
         self._executor.shutdown(wait=False)
+
+    def expect(self) -> None:
+        """Have the kernel get ready, meanwhile, for a start or an exec that comes in a moment."""
+        if self._hastening is None or self._hastening.done():
+            self._hastening = self._executor.submit(self.groups.hasten)
 
     async def start(self, spec: TaskSpec) -> Running:
         """Create and start a task; return when its program has been let go.
@@ -182,7 +188,7 @@ class Tasks:
             running = _running(pid, conmon.read_pid(files.conmon_pid))
             files.started.touch()
             command = [str(runtime.program), *runtime.arguments(files.runtime_log), "start", name]
-            if await conmon.spawn(groups, command) != 0:
+            if await conmon.spawn(command, groups) != 0:
                 raise explain(runtime.name, await self._run(lambda: text_of(files.runtime_log)), program)
         log.debug("container %s: started", spec.key.container[:12])
         self._watch(spec.key, running)
@@ -250,7 +256,7 @@ class Tasks:
         if runtime is not None:
             command = [str(runtime.program), *runtime.arguments(files.runtime_log), "delete", "--force", name]
             async with asyncio.timeout(_START_TIMEOUT):
-                await conmon.spawn(self.groups.make_supervisor(name), command)
+                await conmon.spawn(command)
         await self.groups.kill("containers", name)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CONMON_TIMEOUT):
@@ -269,6 +275,7 @@ class Tasks:
         runtime = self._runtime_of(key)
         if running is None or runtime is None or not running.pid_start:
             raise Conflict(f"container {key.container} is not running")
+        self.expect()
         try:
             section = await self._run(lambda: self._exec_section(running, spec, self._files(key)))
             return await execute(
@@ -276,7 +283,6 @@ class Tasks:
                 section,
                 name=str(key),
                 runtime=runtime,
-                groups=self.groups.make_supervisor(str(key)),
                 directory=self._files(key).directory,
             )
         except (StartFailed, OSError) as error:

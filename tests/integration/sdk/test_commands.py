@@ -53,6 +53,22 @@ async def calls(state: State, name: str) -> None:
         await state.condition.wait_for(lambda: any(each == name for each, _ in state.calls))
 
 
+async def test_a_command_that_works_loads_nothing_it_can_do_without(configuration: Path, state: State) -> None:
+    heavy = ("cryptography", "ssl", "grpc_status", "hashlib", "rich", "shoal.images", "shoal.nodes")
+    probe = (
+        "import sys; from shoal_cli.main import run; code = run(['version']); "
+        f"print([name for name in {heavy} if name in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", probe),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "SHOAL_CONFIG": str(configuration)},
+    )
+    code, _, stderr = await outcome(process)
+    assert (code, stderr) == (0, "[]\n")
+
+
 async def test_attached_run_keeps_streams_apart_and_ends_with_the_code(command: Shoal, state: State) -> None:
     state.lines = entries(("out", "out\n"), ("err", "err\n"), ("out", "no newline"))
     state.logs_complete = False

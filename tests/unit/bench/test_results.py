@@ -11,22 +11,27 @@ from click.testing import CliRunner
 from bench import docker, steps
 from bench.__main__ import main
 from bench.commands import Measured
+from bench.facts import Fact, Facts
 from bench.figures import Figures, figures
 from bench.results import Results
 
 
 def test_figures_are_median_and_tenths() -> None:
-    assert figures([float(each) for each in range(11)]) == Figures(median=5.0, p10=1.0, p90=9.0)
-    assert figures([7.0]) == Figures(median=7.0, p10=7.0, p90=7.0)
+    assert figures([float(each) for each in range(11)]) == Figures(median=5.0, p10=1.0, p90=9.0, p99=9.9)
+    assert figures([7.0]) == Figures(median=7.0, p10=7.0, p90=7.0, p99=7.0)
 
 
 def test_table_shows_the_ratio_of_medians_and_every_step() -> None:
     way = steps.Way("to first byte")
     way.add(10.0, [("asked", 10.002), ("came", 10.008)])
     commands = [Measured("run", "run -d", {"docker": [200.0, 200.0], "shoal": [100.0, 300.0]})]
-    results = Results(datetime(2026, 1, 2), "20.10", "0.1", 2, commands, [way])
+    facts = Facts("memory, MiB", [Fact("agent", 110.0, 70.25, "under 100"), Fact("controller", None, 50.0)])
+    results = Results(datetime(2026, 1, 2), "20.10", "0.1", 2, commands, [facts], [way])
     lines = [[cell.strip() for cell in line.split("|")] for line in results.table().splitlines()]
     assert ["", "run -d", "200 (200 to 200)", "200 (120 to 280)", "1.00", ""] in lines
+    assert ["", "agent", "110.00", "70.25", "under 100", ""] in lines
+    assert ["", "controller", "", "50.00", "", ""] in lines
+    assert ["", "99th percentile of 1", "8", "", ""] in lines
     assert ["", "came", "6.0 (6.0 to 6.0)", "75%", ""] in lines
     assert ["", "all of it", "8.0 (8.0 to 8.0)", "", ""] in lines
 
