@@ -132,7 +132,7 @@ CORE: Final = (
         f"{_CORE}/filters.py",
         "return (Readiness(), Schedulable(), *admitting(need),",
         "return (Schedulable(), *admitting(need),",
-        "tests/unit/controller/core/test_invariants.py::test_never_against_a_constraint_nor_on_a_node_that_is_down",
+        "tests/unit/controller/core/test_removal.py::test_a_node_that_is_down_takes_nothing_new",
         "containers are given to nodes that are down",
     ),
     Mutant(

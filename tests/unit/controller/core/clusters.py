@@ -201,8 +201,8 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
             labels=dict(draw(_labels)),
             ready=draw(_mostly),
             problem=draw(st.sampled_from(["", "", "", "disk full"])),
-            cordoned=not draw(_mostly),
-            removal=STAYS if draw(_mostly) else draw(st.sampled_from([EMPTY, FORCED])),
+            cordoned=draw(st.integers(0, 7)) == 7,
+            removal=draw(st.sampled_from([STAYS] * 8 + [EMPTY, FORCED])),
         )
         nodes[made.id] = made
     containers: dict[str, ContainerView] = {}

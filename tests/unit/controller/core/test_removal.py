@@ -84,3 +84,8 @@ def test_uncordoned_it_takes_what_waits() -> None:
     assert plan(waiting, limit=10) == ()
     uncordoned = replace(waiting, nodes={"id-n1": node("n1")})
     assert isinstance(plan(uncordoned, limit=10)[0], Place)
+
+
+def test_a_node_that_is_down_takes_nothing_new() -> None:
+    waiting = with_containers(cluster([node("n1", ready=False)]), WAITS)
+    assert plan(waiting, limit=10) == ()
