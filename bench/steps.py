@@ -25,7 +25,7 @@ from shoal_proto.v1.container_pb2 import Container
 
 #: Rounds before those that count.
 _WARM_UP: Final = 2
-_LINE: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) DEBUG +\S+: (.*)")
+_LINE: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),(\d{3}) (?:DEBUG|INFO) +\S+: (.*)")
 _HALF_MS: Final = 0.0005
 #: Seconds after which a line that is not in a log won't come.
 _LOGGED: Final = 5.0
@@ -94,7 +94,7 @@ class _Log:
         self._offset = path.stat().st_size
 
     def read(self) -> list[tuple[float, str]]:
-        """Return time and text of each line of debugging."""
+        """Return time and text of each line that tells of progress."""
         with self._path.open(errors="replace") as file:
             file.seek(self._offset)
             lines = (_LINE.match(line) for line in file)
