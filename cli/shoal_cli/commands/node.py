@@ -272,6 +272,7 @@ def strays(name: str, ids: tuple[str, ...], adopting: bool, removing: bool, form
     async def action(cluster: Cluster) -> int:
         from shoal_cli.codes import FAILED
         from shoal_cli.formats import as_json, show
+        from shoal_cli.printable import printable
         from shoal_cli.rows import STRAY_HEADINGS, stray_columns
         from shoal_cli.session import note
         from shoal_proto.v1.node_pb2 import StrayAction
@@ -285,7 +286,7 @@ def strays(name: str, ids: tuple[str, ...], adopting: bool, removing: bool, form
             if form == "json":
                 click.echo(as_json(each))
             elif not each.error:
-                click.echo(each.name or each.id)
+                click.echo(printable(each.name or each.id))
             if each.error:
                 failed = FAILED
                 note(f"stray {each.name or each.id[:12]} of {name}: {each.error}")

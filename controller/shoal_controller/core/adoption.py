@@ -104,6 +104,7 @@ class Inventories:
         complete: nodes of which `found` has everything: what is not in it is not there.
         whole: `complete` are all the nodes that the store knows.
         cluster_wide: all of the cluster is being recovered, not one node's part of it.
+        own_only: nobody looks on: a node's word counts for what the store thinks it may have, or does not know.
     """
 
     found: Sequence[Found]
@@ -111,6 +112,7 @@ class Inventories:
     complete: frozenset[str] = frozenset()
     whole: bool = False
     cluster_wide: bool = False
+    own_only: bool = False
 
 
 class Outcome(StrEnum):
@@ -174,6 +176,8 @@ def plan_adoption(world: World, inventories: Inventories, now: Timestamp) -> Ado
             refused[container] = "it was removed from the cluster"
         elif not found.assignment.HasField("config") and container not in world.containers:
             refused[container] = "neither its node nor the store knows its configuration"
+        elif inventories.own_only and _is_anothers(world, found):
+            refused[container] = "the store has it on another node"
         else:
             by_container.setdefault(container, []).append(found)
     drafts: list[_Draft] = []
@@ -192,6 +196,14 @@ def plan_adoption(world: World, inventories: Inventories, now: Timestamp) -> Ado
     )
     containers = tuple(draft.finished(claims) for draft in drafts)
     return Adoption(containers, claims.names, claims.addresses, refused)
+
+
+def _is_anothers(world: World, found: Found) -> bool:
+    """Say whether the store has a container on nodes, and what was found is on none of them."""
+    container = found.assignment.id
+    placement = world.containers.get(container, Known()).placement
+    nodes = set(world.holds.get(container, ())) | ({placement.node} if placement is not None else set())
+    return bool(nodes) and found.node not in nodes
 
 
 @dataclass(slots=True)

@@ -214,6 +214,7 @@ class Dispatcher(DispatcherServiceServicer):
         await self._led(_lost_leader(context))
         if self._roll is not None:
             intake.check_description(node, hello.description)
+            self._health.check_epoch(node, hello.epoch)
             self._roll.hear(node, hello)
             raise Unavailable(self._health.problem or "the cluster has just been recovered")
         term = self._leading()

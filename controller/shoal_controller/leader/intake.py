@@ -6,15 +6,18 @@ refused would come again; a description that is not one ends the session of its 
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from shoal_common.errors import InvalidSpec
-from shoal_common.ids import is_container_id
+from shoal_common.ids import check_container_id, check_name, is_container_id
 from shoal_proto.v1.container_pb2 import ContainerStatus
+from shoal_proto.v1.dispatcher_pb2 import Assignment
 from shoal_proto.v1.node_pb2 import NodeDescription
+from shoal_proto.v1.resources_pb2 import Address, Resources
 
 #: Bytes of a description, of a status, and characters of a reason.
 MAX_DESCRIPTION: Final = 64 << 10
@@ -25,9 +28,17 @@ MAX_PROCESS_ID: Final = 128
 MAX_ATTEMPTS: Final = 16
 #: Strays that are looked at; a node's status names no more.
 MAX_STRAYS: Final = 1_000
-#: What no machine has: bytes, thousandths of a core.
+#: Bytes of a container's configuration as a node tells it, and addresses of one.
+MAX_CONFIG: Final = 600 << 10
+MAX_ADDRESSES: Final = 8
+#: What no generation, run, attempt or report ever reaches; far enough from the end of the number to go on counting.
+MAX_COUNT: Final = 1 << 48
+_MAX_ATTEMPT: Final = 1 << 31
+#: What no machine has: bytes, thousandths of a core, processes.
 _MAX_MEMORY: Final = 1 << 50
 _MAX_CPU: Final = 10_000_000
+_MAX_PIDS: Final = 1 << 22
+_LONGEST_MAC: Final = len("02:42:0a:58:00:01")
 #: 9999-12-31, the last that protobuf can show (timestamp.proto).
 _LAST_SECOND: Final = 253_402_300_799
 
@@ -49,7 +60,7 @@ def check_description(node: str, description: NodeDescription) -> None:
         if not text.isprintable():
             raise InvalidSpec(f"node {node} describes itself with a control character: {text[:80]!a}")
     capacity = description.capacity
-    if not (0 <= capacity.memory_bytes <= _MAX_MEMORY and 0 <= capacity.cpu_millis <= _MAX_CPU):
+    if not _is_possible(capacity):
         raise InvalidSpec(f"node {node} claims {capacity.memory_bytes} bytes and {capacity.cpu_millis} mcpu")
 
 
@@ -69,6 +80,48 @@ def bounded(status: ContainerStatus) -> ContainerStatus:
         # The only other thing that an honest node can make long. Whoever wrote it has it in the image.
         del kept.command[:]
     return kept
+
+
+def check_copy(assignment: Assignment, status: ContainerStatus) -> None:
+    """Check what a node says that it has: the store takes it over, and counts on from it.
+
+    Raises:
+        InvalidSpec: no agent has that.
+    """
+    check_container_id(assignment.id)
+    check_name("namespace", assignment.namespace)
+    if assignment.name:
+        check_name("container", assignment.name)
+    counts = (assignment.generation, assignment.run_admitted, status.generation, status.run_served, status.report)
+    if max(counts) > MAX_COUNT or status.attempt > _MAX_ATTEMPT:
+        raise InvalidSpec(f"it counts further than anything does: {max(*counts, status.attempt)}")
+    if assignment.config.ByteSize() > MAX_CONFIG:
+        raise InvalidSpec(f"it is described in more than {MAX_CONFIG} bytes")
+    if not _is_possible(assignment.config.resources):
+        raise InvalidSpec("its limits can't be")
+    if len(assignment.addresses) > MAX_ADDRESSES:
+        raise InvalidSpec(f"it has {len(assignment.addresses)} addresses")
+    for address in assignment.addresses:
+        _check_address(address)
+
+
+def _check_address(address: Address) -> None:
+    check_name("network", address.network)
+    try:
+        ipaddress.IPv4Interface(f"{address.ip}/{address.prefix_length}")
+        gateway = ipaddress.IPv4Address(address.gateway) if address.gateway else None
+    except ValueError as error:
+        raise InvalidSpec(f"it has an address that is none: {address.ip[:40]!a}") from error
+    if len(address.mac) > _LONGEST_MAC or not address.mac.isprintable() or gateway == ipaddress.IPv4Address(address.ip):
+        raise InvalidSpec(f"its address {address.ip} can't be a container's")
+
+
+def _is_possible(amounts: Resources) -> bool:
+    return (
+        0 <= amounts.memory_bytes <= _MAX_MEMORY
+        and 0 <= amounts.cpu_millis <= _MAX_CPU
+        and 0 <= amounts.pids <= _MAX_PIDS
+    )
 
 
 def strays(ids: Iterable[str]) -> tuple[str, ...]:

@@ -71,6 +71,7 @@ class Leader:
     async def lead(self, leadership: Leadership) -> None:
         """Lead for one term; returns when it is lost. For `Election.run`."""
         await self._catch_up(leadership)
+        self._health.begin_term()
         self.term = leadership
         try:
             while leadership.valid():

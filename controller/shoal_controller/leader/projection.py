@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from shoal_common.status import is_over
 from shoal_controller.core.snapshot import (
     DEFAULT_NETWORK,
@@ -19,6 +21,9 @@ from shoal_controller.state.store import ContainerEntry, NodeEntry
 from shoal_proto.v1.container_pb2 import ContainerSpec, NetworkMode
 from shoal_proto.v1.node_pb2 import Hold, NodeRemoval, NodeState
 from shoal_proto.v1.resources_pb2 import Resources
+
+#: Characters of a node's problems that are told with every container that waits for it.
+_LONGEST_PROBLEM: Final = 300
 
 
 def amounts(resources: Resources) -> Amounts:
@@ -117,7 +122,7 @@ def node_view(entry: NodeEntry) -> NodeView:
         holds={container: _hold_view(entry.id, hold.value) for container, hold in entry.holds.items()},
         cordoned=spec is not None and spec.value.cordoned,
         removal=spec.value.removal if spec is not None else NodeRemoval.NODE_REMOVAL_UNSPECIFIED,
-        problem="; ".join(each.message or each.kind for each in description.problems)
+        problem="; ".join(each.message or each.kind for each in description.problems)[:_LONGEST_PROBLEM]
         if description is not None
         else "",
     )

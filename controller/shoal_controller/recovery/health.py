@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final
 
-from shoal_common.errors import Conflict, ShoalError, Unavailable
+from shoal_common.errors import Conflict, InvalidSpec, ShoalError, Unavailable
 from shoal_controller.core import store_health
 from shoal_controller.core.store_health import Mark, StoreView
 from shoal_controller.recovery.mark import MarkFile
@@ -24,6 +24,8 @@ _log: Final = logging.getLogger(__name__)
 #: Seconds between two saves of a mark that only moved on, and until a save or a word to others is tried again.
 _SAVE: Final = 5.0
 _RETRY: Final = 1.0
+#: Recoveries by which a node may be ahead of what is known: each raises the epoch by one, and the number has an end.
+_MOST_EPOCHS: Final = 1_000
 
 
 class StoreHealth:
@@ -45,6 +47,8 @@ class StoreHealth:
         self._saved = self._mark
         self._complained = False
         self._moved = asyncio.Event()
+        #: Nodes that had followed no more than the store when they asked in this term.
+        self._accounted: set[str] = set()
 
     @property
     def cluster(self) -> str:
@@ -75,22 +79,48 @@ class StoreHealth:
         if problem := self.problem:
             raise Conflict(problem)
 
+    def begin_term(self) -> None:
+        """Note that this controller begins to lead: until then another one may have told nodes what it has not seen."""
+        self._accounted.clear()
+
+    def account_for(self, node: str) -> None:
+        """Note that all that a node has followed until now is known."""
+        self._accounted.add(node)
+
+    def check_epoch(self, node: str, epoch: int) -> None:
+        """Check that a node says of itself what can be: the next recovery's epoch is above that of all nodes.
+
+        Raises:
+            InvalidSpec: it doesn't.
+        """
+        if epoch > self.newest_epoch + _MOST_EPOCHS:
+            raise InvalidSpec(f"node {node} says that it has followed epoch {epoch}, which can't be")
+
     async def check_position(self, node: str, epoch: int, revision: int) -> None:
         """Check that the store has everything that a node has followed.
 
         Raises:
             Unavailable: it hasn't (then it is not believed any more), or does not answer.
+            InvalidSpec: the node can't have followed that.
         """
+        self.check_epoch(node, epoch)
         view = self._view()
         if (epoch, revision) <= (view.epoch, view.revision):
+            self.account_for(node)
             return
         # The cache may only be late.
         newest, entry = await self._kv.get(keys.cluster())
         now_epoch = Cluster.FromString(entry.value).epoch if entry is not None else 0
         if (epoch, revision) > (now_epoch, newest):
+            if node in self._accounted and (now_epoch, newest) >= (view.epoch, view.revision):
+                # Since it was accounted for only this controller has told it anything, and nothing that it can't find.
+                said = f"node {node} says that it has followed epoch {epoch}, revision {revision}, which nobody told it"
+                _log.error("%s (if it was taken over: shoal node rm --force)", said)
+                raise InvalidSpec(f"{said} (shoal agent reset, then join again)")
             self._suspect(store_health.ahead(node, epoch, revision, replace(view, revision=newest)), epoch)
             raise Unavailable(self.problem)
         await self._cache.reached(newest)
+        self.account_for(node)
 
     async def until(self, *, well: bool) -> None:
         """Wait until the store is well, or is not."""

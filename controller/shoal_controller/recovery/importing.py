@@ -10,8 +10,8 @@ from typing import Final, TypeVar
 from google.protobuf.message import Message
 
 from shoal_common.environment import seal_env, unseal_env
-from shoal_common.errors import Conflict, Internal, Unavailable
-from shoal_common.ids import DEFAULT_NAMESPACE
+from shoal_common.errors import Conflict, Internal, InvalidSpec, Unavailable
+from shoal_common.ids import DEFAULT_NAMESPACE, SHORT_ID, check_name
 from shoal_common.sealing import Sealer
 from shoal_controller.core.adoption import Adopted, Adoption, Known, World
 from shoal_controller.core.snapshot import NOTHING
@@ -170,6 +170,14 @@ class Importer:
             await self._cache.reached(await self._kv.commit(draft.txn(leadership)))
 
 
+def _node_name(node: str, description: NodeDescription) -> str:
+    """Return the name that a node says it has, if that is one."""
+    try:
+        return check_name(_NODE, description.name)
+    except InvalidSpec:
+        return node[:SHORT_ID]
+
+
 class AdoptionDraft(NodeDraft):
     """A transaction that makes what nodes have the store's."""
 
@@ -206,10 +214,10 @@ class AdoptionDraft(NodeDraft):
         entry = self._node(node)
         if entry.spec is not None:
             return
-        name = description.name or node[:12]
+        name = _node_name(node, description)
         taken = self._cache.names.get((DEFAULT_NAMESPACE, _NODE, name))
         if taken is not None and taken.value != node and self._node(taken.value).spec is not None:
-            name = f"{name}-{node[:6]}"
+            name = f"{name[:100]}-{node[:6]}"
             taken = self._cache.names.get((DEFAULT_NAMESPACE, _NODE, name))
         self._require(keys.cluster(), self._cache.cluster)
         self._put(keys.node_spec(node), None, NodeSpec(schema=SCHEMA, id=node, name=name, joined_at=self._now))

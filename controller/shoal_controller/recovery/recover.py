@@ -17,6 +17,7 @@ from shoal_controller.api.relay import Agents
 from shoal_controller.core.adoption import Adopted, Adoption, Found, Inventories, Outcome, World, plan_adoption
 from shoal_controller.core.snapshot import DEFAULT_NETWORK
 from shoal_controller.core.store_health import ACCEPT_RESTORE, FROM_NODES, horizon
+from shoal_controller.initialise import check_subnet
 from shoal_controller.leader.loop import Leader
 from shoal_controller.recovery.health import StoreHealth
 from shoal_controller.recovery.importing import Importer
@@ -90,6 +91,8 @@ class Recovery:
             for line in _notes(done, refused):
                 yield _said(line)
             await self._importer.call_down(frozenset(self._cache.nodes) - present.keys(), leadership=leadership)
+            for node in present:
+                self._health.account_for(node)
             await self._end(leadership)
             adopted = sum(each.outcome is Outcome.ADOPTED for each in done.values())
             missing = sum(each.outcome is Outcome.LOST for each in done.values())
@@ -224,6 +227,7 @@ class Recovery:
             complete=frozenset(present),
             whole=self._members() <= present.keys(),
             cluster_wide=cluster.value.recovering,
+            own_only=not cluster.value.recovering,
         )
         now = Timestamp()
         now.FromDatetime(datetime.now(UTC))
@@ -328,10 +332,10 @@ def _subnet(asked: str, found: Iterable[Found]) -> str:
         if address.network == DEFAULT_NETWORK and address.ip
     }
     if asked:
-        seen.add(str(ipaddress.ip_network(asked)))
+        seen.add(check_subnet(asked))
     if len(seen) != 1:
         what = f"more than one is in use: {', '.join(sorted(seen))}" if seen else "no container has an address"
         raise InvalidSpec(
             f"the subnet of the cluster's containers can't be told, {what} (say it: --subnet 10.88.0.0/16)"
         )
-    return seen.pop()
+    return check_subnet(seen.pop())

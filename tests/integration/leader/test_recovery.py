@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shoal_common.environment import unseal_env
-from shoal_common.errors import Conflict, ShoalError, Unavailable
+from shoal_common.errors import Conflict, InvalidSpec, ShoalError, Unavailable
 from shoal_controller.core.adoption import Found
 from shoal_controller.recovery.roll import Present
 from shoal_controller.recovery.strays import Strays
@@ -263,10 +263,41 @@ async def test_a_node_that_was_away_is_taken_over_when_it_comes(kv: KV) -> None:
         await _led(controller)
         await controller.recovery.reconcile(Present(NODES["n2"], NodeDescription(name="n2"), 1, 500))
         assert container_id(8) in controller.cache.containers
-        # Of the one that both have, the higher generation is current from now on.
-        placement = controller.cache.containers[container_id(3)].placement
-        assert placement is not None
-        assert placement.value.node == NODES["n2"]
+        # What the store has on another node is no node's to take by its own word: it is left for an operator.
+        both = controller.cache.containers[container_id(3)]
+        assert both.placement is not None
+        assert both.placement.value.node == NODES["n1"]
+        assert container_id(3) not in controller.cache.nodes[NODES["n2"]].holds
+
+
+async def test_no_node_stops_the_cluster_again_with_a_position_that_nobody_told_it(kv: KV) -> None:
+    rig = Rig(kv)
+    async with recovering(rig) as controller:
+        await recover(controller)
+        await _led(controller)
+        async with asyncio.timeout(10):
+            while controller.leader.roll is not None:  # noqa: ASYNC110 (the leader tells nobody that it leads again)
+                await asyncio.sleep(0.01)
+        for position in ((2, 1 << 40), (5, 1), (1 << 63, 1)):
+            liar = SimulatedAgent(controller.channel(NODES["n2"]), NODES["n2"], process_id="two")
+            liar.position = position
+            async with liar:
+                assert isinstance(liar.error, InvalidSpec)
+            assert not controller.health.problem
+        async with SimulatedAgent(controller.channel(NODES["n1"]), NODES["n1"], process_id="one") as agent:
+            assert agent.error is None
+
+
+async def test_no_node_makes_a_recovery_impossible_with_an_epoch(kv: KV) -> None:
+    rig = Rig(kv)
+    async with recovering(rig) as controller:
+        liar = SimulatedAgent(controller.channel(NODES["n3"]), NODES["n3"], process_id="p")
+        liar.position = (2**64 - 1, 1)
+        async with liar:
+            assert isinstance(liar.error, InvalidSpec)
+            await recover(controller)
+        assert controller.cache.cluster is not None
+        assert controller.cache.cluster.value.epoch == 2
 
 
 async def test_a_stray_that_is_removed_is_told_so_and_its_hold_goes_with_the_nodes_word(

@@ -312,6 +312,15 @@ def test_a_newer_placement_on_a_node_that_is_away_keeps_it() -> None:
     assert placement.node == "nc"
 
 
+def test_by_its_own_word_a_node_takes_nothing_that_the_store_has_elsewhere() -> None:
+    _, before = adopt(World(SUBNET), found(1, "na"))
+    for claim in (found(1, "nb", generation=2**40), found(1, "nb", role=REMOVE, desired=REMOVED)):
+        told = replace(all_of(claim, found(2, "nb"), nodes=("nb",)), cluster_wide=False, own_only=True)
+        adoption = plan_adoption(before, told, NOW)
+        assert [each.id for each in adoption.containers] == [cid(2)]
+        assert adoption.refused == {cid(1): "the store has it on another node"}
+
+
 def test_an_older_record_on_the_node_of_the_newer_placement_is_no_copy_of_its_own() -> None:
     _, after = adopt(world(known(1, generation=2)), found(1, generation=1))
     assert (after.holds[cid(1)]["na"].role, after.holds[cid(1)]["na"].generation) == (CURRENT, 2)

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from shoal_common.errors import InvalidSpec
 from shoal_controller.leader import intake
-from shoal_proto.v1.container_pb2 import Attempt, ContainerState, ContainerStatus
+from shoal_proto.v1.container_pb2 import Attempt, ContainerConfig, ContainerState, ContainerStatus
+from shoal_proto.v1.dispatcher_pb2 import Assignment
 from shoal_proto.v1.node_pb2 import NodeDescription
-from shoal_proto.v1.resources_pb2 import Resources
+from shoal_proto.v1.resources_pb2 import Address, Resources
 
 times = st.builds(Timestamp, seconds=st.integers(-(2**63), 2**63 - 1), nanos=st.integers(-(2**31), 2**31 - 1))
 reasons = st.text(max_size=50) | st.just("x" * 3_000_000)
@@ -72,3 +73,48 @@ def test_a_description_that_no_agent_gives_is_refused(description: NodeDescripti
 
 def test_strays_are_container_ids() -> None:
     assert intake.strays(["../x", "b" * 64, "a" * 64, "a" * 64]) == ("a" * 64, "b" * 64)
+
+
+def _copy(**what: object) -> Assignment:
+    copy = Assignment(namespace="default", id="a" * 64, name="web", generation=1, run_admitted=1)
+    copy.addresses.add(
+        network="default", ip="10.88.0.7", prefix_length=16, gateway="10.88.0.1", mac="02:42:0a:58:00:07"
+    )
+    copy.MergeFrom(Assignment(**what))  # type: ignore[arg-type]
+    return copy
+
+
+def test_what_an_agent_has_can_be_taken_over() -> None:
+    intake.check_copy(_copy(), ContainerStatus(generation=1))
+    intake.check_copy(_copy(config=ContainerConfig(image="web:1", env=["A=1"])), ContainerStatus())
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        {"id": "../../leader"},
+        {"namespace": "default/x"},
+        {"name": "web\x1b[2J"},
+        {"name": "a/b"},
+        {"generation": 2**64 - 1},
+        {"run_admitted": 2**64 - 1},
+        {"config": ContainerConfig(args=["x" * (1 << 20)])},
+        {"config": ContainerConfig(resources=Resources(memory_bytes=2**63 - 1))},
+        {"config": ContainerConfig(resources=Resources(cpu_millis=-1))},
+        {"addresses": [Address(network="default", ip="10.88.0.7/../x", prefix_length=16)]},
+        {"addresses": [Address(network="default", ip="10.88.0.7", prefix_length=99)]},
+        {"addresses": [Address(network="a/b", ip="10.88.0.7", prefix_length=16)]},
+        {"addresses": [Address(network="default", ip="10.88.0.7", prefix_length=16)] * 50},
+    ],
+)
+def test_what_no_agent_has_is_not_taken_over(what: dict[str, object]) -> None:
+    with pytest.raises(InvalidSpec):
+        intake.check_copy(_copy(**what), ContainerStatus(generation=1))
+
+
+@pytest.mark.parametrize(
+    "count", [{"generation": 2**64 - 1}, {"run_served": 2**63}, {"report": 2**60}, {"attempt": 2**32 - 1}]
+)
+def test_no_counter_is_taken_over_that_could_not_be_raised(count: dict[str, int]) -> None:
+    with pytest.raises(InvalidSpec, match="counts further"):
+        intake.check_copy(_copy(), ContainerStatus(**count))  # type: ignore[arg-type]

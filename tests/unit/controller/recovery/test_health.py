@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from shoal_common.errors import Conflict, Unavailable
+from shoal_common.errors import Conflict, InvalidSpec, Unavailable
 from shoal_controller.core.store_health import Mark
 from shoal_controller.recovery.guarded import GuardedStore
 from shoal_controller.recovery.health import StoreHealth
@@ -112,10 +112,37 @@ async def test_a_node_that_is_ahead_of_the_cache_only_has_to_wait_for_it() -> No
         await health.check_position("n1", 1, kv.revision)
         assert cache.revision == kv.revision
         assert health.problem == ""
-        with pytest.raises(Unavailable, match="node n1 has followed epoch 1, revision 9999"):
-            await health.check_position("n1", 1, 9999)
+        with pytest.raises(Unavailable, match="node n2 has followed epoch 1, revision 9999"):
+            await health.check_position("n2", 1, 9999)
         with pytest.raises(Conflict):
             health.check()
+
+
+async def test_a_node_that_was_accounted_for_is_not_believed_against_the_store() -> None:
+    kv = FakeKV()
+    await cluster(kv, 1)
+    async with judged(kv) as (_, health):
+        await health.check_position("n1", 1, kv.revision)
+        for position in ((1, 9999), (2, 1)):
+            with pytest.raises(InvalidSpec, match="node n1 says that it has followed"):
+                await health.check_position("n1", *position)
+        assert health.problem == ""
+        # Another controller may have led meanwhile, and have told it.
+        health.begin_term()
+        with pytest.raises(Unavailable, match="node n1 has followed epoch 1, revision 9999"):
+            await health.check_position("n1", 1, 9999)
+
+
+async def test_no_node_uses_up_the_epochs() -> None:
+    kv = FakeKV()
+    await cluster(kv, 3)
+    async with judged(kv) as (_, health):
+        with pytest.raises(InvalidSpec, match="can't be"):
+            await health.check_position("n1", 2**64 - 1, 0)
+        assert health.problem == ""
+        health.check_epoch("n1", 1003)
+        with pytest.raises(InvalidSpec):
+            health.check_epoch("n1", 1004)
 
 
 async def test_a_disk_that_takes_no_mark_keeps_nothing_from_working(tmp_path: Path) -> None:
