@@ -85,6 +85,8 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         #: The tasks that serve the calls of each caller, and why those of them are cancelled that are cut off.
         self._serving: dict[Identity, set[asyncio.Task[Any]]] = {}
         self._cut: dict[asyncio.Task[Any], ShoalError] = {}
+        #: Those whose first message is on its way.
+        self._beginning: set[asyncio.Task[Any]] = set()
         self._telling: set[asyncio.Task[None]] = set()
 
     def cut_refused(self) -> None:
@@ -95,7 +97,30 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
             except ShoalError as error:
                 for task in tasks - self._cut.keys():
                     self._cut[task] = error
-                    task.cancel()
+                    # gRPC takes no status while what begins the answer is being sent: `_sending_first` ends such a
+                    # call as soon as that is over. Nothing more is sent if it never is.
+                    if task not in self._beginning:
+                        task.cancel()
+
+    @contextmanager
+    def _sending_first(self) -> Iterator[None]:
+        """Send the first message of a stream within this context, and nothing else.
+
+        Raises:
+            ShoalError: the call was cut off meanwhile.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        self._beginning.add(task)
+        try:
+            yield
+        except GeneratorExit:
+            self._cut.pop(task, None)  # The call is over: nobody is there to be told.
+            raise
+        finally:
+            self._beginning.discard(task)
+        if task in self._cut:
+            raise self._cut[task]
 
     @contextmanager
     def _admitted(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> Iterator[None]:
@@ -193,6 +218,10 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
                     result = behaviour(request, context)
                     if hasattr(result, "__aiter__"):
                         async with aclosing(result):
+                            async for first in result:
+                                with self._sending_first():
+                                    yield first
+                                break
                             async for response in result:
                                 yield response
                     else:
@@ -209,7 +238,8 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
 
 
 async def _tell(context: grpc.aio.ServicerContext[Any, Any], error: ShoalError) -> None:
-    with suppress(grpc.aio.AbortError):
+    # Its own way of ending the handler, or the client is gone.
+    with suppress(grpc.aio.BaseError):
         await context.abort_with_status(rpc_errors.to_status(error))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,17 @@ class Service(DispatcherServiceServicer):
 
     def __init__(self) -> None:
         self.large = False
+        #: The first message: what is sent, and what happens while it is on its way.
+        self.first = LeaderToAgent(cluster_id="c")
+        self.meanwhile: Callable[[], None] = lambda: None
         self.sending = asyncio.Event()
         self.waiting = asyncio.Event()
         self.ended = asyncio.Event()
 
     async def Session(self, request_iterator: Any, context: Any) -> AsyncIterator[LeaderToAgent]:
         try:
-            yield LeaderToAgent(cluster_id="c")
+            asyncio.get_running_loop().call_soon(self.meanwhile)
+            yield self.first
             if self.large:
                 self.sending.set()
                 # More than a connection takes before anybody reads.
@@ -78,6 +82,14 @@ async def _serving(path: Path) -> AsyncIterator[tuple[Service, Gate, ServerInter
             yield service, gate, interceptor, DispatcherServiceStub(channel)
     finally:
         await server.stop(None)
+
+
+def _cut(gate: Gate, interceptor: ServerInterceptor) -> Callable[[], None]:
+    def cut() -> None:
+        gate.closed = True
+        interceptor.cut_refused()
+
+    return cut
 
 
 async def _why(call: Any) -> Exception:
@@ -124,6 +136,37 @@ async def test_a_stream_that_nobody_reads_is_cut_off_as_well(tmp_path: Path) -> 
 
         assert isinstance(await _why(rest()), Revoked)
         await service.ended.wait()
+
+
+async def test_one_whose_first_message_is_on_its_way_is_told_as_well(tmp_path: Path) -> None:
+    async with _serving(tmp_path) as (service, gate, interceptor, stub):
+        service.meanwhile = _cut(gate, interceptor)
+        call = stub.Session()
+        assert (await call.read()).cluster_id == "c"
+        assert isinstance(await _why(call.read()), Revoked)
+        await service.ended.wait()
+        assert not interceptor._serving
+        assert not interceptor._cut
+        assert not interceptor._beginning
+
+
+async def test_one_that_takes_its_first_message_late_is_told_then(tmp_path: Path) -> None:
+    async with _serving(tmp_path) as (service, gate, interceptor, stub):
+        # More than a connection takes before anybody reads.
+        service.first = LeaderToAgent(controllers=Controllers(addresses=["x" * (32 << 20)]))
+        cut = asyncio.Event()
+
+        def meanwhile() -> None:
+            _cut(gate, interceptor)()
+            cut.set()
+
+        service.meanwhile = meanwhile
+        call = stub.Session()
+        await cut.wait()
+        assert isinstance(await call.read(), LeaderToAgent)
+        assert isinstance(await _why(call.read()), Revoked)
+        await service.ended.wait()
+        assert not interceptor._serving
 
 
 async def test_a_call_under_way_is_told_and_the_next_is_refused(tmp_path: Path) -> None:

@@ -321,7 +321,7 @@ class Host(RuleBasedStateMachine):
             assert self.disk.status.state in ACTIVE
 
 
-Host.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Host.TestCase.settings = settings(stateful_step_count=40)
 test_never_starts_a_run_twice = Host.TestCase
 
 

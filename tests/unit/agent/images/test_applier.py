@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal_agent.images.applier import Applied, Applier, LimitExceeded, Limits
@@ -163,7 +163,6 @@ def archives(draw: st.DrawFn) -> Archive:
     return Archive(out.getvalue())
 
 
-@settings(max_examples=150, deadline=None)
 @given(archives(), st.integers(1, 3000))
 def test_makes_what_gnu_tar_makes(archive: bytes, piece: int) -> None:
     base = Path(tempfile.mkdtemp(prefix="shl-images-"))
@@ -188,7 +187,6 @@ def test_makes_what_gnu_tar_makes(archive: bytes, piece: int) -> None:
         shutil.rmtree(base)
 
 
-@settings(max_examples=300, deadline=None)
 @given(archives(), st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=8))
 def test_a_damaged_archive_is_refused_or_stays_inside(archive: bytes, damage: list[tuple[int, int]]) -> None:
     broken = bytearray(archive)

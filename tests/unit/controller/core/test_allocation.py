@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal_controller.core.allocation import Allocator, address, gateway, mac, room
@@ -40,7 +40,6 @@ def test_an_address_just_freed_comes_back_last() -> None:
     assert found.ip == "10.88.0.2"
 
 
-@settings(deadline=None)
 @given(st.integers(20, 30), st.data())
 def test_gives_out_all_that_is_free_each_once(prefix: int, data: st.DataObject) -> None:
     subnet = f"10.88.0.0/{prefix}"

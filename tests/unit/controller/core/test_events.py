@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal_common.errors import InvalidSpec
@@ -143,7 +143,6 @@ def numbers(events: list[Event]) -> set[str]:
     return {event.attributes["attempt"] for event in ends}
 
 
-@settings(deadline=None)
 @given(lives, st.lists(st.booleans(), min_size=82, max_size=82))
 def test_the_same_events_however_changes_are_merged(life: Life, looks: list[bool]) -> None:
     states, left = lived(life)
@@ -162,7 +161,6 @@ def test_the_same_events_however_changes_are_merged(life: Life, looks: list[bool
         assert missing(merged) == 0
 
 
-@settings(deadline=None)
 @given(lives)
 def test_what_was_removed_tells_what_it_told_before(life: Life) -> None:
     states, left = lived(life)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal_controller.core.filters import placing
@@ -105,8 +105,6 @@ def test_every_booking_is_in_the_ledger(snapshot: Snapshot) -> None:
 
 
 @given(snapshots(), st.integers(1, 5))
-# Up to dozens of plans: on a busy machine they take their time.
-@settings(deadline=None)
 def test_planning_reaches_a_fixed_point(snapshot: Snapshot, limit: int) -> None:
     settled = settle(snapshot, limit=limit)
     assert plan(settled, limit=1000) == ()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal_common.errors import InvalidSpec
@@ -28,7 +28,6 @@ statuses = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(statuses)
 def test_any_status_can_be_stored_and_shown(status: ContainerStatus) -> None:
     kept = intake.bounded(status)

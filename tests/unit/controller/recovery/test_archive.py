@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal_common.errors import InvalidSpec, PermissionDenied, ShoalError
@@ -38,7 +38,6 @@ def test_what_goes_in_comes_out(size: int) -> None:
 
 
 @given(st.lists(st.binary(max_size=3000), max_size=8))
-@settings(deadline=None, max_examples=20)
 def test_it_does_not_matter_how_it_is_cut_up_when_written(pieces: list[bytes]) -> None:
     archive._LOG_N = 10
     encryptor = Encryptor("x")
@@ -58,7 +57,6 @@ def test_the_same_passphrase_typed_in_other_code_points_opens() -> None:
 
 
 @given(st.data())
-@settings(deadline=None, max_examples=60)
 def test_a_file_that_was_changed_anywhere_is_refused(data: st.DataObject) -> None:
     archive._LOG_N = 10
     file = bytearray(made(bytes(CHUNK + 100)))

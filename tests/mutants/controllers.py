@@ -1,0 +1,54 @@
+"""Mutants of clusters of several controllers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant
+
+_STATE: Final = "controller/shoal_controller/state"
+_LEADER: Final = "controller/shoal_controller/leader"
+_AGENT: Final = "agent/shoal_agent"
+
+CONTROLLERS: Final = (
+    Mutant(
+        "registration-that-ended-stays-ended",
+        f"{_STATE}/registration.py",
+        "elif await self._kv.keep_alive(lease) <= 0:",
+        "elif await self._kv.keep_alive(lease) < 0:",
+        "tests/integration/state/test_registration.py::test_one_that_was_given_up_comes_back",
+        "nobody is told any more of a controller that was suspended once",
+    ),
+    Mutant(
+        "controllers-that-come-not-told",
+        f"{_LEADER}/dispatcher.py",
+        "            if change.membership:\n",
+        "            if change.everything:\n",
+        "tests/integration/leader/test_leading.py::test_agents_are_told_when_controllers_come_and_go",
+        "agents don't find the leader among controllers that came after they had joined",
+    ),
+    Mutant(
+        "silent-leader-waited-for",
+        f"{_AGENT}/heartbeat.py",
+        "                            self._reopen(True)\n",
+        "",
+        "tests/integration/agent/test_heartbeat.py::test_who_falls_silent_is_left",
+        "an agent stays with a leader that was stopped in its tracks while another one leads",
+    ),
+    Mutant(
+        "client-waits-for-one-of-several",
+        "sdk/shoal/transport.py",
+        "CONNECT_ONE_OF_SEVERAL: Final = 1.0",
+        "CONNECT_ONE_OF_SEVERAL: Final = 30.0",
+        "tests/integration/sdk/test_calls.py::test_one_that_accepts_and_says_nothing_holds_nobody_up",
+        "a controller that was stopped in its tracks hangs every client that has it first",
+    ),
+    Mutant(
+        "silence-during-a-call-waited-out",
+        "sdk/shoal/transport.py",
+        "options = () if self._alone else rpc_client.QUICK_KEEPALIVE",
+        "options = ()",
+        "tests/integration/sdk/test_calls.py::test_one_that_falls_silent_during_a_call_holds_nobody_up",
+        "a call through a controller that falls silent takes as long as its deadline",
+    ),
+)
