@@ -15,6 +15,7 @@ from bench.commands import Measured
 from bench.facts import Fact, Facts
 from bench.figures import Figures, figures
 from bench.steps import Way
+from bench.tables import aligned
 
 _HERE: Final = Path(__file__).parent
 RESULTS: Final = _HERE / "results"
@@ -35,7 +36,7 @@ class Results:
 
     def table(self) -> str:
         """Return what people read: Markdown that is aligned."""
-        return "\n\n".join("\n".join(_aligned(rows)) for rows in self._tables())
+        return "\n\n".join("\n".join(aligned(rows)) for rows in self._tables())
 
     def save(self) -> Path:
         """Write all samples to a file of JSON and return its path."""
@@ -120,15 +121,3 @@ def _shown(value: Figures) -> str:
 def _fact(line: Fact) -> tuple[str, ...]:
     docker = "" if line.docker is None else f"{line.docker:.2f}"
     return (line.name, docker, f"{line.shoal:.2f}", line.aim)
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for number, row in enumerate(rows):
-        cells = [
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield f"| {' | '.join(cells)} |"
-        if number == 0:
-            yield f"|{'|'.join('-' * (width + 1) + (':' if column else '-') for column, width in enumerate(widths))}|"

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from shoal_lab.image import SERVE, root_filesystem
 from tests.parts.lab import LabUnderTest
 
-# A busy machine is no fault of what is tested.
-settings.register_profile("patient", deadline=None)
+# For all property tests, with a hundred examples each: a busy machine is no fault of what is tested.
+settings.register_profile(
+    "patient", max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
 settings.load_profile("patient")
 
 IMAGE = "test/web:1"

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from shoal_common.daemon_options import daemon_options
 from shoal_common.errors import InvalidSpec, ShoalError, first_cause
 
 
@@ -85,25 +86,7 @@ _data_root = click.option(
     metavar="NAME=PATH",
     help="An OCI runtime; the first is the default. Can be repeated.",
 )
-@click.option(
-    "--registry-own",
-    multiple=True,
-    metavar="HOST:PORT",
-    help="A registry of the cluster, with mutual TLS by its certificates. Can be repeated.",
-)
-@click.option(
-    "--registry-insecure", multiple=True, metavar="HOST:PORT", help="A registry without TLS. Can be repeated."
-)
-@click.option("--debug", is_flag=True, help="Log more.")
-@click.option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    envvar="SHOAL_LOG_FORMAT",
-    show_envvar=True,
-    help="How to log: lines for people, or an object a line.",
-)
+@daemon_options
 @click.pass_context
 def agent(
     context: click.Context,

@@ -13,7 +13,7 @@ from shoal.options import Until
 from shoal_cli import pipes
 from shoal_cli.codes import CANNOT, INTERRUPTED
 from shoal_cli.session import note
-from shoal_cli.signals import arriving
+from shoal_cli.signals import arriving, next_signal
 from shoal_common.errors import NotFound, ShoalError
 from shoal_proto.v1.container_pb2 import Container, ContainerPhase, LogsResponse, LogStream, WaitContainerResponse
 
@@ -119,15 +119,7 @@ class Attachment:
     async def _attend(self, work: asyncio.Task[int], signals: asyncio.Queue[signal.Signals]) -> int:
         interrupted = False
         sending: set[asyncio.Task[None]] = set()
-        while True:
-            arrived = asyncio.create_task(signals.get(), name="shoal-signal")
-            try:
-                await asyncio.wait([work, arrived], return_when=asyncio.FIRST_COMPLETED)
-                if work.done():
-                    return work.result()
-                number = arrived.result()
-            finally:
-                arrived.cancel()
+        while (number := await next_signal(work, signals)) is not None:
             if not self._started:
                 return await self._abandon(work, number)
             if number is signal.SIGINT and interrupted:
@@ -137,6 +129,7 @@ class Attachment:
             forward = asyncio.create_task(self._forward(number), name="shoal-forward")
             sending.add(forward)
             forward.add_done_callback(sending.discard)
+        return work.result()
 
     async def _abandon(self, work: asyncio.Task[int], number: signal.Signals) -> int:
         # A creation under way is let come to its end: what is removed before it is made would be left behind.

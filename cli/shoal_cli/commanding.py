@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 from shoal.execution import ByteStream, ExecProcess
 from shoal_cli import pipes
 from shoal_cli.codes import INTERRUPTED
-from shoal_cli.signals import arriving
+from shoal_cli.signals import arriving, next_signal
 
 
 async def command(process: ExecProcess, *, interactive: bool) -> int:
@@ -18,19 +18,12 @@ async def command(process: ExecProcess, *, interactive: bool) -> int:
         work = asyncio.create_task(_work(process, interactive=interactive), name="shoal-exec-work")
         interrupted = False
         try:
-            while True:
-                arrived = asyncio.create_task(signals.get(), name="shoal-signal")
-                try:
-                    await asyncio.wait([work, arrived], return_when=asyncio.FIRST_COMPLETED)
-                    if work.done():
-                        return work.result()
-                    number = arrived.result()
-                finally:
-                    arrived.cancel()
+            while (number := await next_signal(work, signals)) is not None:
                 if number is signal.SIGINT and (interrupted or not process.pid):
                     return INTERRUPTED
                 interrupted = interrupted or number is signal.SIGINT
                 await process.signal(number)
+            return work.result()
         finally:
             work.cancel()
             await asyncio.wait([work])

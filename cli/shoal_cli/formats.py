@@ -116,6 +116,22 @@ def show(
             click.echo(expand(format, cells, lambda message=message: as_dict(message)))  # type: ignore[misc]
 
 
+def show_list(
+    messages: Sequence[M],
+    format: str,
+    columns: Mapping[str, tuple[str, Callable[[M], str]]],
+    headings: Sequence[str],
+    *,
+    quiet: bool,
+) -> None:
+    """Write objects as `show` does, or their ids if `quiet` and no other format was asked for."""
+    if quiet and format == "table":
+        for message in messages:
+            click.echo(columns["ID"][1](message))
+    else:
+        show(messages, format, columns, headings)
+
+
 def inspect(messages: Sequence[Message], format: str | None) -> None:
     """Write all of each object: a JSON list, or a template's result a line."""
     if format is None or format == "json":

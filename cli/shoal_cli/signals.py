@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 #: What docker passes on too, of those that can be caught and that mean the container.
 FORWARDED: Final = (
@@ -31,3 +31,13 @@ def arriving() -> Iterator[asyncio.Queue[signal.Signals]]:
     finally:
         for each in FORWARDED:
             loop.remove_signal_handler(each)
+
+
+async def next_signal(work: asyncio.Task[Any], signals: asyncio.Queue[signal.Signals]) -> signal.Signals | None:
+    """Return the next signal that arrives; None once `work` is done."""
+    arrived = asyncio.create_task(signals.get(), name="shoal-signal")
+    try:
+        await asyncio.wait([work, arrived], return_when=asyncio.FIRST_COMPLETED)
+        return None if work.done() else arrived.result()
+    finally:
+        arrived.cancel()

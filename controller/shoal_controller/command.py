@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
+from shoal_common.daemon_options import daemon_options
+
 if TYPE_CHECKING:
     from shoal_controller.state.endpoints import Endpoints
 
@@ -75,25 +77,7 @@ def _endpoints(etcd: tuple[str, ...], ca: Path | None, certificate: Path | None,
 @click.option(
     "--registry", default="127.0.0.1:5000", show_default=True, metavar="HOST:PORT", help="Cluster's registry."
 )
-@click.option(
-    "--registry-own",
-    multiple=True,
-    metavar="HOST:PORT",
-    help="A registry of the cluster, with mutual TLS by its certificates. Can be repeated.",
-)
-@click.option(
-    "--registry-insecure", multiple=True, metavar="HOST:PORT", help="A registry without TLS. Can be repeated."
-)
-@click.option("--debug", is_flag=True, help="Log more.")
-@click.option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    envvar="SHOAL_LOG_FORMAT",
-    show_envvar=True,
-    help="How to log: lines for people, or an object a line.",
-)
+@daemon_options
 @click.pass_context
 def controller(
     context: click.Context,

@@ -10,4 +10,3 @@ from hypothesis import Phase, settings
 settings.register_profile(
     "trial", phases=(Phase.explicit, Phase.generate), derandomize=True, database=None, deadline=None
 )
-settings.load_profile("trial")

@@ -137,6 +137,8 @@ def _pytest(tests: Iterable[str], tree: Path) -> tuple[int, str]:
         "no:cacheprovider",
         "-p",
         "tests.mutants.first_failure",
+        # After the profile that tests/conftest.py loads.
+        "--hypothesis-profile=trial",
         "--basetemp=tmp",
         "--junitxml=report.xml",
     ]

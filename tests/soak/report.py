@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from bench.tables import aligned
 from tests.soak.growth import Life, Usage
 from tests.soak.history import History
 from tests.soak.violation import Violation
@@ -80,15 +81,15 @@ class Result:
         for operation in sorted({what for what, _ in history.operations}):
             counts = (history.operations[operation, how] for how in outcomes)
             rows.append((operation, *(str(count) if count else "" for count in counts)))
-        yield from _aligned(rows)
+        yield from aligned(rows)
         yield ""
         kinds = Counter(trouble.kind for trouble in history.troubles)
-        yield from _aligned([("fault", "times"), *((kind, str(count)) for kind, count in sorted(kinds.items()))])
+        yield from aligned([("fault", "times"), *((kind, str(count)) for kind, count in sorted(kinds.items()))])
         yield ""
-        yield from _aligned([("looked at", "times"), *((what, str(n)) for what, n in sorted(self.looked.items()))])
+        yield from aligned([("looked at", "times"), *((what, str(n)) for what, n in sorted(self.looked.items()))])
         yield ""
         columns = ("daemon", "PSS then, MiB", "at the end", "peak", "files", "threads", "life, s")
-        yield from _aligned([columns, *map(_shown, sorted(self.lives, key=lambda life: life.daemon))])
+        yield from aligned([columns, *map(_shown, sorted(self.lives, key=lambda life: life.daemon))])
         yield ""
         yield "Then: after the first minute of the process that lived at the end. One that lived less is not judged."
 
@@ -105,15 +106,3 @@ def _shown(life: Life) -> tuple[str, ...]:
     settled = f"{then.memory / (1 << 20):.1f}" if then is not None else "-"
     memory = (settled, f"{now.memory / (1 << 20):.1f}", f"{life.peak / (1 << 20):.1f}")
     return (life.daemon, *memory, change("files"), change("threads"), f"{now.age:.0f}")
-
-
-def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for number, row in enumerate(rows):
-        cells = [
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        yield f"| {' | '.join(cells)} |"
-        if number == 0:
-            yield f"|{'|'.join('-' * (width + 1) + (':' if column else '-') for column, width in enumerate(widths))}|"

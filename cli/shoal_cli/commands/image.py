@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shoal_cli import params
+from shoal_cli import listing, params
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
@@ -101,11 +101,9 @@ def _words(option: str, text: str | None) -> list[str]:
 
 
 @image.command("ls", short_help="List the images of the cluster's registry.")
-@click.option("-q", "--quiet", is_flag=True, help="Only ids.")
-@click.option("--no-trunc", is_flag=True, help="Whole ids.")
-@click.option(
-    "--format", "form", default="table", show_default=True, metavar="table|json|TEMPLATE", help="How to show."
-)
+@listing.quiet
+@listing.no_trunc()
+@listing.form
 def list_(quiet: bool, no_trunc: bool, form: str) -> int:
     """List the images of the cluster's registry.
 
@@ -122,16 +120,11 @@ def list_(quiet: bool, no_trunc: bool, form: str) -> int:
     async def action(cluster: Cluster) -> None:
         import time
 
-        from shoal_cli.formats import show
+        from shoal_cli.formats import show_list
         from shoal_cli.rows import IMAGE_HEADINGS, image_columns
 
-        found = await cluster.images.list()
         columns = image_columns(time.time(), whole=no_trunc)
-        if quiet and form == "table":
-            for each in found:
-                click.echo(columns["ID"][1](each))
-        else:
-            show(found, form, columns, IMAGE_HEADINGS)
+        show_list(await cluster.images.list(), form, columns, IMAGE_HEADINGS, quiet=quiet)
 
     return converse(action)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shoal_cli import params
+from shoal_cli import listing, params
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,11 +27,9 @@ def node() -> None:
 
 
 @node.command("ls", short_help="List nodes.")
-@click.option("-q", "--quiet", is_flag=True, help="Only ids.")
-@click.option("--no-trunc", is_flag=True, help="Whole ids.")
-@click.option(
-    "--format", "form", default="table", show_default=True, metavar="table|json|TEMPLATE", help="How to show."
-)
+@listing.quiet
+@listing.no_trunc()
+@listing.form
 def list_(quiet: bool, no_trunc: bool, form: str) -> int:
     """List nodes: their state, and what is reserved of what they have.
 
@@ -49,16 +47,11 @@ def list_(quiet: bool, no_trunc: bool, form: str) -> int:
     async def action(cluster: Cluster) -> None:
         import time
 
-        from shoal_cli.formats import show
+        from shoal_cli.formats import show_list
         from shoal_cli.rows import NODE_HEADINGS, node_columns
 
-        found = await cluster.nodes.list()
         columns = node_columns(time.time(), whole=no_trunc)
-        if quiet and form == "table":
-            for each in found:
-                click.echo(columns["ID"][1](each))
-        else:
-            show(found, form, columns, NODE_HEADINGS)
+        show_list(await cluster.nodes.list(), form, columns, NODE_HEADINGS, quiet=quiet)
 
     return converse(action)
 

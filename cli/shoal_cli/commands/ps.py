@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from shoal_cli import listing
+
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
 
 
 @click.command(short_help="List containers.")
 @click.option("-a", "--all", "everything", is_flag=True, help="Also those that do not run.")
-@click.option("-q", "--quiet", is_flag=True, help="Only ids.")
-@click.option("--no-trunc", is_flag=True, help="Whole ids and commands.")
+@listing.quiet
+@listing.no_trunc("Whole ids and commands.")
 @click.option(
     "-f",
     "--filter",
@@ -22,9 +24,7 @@ if TYPE_CHECKING:
     metavar="KIND=VALUE",
     help="label=KEY, label=KEY=VALUE or node=NAME. Can be repeated; all must hold.",
 )
-@click.option(
-    "--format", "form", default="table", show_default=True, metavar="table|json|TEMPLATE", help="How to show."
-)
+@listing.form
 def ps(everything: bool, quiet: bool, no_trunc: bool, filters: tuple[str, ...], form: str) -> int:
     """List containers, newest first.
 
@@ -44,17 +44,13 @@ def ps(everything: bool, quiet: bool, no_trunc: bool, filters: tuple[str, ...], 
     async def action(cluster: Cluster) -> None:
         import time
 
-        from shoal_cli.formats import show
+        from shoal_cli.formats import show_list
         from shoal_cli.rows import CONTAINER_HEADINGS, container_columns
 
         found = await cluster.containers.list(all=everything, labels=labels, node=node)
         found.reverse()
         columns = container_columns(time.time(), whole=no_trunc)
-        if quiet and form == "table":
-            for container in found:
-                click.echo(columns["ID"][1](container))
-        else:
-            show(found, form, columns, CONTAINER_HEADINGS)
+        show_list(found, form, columns, CONTAINER_HEADINGS, quiet=quiet)
 
     return converse(action)
 

@@ -18,6 +18,7 @@ from shoal_common.dispatch import LOST_LEADER
 from shoal_common.errors import (
     Conflict,
     DeadlineExceeded,
+    Internal,
     InvalidSpec,
     NotFound,
     NotLeader,
@@ -381,10 +382,13 @@ async def _read(requests: AsyncIterator[AgentToLeader], session: AgentSession, i
             _take(request, session, inbox)
     except ShoalError as error:
         session.end(error)
-    except Exception as error:
-        # gRPC has several for a peer that went away; the stream is over either way.
+    except (grpc.aio.BaseError, asyncio.InvalidStateError) as error:
+        # What gRPC has for a peer that went away.
         _log.info("stream of node %s ended: %r", session.node, error)
         session.end(Unavailable(f"the stream of node {session.node} broke"))
+    except Exception:
+        _log.exception("what node %s said could not be taken", session.node)
+        session.end(Internal(f"what node {session.node} said met a fault of Shoal's own (the log has the details)"))
     else:
         session.end()
 

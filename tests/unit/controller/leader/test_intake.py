@@ -14,7 +14,7 @@ from shoal_proto.v1.node_pb2 import NodeDescription
 from shoal_proto.v1.resources_pb2 import Address, Resources
 
 times = st.builds(Timestamp, seconds=st.integers(-(2**63), 2**63 - 1), nanos=st.integers(-(2**31), 2**31 - 1))
-reasons = st.text(max_size=50) | st.just("x" * 3_000_000)
+reasons = st.text(max_size=50) | st.just("x" * (intake.MAX_STATUS // 10))
 attempts = st.builds(Attempt, number=st.integers(0, 9), reason=reasons, started_at=times, finished_at=times)
 statuses = st.builds(
     ContainerStatus,
@@ -24,7 +24,7 @@ statuses = st.builds(
     started_at=times,
     finished_at=times,
     attempts=st.lists(attempts, max_size=20),
-    command=st.lists(st.text(max_size=5) | st.just("y" * 400_000), max_size=4),
+    command=st.lists(st.text(max_size=5) | st.just("y" * (intake.MAX_STATUS // 3)), max_size=4),
 )
 
 

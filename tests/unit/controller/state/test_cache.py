@@ -18,6 +18,9 @@ from shoal_proto.v1.container_pb2 import ContainerSpec, Tombstone
 from shoal_proto.v1.node_pb2 import Hold, NodeSpec
 from tests.fakes.kv import FakeKV
 
+#: Seconds after which who waits for the watch lists.
+CATCH_UP = "shoal_controller.state.cache._CATCH_UP"
+
 A, B = "a" * 64, "a" * 10 + "b" * 54
 
 
@@ -140,7 +143,10 @@ async def test_after_a_compaction_everything_may_have_changed(kv: FakeKV, cache:
         assert stored.value.run == 2
 
 
-async def test_reaching_fails_when_the_store_is_away(kv: FakeKV, cache: ClusterCache) -> None:
+async def test_reaching_fails_when_the_store_is_away(
+    kv: FakeKV, cache: ClusterCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CATCH_UP, 0.01)
     kv.interrupt()
     with pytest.raises(Unavailable):
         await cache.reached(cache.revision + 1)
@@ -196,14 +202,16 @@ class LaggingWatch(FakeKV):
                 yield batch
 
 
-async def test_a_watch_that_was_overtaken_does_not_set_the_cache_back() -> None:
+async def test_a_watch_that_was_overtaken_does_not_set_the_cache_back(monkeypatch: pytest.MonkeyPatch) -> None:
     kv = LaggingWatch()
     cache = ClusterCache(kv)
     running = asyncio.create_task(cache.run(), name="cache")
     await cache.synced.wait()
     await write(kv, {**spec(A, "web")})
     last = await write(kv, dict.fromkeys(spec(A, "web")))
-    await cache.reached(last)
+    with monkeypatch.context() as patched:
+        patched.setattr(CATCH_UP, 0.01)
+        await cache.reached(last)
     assert cache.revision == last
     with cache.subscribe() as changes:
         kv.go.set()
