@@ -47,6 +47,7 @@ from shoal_proto.v1.dispatcher_pb2 import (
     LeaderToAgent,
     SessionHello,
     SessionOpened,
+    StatusReport,
 )
 from shoal_proto.v1.dispatcher_pb2_grpc import DispatcherServiceServicer
 from shoal_proto.v1.node_pb2 import NodeState
@@ -393,14 +394,26 @@ async def _read(requests: AsyncIterator[AgentToLeader], session: AgentSession, i
         session.end()
 
 
+def _take_report(report: StatusReport, session: AgentSession, inbox: Inbox) -> None:
+    """Put a report into the inbox if it is of a hold: so no more can wait there than a node holds.
+
+    Whatever a node was told of, the cache has. The rest is decided by `statuses` without looking further.
+    """
+    hold, generation = session.hold(report.id), report.status.generation
+    if hold is not None and hold.generation == generation:
+        report.status.CopyFrom(intake.bounded(report.status))
+        inbox.put_report(session, report)
+    elif hold is None or not report.removed or generation < hold.generation:
+        session.accept(report.id, generation, report.status.report)
+
+
 def _take(request: AgentToLeader, session: AgentSession, inbox: Inbox) -> None:
     match request.WhichOneof("message"):
         case "reports":
             for report in request.reports.reports:
                 if not is_container_id(report.id):
                     raise InvalidSpec(f"node {session.node} reports on {report.id[:80]!a}, which is no container id")
-                report.status.CopyFrom(intake.bounded(report.status))
-                inbox.put_report(session, report)
+                _take_report(report, session, inbox)
         case "description":
             intake.check_description(session.node, request.description)
             inbox.put_news(Described(session.node, request.description))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,9 +75,18 @@ class Inbox:
         self._reports: dict[ReportKey, Reported] = {}
 
     def put_news(self, news: News) -> None:
-        """Add news of a node."""
+        """Add news of a node, in the place of older ones of the same kind that still wait."""
+        if isinstance(news, Described | StraysFound):
+            # Else a node could fill the memory with what it says while the store is away.
+            for waiting in [each for each in self.news if type(each) is type(news) and each.node == news.node]:
+                self.news.remove(waiting)
         self.news.append(news)
         self.wake.set()
+
+    def settle_news(self, news: News) -> None:
+        """Take away news that are committed, unless newer ones took their place."""
+        with suppress(ValueError):
+            self.news.remove(news)
 
     def put_report(self, session: AgentSession, report: StatusReport) -> None:
         """Add a report, in the place of an older one of the same container if it still waits."""

@@ -288,7 +288,7 @@ class Writer:
             settled.append((news, _add_news(draft, news)))
         await self._commit(draft)
         for news, answer in settled:
-            waiting.remove(news)
+            self._inbox.settle_news(news)
             answer()
         self._news.refusals = 0
         return True

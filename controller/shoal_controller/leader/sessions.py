@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from shoal_common.assignments import set_digest
-from shoal_common.errors import Internal, ShoalError
+from shoal_common.errors import Exhausted, Internal, ShoalError
 from shoal_controller.leader.assignments import Assignments
 from shoal_controller.state.cache import Change, ClusterCache
 from shoal_proto.v1.dispatcher_pb2 import (
@@ -25,11 +25,14 @@ from shoal_proto.v1.dispatcher_pb2 import (
     LeaderToAgent,
     ReportsAccepted,
 )
+from shoal_proto.v1.node_pb2 import Hold
 
 _log: Final = logging.getLogger(__name__)
 
 #: Assignments in one message: far below the limit on messages, whatever their size.
 _AT_ONCE: Final = 500
+#: Acknowledgements that wait for an agent which goes on reporting without reading them.
+_UNREAD: Final = 20_000
 
 
 def _fingerprint(assignment: Assignment) -> bytes:
@@ -72,10 +75,18 @@ class AgentSession:
         self._all_changed |= everything
         self._wake.set()
 
+    def hold(self, container: str) -> Hold | None:
+        """Return what the node's hold of a container says; None if it has none."""
+        entry = self._cache.nodes.get(self.node)
+        stored = entry.holds.get(container) if entry is not None else None
+        return stored.value if stored is not None else None
+
     def accept(self, container: str, generation: int, last: int) -> None:
         """Acknowledge all reports on a placement of a container up to number `last`."""
         key = (container, generation)
         self._accepted[key] = max(last, self._accepted.get(key, 0))
+        if len(self._accepted) > _UNREAD:
+            self.end(Exhausted(f"node {self.node} does not read what it is told"))
         self._wake.set()
 
     def tell_controllers(self, addresses: Sequence[str], *, later: bool = False) -> Sequence[str]:

@@ -377,3 +377,23 @@ async def test_a_node_that_says_too_much_does_not_stop_the_others(rig: Rig, cont
         assert isinstance(one.error, InvalidSpec)
         third = await rig.create(3, constraints=("node.name==n2",))
         await controller.until(runs(controller, third))
+
+
+async def test_reports_of_what_a_node_does_not_hold_wait_for_nobody(rig: Rig, controller: Controller) -> None:
+    node = NODES["n1"]
+    id_ = await rig.create(1)
+    async with SimulatedAgent(controller.channel(node), node, process_id="one") as agent:
+        await controller.until(lambda: state_of(controller.cache, id_) == RUNNING)
+        term = controller.dispatcher._term
+        assert term is not None
+        most = 0
+        for number in range(2_000):
+            status = ContainerStatus(generation=number + 2, report=number, reason="x" * 1_000)
+            status.state = ContainerState.CONTAINER_STATE_RUNNING
+            of = container_id(1_000 + number) if number % 2 else id_
+            agent.unacknowledged[(of, status.generation, False)] = StatusReport(id=of, status=status)
+            await agent.report(StatusReport(id=of, status=status))
+            most = max(most, len(term.inbox.reports()))
+        await agent.until(lambda: not agent.unacknowledged)
+        assert most <= 1
+        assert state_of(controller.cache, id_) == RUNNING
