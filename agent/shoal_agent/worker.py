@@ -11,10 +11,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from shoal_agent.clock import Clock, timestamp
+from shoal_agent.clock import Clock
 from shoal_agent.core import lifecycle, planning, restarts
 from shoal_agent.core.model import Observed, Remembered, TaskState, Wanted, remembered, wanted
-from shoal_agent.core.restarts import End, Pause
+from shoal_agent.core.restarts import End
+from shoal_agent.ends import Ends
 from shoal_agent.host import ContainerHost, task_key
 from shoal_agent.records import Records
 from shoal_agent.runtime.failures import StartFailed
@@ -76,6 +77,7 @@ class Worker:
     def __init__(self, around: Surroundings, record: ContainerRecord, *, stored: bool, held: bool = True) -> None:
         self.id = record.assignment.id
         self._around = around
+        self._ends = Ends(around.clock, around.host.boot_id)
         self._record = record
         self._saved = record if stored else None
         self._observed = Observed(
@@ -245,10 +247,10 @@ class Worker:
             case planning.NoteRunning():
                 await self._note_running()
             case planning.NoteEnd(cause):
-                await self._save(self._ended(cause))
+                await self._save(self._ends.exited(record, cause, seen=self._exited, seen_ms=self._seen_ms))
                 self._observed = replace(self._observed, stop_signalled=False, kill_again_ms=0)
             case planning.NoteInterrupted():
-                again = self._pause_of(record.restart_pause_ms, due_in=0)
+                again = self._ends.pause(record.restart_pause_ms, due_in=0)
                 await self._save(lifecycle.interrupted(record, now=now(), again=again))
             case planning.NoteCancelled(run):
                 code, reason = lifecycle.EXIT_NOT_STARTED, "stopped before it was started"
@@ -269,7 +271,7 @@ class Worker:
             case planning.CancelRestart():
                 await self._save(restarts.cancelled(record))
             case planning.RebaseRestart():
-                await self._save(restarts.rebased(record, self._pause_of(record.restart_pause_ms)))
+                await self._save(restarts.rebased(record, self._ends.pause(record.restart_pause_ms)))
             case planning.BeginStop(kill_due_ms):
                 await self._save(lifecycle.stopping(record, kill_due_ms=kill_due_ms))
                 await self._send_stop_signal()
@@ -326,70 +328,6 @@ class Worker:
                 conmon_start=running.conmon_start,
                 now=self._around.clock.timestamp(),
             )
-        )
-
-    def _ended(self, cause: planning.EndCause) -> ContainerRecord:
-        record, clock = self._record, self._around.clock
-        code, oom_killed, finished, reason = lifecycle.EXIT_UNKNOWN, False, clock.wall(), ""
-        match cause:
-            case planning.EndCause.SEEN:
-                end = self._exited
-                assert end is not None, "the end of a task is seen with its exit code"
-                code, oom_killed, finished, reason = end.code, end.oom_killed, end.finished_at, end.reason
-            case planning.EndCause.REBOOT:
-                code, reason = lifecycle.EXIT_KILLED, "the host was restarted"
-            case planning.EndCause.LOST:
-                reason = "its supervisor was killed, its exit code is not known"
-        attempt = record.status.attempts[-1]
-        ended = End(
-            run=attempt.run,
-            code=code,
-            started=True,
-            by_policy=attempt.by_policy,
-            restarts=record.status.restarts,
-            # A host that was restarted is not the program's fault.
-            ran_ms=restarts.RAN_WELL_MS if cause is planning.EndCause.REBOOT else self._ran_ms(finished),
-        )
-        return lifecycle.exited(
-            record,
-            code=code,
-            oom_killed=oom_killed,
-            finished=timestamp(finished),
-            reason=reason,
-            pause=self._pause_after(ended),
-        )
-
-    def _ran_ms(self, finished: float) -> int:
-        """Return for how long the process of the attempt ran, by clocks that nobody sets.
-
-        Args:
-            finished: when it ended, by the wall clock: asked only if no agent was there to see it. A clock that was set
-                since can make it seem shorter, which makes the pause no shorter, and no longer than it really was.
-        """
-        if not self._record.pid_start_time:
-            return 0
-        clock = self._around.clock
-        began = clock.from_ticks(self._record.pid_start_time)
-        if self._seen_ms is not None:
-            return self._seen_ms - began
-        most = clock.boot_ms() - began
-        return max(0, min(most, most - int((clock.wall() - finished) * 1000)))
-
-    def _pause_after(self, end: End) -> Pause | None:
-        """Return the pause before the policy's next start; None if it makes none."""
-        record, wish = self._views()
-        length = restarts.pause_after(end, record, wish)
-        return None if length is None else self._pause_of(length)
-
-    def _pause_of(self, length_ms: int, *, due_in: int | None = None) -> Pause:
-        """Return a pause of `length_ms` that begins now; over in `due_in` milliseconds if that is said."""
-        clock = self._around.clock
-        left = length_ms if due_in is None else due_in
-        return Pause(
-            length_ms=length_ms,
-            due_ms=clock.boot_ms() + left,
-            boot_id=self._around.host.boot_id,
-            until=timestamp(clock.wall() + left / 1000),
         )
 
     async def _prepare(self) -> None:
@@ -455,7 +393,7 @@ class Worker:
         # Prepared only: no run was asked for, or it is not its turn yet; a later one tries again.
         by_policy = bool(record.restart_due_ms) and run <= status.run_served
         end = End(run=run, code=code, started=False, by_policy=by_policy, restarts=status.restarts + 1)
-        now, pause = self._around.clock.timestamp(), self._pause_after(end)
+        now, pause = self._around.clock.timestamp(), self._ends.pause_after(end, record)
         await self._save(
             lifecycle.failed(record, run=run, code=code, reason=reason, now=now, pause=pause, by_policy=by_policy)
         )
@@ -501,7 +439,7 @@ class Worker:
                 code=error.code,
                 reason=error.message,
                 now=self._around.clock.timestamp(),
-                pause=self._pause_after(end),
+                pause=self._ends.pause_after(end, self._record),
             )
         )
 

@@ -106,7 +106,7 @@ def down(name: str) -> None:
     """End a lab and remove everything of it.
 
     \b
-    Example:
+    Examples:
       shoal lab down
     """
     run(load(name).down())
@@ -182,7 +182,7 @@ def demo(nodes: int) -> None:
     Uses the lab that is up, or starts one; leaves it up.
 
     \b
-    Example:
+    Examples:
       shoal lab demo
     """
     from shoal_lab.demo import show

@@ -113,7 +113,7 @@ def reboot(hosts: tuple[str, ...], name: str) -> None:
     """Reboot hosts: everything in them ends at once, then their daemons start.
 
     \b
-    Example:
+    Examples:
       shoal lab reboot node1
     """
     _of_hosts(hosts, name, "rebooted", lambda lab, host: lab.reboot(host))

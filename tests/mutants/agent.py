@@ -139,9 +139,9 @@ AGENT: Final = (
     ),
     Mutant(
         "ran-well-by-the-wall-clock",
-        f"{_AGENT}/worker.py",
-        "            return self._seen_ms - began\n",
-        "            return int((finished - self._record.status.started_at.ToNanoseconds() / 1e9) * 1000)\n",
+        f"{_AGENT}/ends.py",
+        "            return seen_ms - began\n",
+        "            return int((finished - record.status.started_at.ToNanoseconds() / 1e9) * 1000)\n",
         "tests/unit/agent/test_worker.py::test_what_runs_well_is_restarted_after_the_first_pause_again",
         "a clock that was set makes pauses grow under what runs well",
     ),

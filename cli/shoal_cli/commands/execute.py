@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 @click.command(
     "exec", context_settings={"allow_interspersed_args": False}, short_help="Run a command in a running container."
 )
-@click.option("-e", "--env", multiple=True, type=params.VARIABLE, metavar="NAME[=VALUE]", help="Set a variable.")
+@click.option(
+    "-e",
+    "--env",
+    multiple=True,
+    type=params.VARIABLE,
+    metavar="NAME[=VALUE]",
+    help="Set a variable, or pass one of yours on. Can be repeated.",
+)
 @click.option("-w", "--workdir", default="", metavar="DIR", help="Directory that the command starts in.")
 @click.option("-u", "--user", default="", metavar="USER[:GROUP]", help="Name or number, as the image knows them.")
 @click.option("-i", "--interactive", is_flag=True, help="Pass stdin on to it.")

@@ -21,11 +21,15 @@ def image() -> None:
 @image.command("import", short_help="Make an image from the tar of a root file system.")
 @click.option("--cmd", metavar="COMMAND", help="What it runs: words as in a shell, or a JSON list.")
 @click.option("--entrypoint", metavar="COMMAND", help="What goes before the command, written likewise.")
-@click.option("-e", "--env", multiple=True, type=params.VARIABLE, metavar="NAME=VALUE", help="Set a variable.")
+@click.option(
+    "-e", "--env", multiple=True, type=params.VARIABLE, metavar="NAME=VALUE", help="Set a variable. Can be repeated."
+)
 @click.option("-w", "--workdir", default="", metavar="DIR", help="Directory that the process starts in.")
 @click.option("-u", "--user", default="", metavar="USER[:GROUP]", help="Who the process is.")
-@click.option("-l", "--label", multiple=True, type=params.LABEL, metavar="KEY[=VALUE]", help="Set a label.")
-@click.option("--expose", multiple=True, metavar="PORT[/PROTOCOL]", help="Note a port that it serves.")
+@click.option(
+    "-l", "--label", multiple=True, type=params.LABEL, metavar="KEY[=VALUE]", help="Set a label. Can be repeated."
+)
+@click.option("--expose", multiple=True, metavar="PORT[/PROTOCOL]", help="Note a port that it serves. Can be repeated.")
 @click.option("--stop-signal", default="", metavar="SIGNAL", help="Signal that asks it to end.")
 @click.option("--arch", default="", metavar="ARCH", help="amd64 or arm64; the controller's if left out.")
 @click.argument("file", type=click.Path(allow_dash=True), metavar="FILE|-")

@@ -84,8 +84,10 @@ _form = click.option(
 
 
 @node.command("update", short_help="Label nodes.")
-@click.option("--label", "labels", multiple=True, type=params.LABEL, metavar="KEY=VALUE", help="Set it. Repeatable.")
-@click.option("--label-rm", "unwanted", multiple=True, metavar="KEY", help="Take it away. Repeatable.")
+@click.option(
+    "--label", "labels", multiple=True, type=params.LABEL, metavar="KEY=VALUE", help="Set a label. Can be repeated."
+)
+@click.option("--label-rm", "unwanted", multiple=True, metavar="KEY", help="Take a label away. Can be repeated.")
 @_form
 @_nodes
 def update(nodes: tuple[str, ...], labels: tuple[str, ...], unwanted: tuple[str, ...], form: str) -> int:
