@@ -24,7 +24,8 @@ ENDED = ("--until", "0s", "--format", "json")
 def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
     """Three controllers and members of etcd, two nodes; daemons log all they have to say, as JSON."""
     folder: Path = tmp_path_factory.mktemp("events")
-    name, subnet = f"e{os.getpid()}", f"10.{100 + os.getpid() // 256 % 100}.{os.getpid() % 256}.0/24"
+    # Beside the lab of the other tests, and of other test runs.
+    name, subnet = f"e{os.getpid()}", f"10.{200 + os.getpid() // 256 % 50}.{os.getpid() % 256}.0/24"
     env = {"SHOAL_CONFIG": str(folder / "config.json"), "SHOAL_LOG_FORMAT": "json"}
     lab = LabUnderTest(name, subnet, env, "test/bb:1", ("node1", "node2"))
     lab.run("lab", "up", "--name", name, "--subnet", subnet, "--nodes", "2", "--controllers", "3", "--etcd", "3")

@@ -63,8 +63,10 @@ def is_clean(paths: NodePaths) -> bool:
 
 
 async def test_an_image_is_here_after_a_pull_and_after_a_restart(
-    images: Images, paths: NodePaths, client: Registry, registry_server: Any, make_image: Callable[..., Any]
+    paths: NodePaths, client: Registry, registry_server: Any, make_image: Callable[..., Any]
 ) -> None:
+    images = Images(paths, client, patience=PATIENCE)
+    await images.open()
     made = await make_image(
         "team/web",
         [tar_of({"a": b"1", "d/b": b"2" * 300_000}), tar_of({"c": b"3"}), tar_of({"e": os.urandom(3_000_000)})],
@@ -81,6 +83,7 @@ async def test_an_image_is_here_after_a_pull_and_after_a_restart(
     assert is_clean(paths)
     assert stat.S_IMODE(paths.images.stat().st_mode) == 0o700
     registry_server.stop()
+    await images.close()
     again = Images(paths, client)
     await again.open()
     assert again.find(made.digest) == image
