@@ -21,12 +21,31 @@ from shoal_proto.v1.dispatcher_pb2_grpc import DispatcherServiceStub
 
 log = logging.getLogger(__name__)
 
-#: Seconds that one beat may take, one for which the connection has to be made, and between beats that fail.
+#: Seconds that one beat may take, one for which the connection has to be made among many, and between beats that fail.
 DEADLINE: Final = 1.5
 FIRST_DEADLINE: Final = 3.0
 RETRY: Final = 0.5
 #: Seconds without an answer after which the session's connection is not trusted either.
 SILENCE: Final = 3.0
+#: Seconds between heartbeats up to which there are few enough nodes for all to come at once. Above it their number
+#: makes the interval: the nodes spread over the same time, and are patient, when they have to find another leader.
+AT_ONCE: Final = 2.0
+
+
+def deadline_of_new(failures: int, interval: float, *, met: bool) -> float:
+    """Return the seconds that a beat may take for which the connection has to be made.
+
+    Among thousands a controller that lives may take long over handshakes; among few, one that answered before and does
+    not within a beat's time was stopped in its tracks, and what waits for its follower waits for this.
+
+    Args:
+        failures: in a row.
+        interval: seconds between beats, as the leader told.
+        met: the controller has answered a beat of this session.
+    """
+    if met and interval <= AT_ONCE:
+        return DEADLINE
+    return patience(failures, least=FIRST_DEADLINE)
 
 
 class Heartbeat:
@@ -92,10 +111,10 @@ class Heartbeat:
         # The session's hello was as good as a beat. After a change of leader all nodes come: spread, they are served.
         self._changed.wait(random.uniform(0, interval))
         answered = time.monotonic()
-        silent, failures = False, 0
+        silent, met, failures = False, False, 0
         while not self._changed.is_set():
             # After a failure the old connection may be waiting for minutes in the kernel: a new one is tried.
-            deadline = patience(failures, least=FIRST_DEADLINE)
+            deadline = deadline_of_new(failures, interval, met=met)
             with secure_sync_channel(target, self._tls, CONTROLLER_NAME, connect=deadline) as channel:
                 stub = DispatcherServiceStub(channel)
                 while not self._changed.is_set():
@@ -119,9 +138,9 @@ class Heartbeat:
                         break
                     if silent:
                         log.info("controller %s answers heartbeats again", target)
-                    silent, failures, answered, deadline = False, 0, time.monotonic(), DEADLINE
+                    silent, met, failures, answered, deadline = False, True, 0, time.monotonic(), DEADLINE
                     if reply.next_ms:
                         interval = reply.next_ms / 1000
                     self._changed.wait(interval)
-            if silent:
+            if failures > 1:
                 self._changed.wait(RETRY)

@@ -15,7 +15,7 @@ import grpc
 import grpc.aio
 
 from shoal_agent.channels import Channels, patience
-from shoal_agent.heartbeat import Heartbeat
+from shoal_agent.heartbeat import AT_ONCE, Heartbeat
 from shoal_agent.node import Node
 from shoal_agent.watermark import Watermark
 from shoal_common import rpc_errors
@@ -46,9 +46,6 @@ _PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 2.0
 #: Seconds between tries of a node that was removed from its cluster.
 _REVOKED_PAUSE: Final = 300.0
-#: Seconds between heartbeats up to which there are few enough nodes for all to come at once. Above it their number
-#: makes the interval: the nodes spread over the same time when they have to find another leader.
-_AT_ONCE: Final = 2.0
 
 Call = grpc.aio.StreamStreamCall[AgentToLeader, LeaderToAgent]
 
@@ -210,7 +207,7 @@ class Session:
         Args:
             told: the next try is with a controller that is said to lead.
         """
-        spread: float = self._interval if self._interval > _AT_ONCE else 0.0
+        spread: float = self._interval if self._interval > AT_ONCE else 0.0
         if told and failures <= 2:
             return spread
         pause: float = min(_LONGEST_PAUSE, _PAUSE * 2 ** min(failures, 8))

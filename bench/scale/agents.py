@@ -21,8 +21,7 @@ from typing import Final, cast
 import grpc
 import grpc.aio
 
-from shoal_agent.channels import patience
-from shoal_agent.heartbeat import DEADLINE, FIRST_DEADLINE, RETRY, SILENCE
+from shoal_agent.heartbeat import DEADLINE, RETRY, SILENCE, deadline_of_new
 from shoal_agent.node import Node
 from shoal_agent.session import Session
 from shoal_agent.watermark import Watermark
@@ -133,9 +132,9 @@ class TaskHeartbeat:
     async def _beat_to(self, target: str, interval: float) -> None:
         await asyncio.sleep(random.uniform(0, interval))
         answered = time.monotonic()
-        silent, failures = False, 0
+        silent, met, failures = False, False, 0
         while True:
-            deadline = patience(failures, least=FIRST_DEADLINE)
+            deadline = deadline_of_new(failures, interval, met=met)
             async with secure_channel(target, self._tls, CONTROLLER_NAME, connect=deadline) as channel:
                 stub = DispatcherServiceStub(channel)
                 while True:
@@ -154,11 +153,12 @@ class TaskHeartbeat:
                     self._tally.latencies.append((now - began) * 1000)
                     if silent and now - answered > SILENCE:
                         self._reopen()
-                    silent, failures, answered, deadline = False, 0, now, DEADLINE
+                    silent, met, failures, answered, deadline = False, True, 0, now, DEADLINE
                     self._first(target, now)
                     interval = reply.next_ms / 1000 or interval
                     await asyncio.sleep(interval)
-            await asyncio.sleep(RETRY)
+            if failures > 1:
+                await asyncio.sleep(RETRY)
 
     def _first(self, target: str, now: float) -> None:
         if not self._beaten:

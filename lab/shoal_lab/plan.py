@@ -72,7 +72,6 @@ class Plan:
         state = asdict(self)
         # Where they were before: older versions read the state of labs beside their own.
         state["controllers"], state["members"] = state["layout"].pop("controllers"), state["layout"].pop("members")
-        state["partitioned"] = [cut.host for cut in self.cuts if cut.cable]
         temporary = path.with_suffix(".new")
         temporary.write_text(json.dumps(state, indent=1))
         temporary.replace(path)

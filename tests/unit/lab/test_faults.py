@@ -65,7 +65,7 @@ def test_a_lab_is_known_again(tmp_path: Path) -> None:
 def test_a_lab_of_an_older_version_is_known(tmp_path: Path) -> None:
     layout = {"name": "lab", "subnet": "10.77.0.0/24", "nodes": 2}
     capacity = {"memory_bytes": 1, "cpu_millis": 1}
-    old = {"layout": layout, "capacity": capacity, "labels": {}, "partitioned": []}
+    old = {"layout": layout, "capacity": capacity, "labels": {}}
     (tmp_path / "lab.json").write_text(json.dumps(old))
     assert Plan.read(tmp_path / "lab.json") == Plan(Layout(**layout), Capacity(1, 1))  # type: ignore[arg-type]
 
