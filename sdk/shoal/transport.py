@@ -38,9 +38,10 @@ R = TypeVar("R")
 
 #: Seconds that one attempt of a unary call may take.
 DEADLINE: Final = 15.0
-#: Seconds for a connection to come up, or to fail with a reason; and while there are others to turn to.
+#: Seconds for a connection to come up, or to fail with a reason; and for one attempt, which is all that one of several
+#: controllers gets.
 CONNECT: Final = 3.0
-CONNECT_ONE_OF_SEVERAL: Final = 1.0
+ATTEMPT: Final = 1.0
 #: Seconds after which a cluster that was never reached is given up: somebody waits for the message.
 FIRST_CONTACT: Final = 3.0
 #: Seconds that a call outlasts an outage of controllers that were reached before (a restart, an election), or of what
@@ -102,7 +103,7 @@ class Endpoint:
             else:
                 options = () if self._alone else rpc_client.QUICK_KEEPALIVE
                 self._channel = rpc_client.secure_channel(
-                    self.address, self._tls(), CONTROLLER_NAME, options=options, check=False
+                    self.address, self._tls(), CONTROLLER_NAME, connect=ATTEMPT, options=options, check=False
                 )
         return self._channel
 
@@ -130,7 +131,7 @@ class Endpoint:
         """
         channel = self.channel
         try:
-            async with asyncio.timeout(CONNECT if self._alone else CONNECT_ONE_OF_SEVERAL):
+            async with asyncio.timeout(CONNECT if self._alone else ATTEMPT):
                 while (state := channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
                     if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
                         break
