@@ -22,6 +22,9 @@ from shoal_proto.v1 import cluster_pb2, container_pb2, dispatcher_pb2, event_pb2
 #: Calls under way end by themselves within this time when a controller stops; then they are cut.
 GRACE_SECONDS: Final = 1.0
 
+#: Whoever reaches the join listener may call it, containers too: what they send is kept in memory, and has to be small.
+_JOIN_OPTIONS: Final = {"grpc.max_concurrent_streams": 16, "grpc.max_receive_message_length": 64 << 10}
+
 _ADMIN_SERVICES: Final = tuple(
     service.full_name
     for file in (container_pb2, node_pb2, image_pb2, cluster_pb2, event_pb2)
@@ -101,7 +104,7 @@ async def join_server(
     """
     server = grpc.aio.server(
         interceptors=[ServerInterceptor({_JOIN: None})],
-        options=[*SERVER_OPTIONS, ("grpc.max_concurrent_streams", 16)],
+        options=list({**dict(SERVER_OPTIONS), **_JOIN_OPTIONS}.items()),
         maximum_concurrent_rpcs=64,
     )
     add_services(server)

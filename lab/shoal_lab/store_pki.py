@@ -65,9 +65,11 @@ def create(layout: Layout) -> None:
 
     def issue(files: TlsFiles, holder: str, address: str | None) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
+        # Who serves nothing can't pass for a member.
+        uses = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if address is not None else [])]
         extensions: list[x509.ExtensionType] = [
             x509.BasicConstraints(ca=False, path_length=None),
-            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+            x509.ExtendedKeyUsage(uses),
         ]
         if address is not None:
             extensions.append(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]))

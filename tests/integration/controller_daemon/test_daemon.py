@@ -25,6 +25,7 @@ from shoal_proto.v1.cluster_pb2_grpc import ClusterServiceStub
 from shoal_proto.v1.container_pb2_grpc import ContainerServiceStub
 from shoal_proto.v1.dispatcher_pb2_grpc import DispatcherServiceStub
 from shoal_proto.v1.image_pb2_grpc import ImageServiceStub
+from shoal_proto.v1.join_pb2_grpc import JoinServiceStub
 from tests.parts.controller import Controller, initialise
 from tests.parts.etcd import EtcdServer
 from tests.parts.lab import eventually
@@ -221,3 +222,19 @@ def methods(file: FileDescriptor) -> list[str]:
         for service in file.services_by_name.values()
         for method in service.methods
     ]
+
+
+def test_who_is_not_known_yet_can_send_only_little(make: Make, root: Path, etcd: EtcdServer) -> None:
+    controller = make(root, etcd.url)
+    controller.start()
+    credentials = grpc.ssl_channel_credentials((root / "ca.pem").read_bytes())
+    options = (("grpc.ssl_target_name_override", CONTROLLER_NAME),)
+    with grpc.secure_channel(controller.join_listen, credentials, options=options) as channel:
+        for size, code in (
+            (1_000, grpc.StatusCode.UNAUTHENTICATED),
+            (1 << 20, grpc.StatusCode.RESOURCE_EXHAUSTED),
+        ):
+            with pytest.raises(grpc.RpcError) as refused:
+                JoinServiceStub(channel).Join(join_pb2.JoinRequest(token_secret="x" * size), timeout=10)
+            assert refused.value.code() is code
+    assert controller.stop()[0] == 0
