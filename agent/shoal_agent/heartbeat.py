@@ -43,8 +43,8 @@ def deadline_of_new(failures: int, interval: float, *, met: bool) -> float:
         interval: seconds between beats, as the leader told.
         met: the controller has answered a beat of this session.
     """
-    if met and interval <= AT_ONCE:
-        return DEADLINE
+    if interval <= AT_ONCE:
+        return DEADLINE if met else FIRST_DEADLINE
     return patience(failures, least=FIRST_DEADLINE)
 
 
