@@ -12,8 +12,8 @@ LEADER: Final = (
     Mutant(
         "leader-does-not-fence",
         f"{_LEADER}/draft.py",
-        "        txn.fence(leadership)\n",
-        "",
+        "            txn.fence(leadership)\n",
+        "            pass\n",
         "tests/unit/controller/leader/test_commit.py::test_every_transaction_is_fenced",
         "a leader that was followed goes on placing",
     ),
