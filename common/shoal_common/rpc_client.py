@@ -30,8 +30,9 @@ CHANNEL_OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     ("grpc.max_send_message_length", MAX_MESSAGE),
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
-    # Without it a ping that is not answered counts for a minute, whatever the line above says.
-    ("grpc.http2.ping_timeout_ms", 5_000),
+    # What counts, whatever the line above says: without it a ping may wait for a minute. An answer waits behind all
+    # that was sent before it, which on a slow network takes its time: who is silent is told sooner by heartbeats.
+    ("grpc.http2.ping_timeout_ms", 20_000),
     ("grpc.http2.max_pings_without_data", 0),
     # gRPC's own are 20 and 120 s: a peer that was away for a moment would look dead for minutes.
     ("grpc.initial_reconnect_backoff_ms", 250),

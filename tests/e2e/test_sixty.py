@@ -9,18 +9,25 @@ import ssl
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import IMAGE
+from shoal_lab.image import SERVE
 from tests.parts.lab import LabUnderTest
+from tests.parts.pulls import other_root
 
 COUNT = 60
+#: Of this module alone: no node has had it before.
+IMAGE = "test/sixty:1"
 
 
 @pytest.fixture(scope="module")
-def sixty(lab: LabUnderTest) -> Iterator[dict[str, dict[str, Any]]]:
+def sixty(lab: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, Any]]]:
+    archive: Path = tmp_path_factory.mktemp("sixty") / "root.tar"
+    archive.write_bytes(other_root())
+    lab.run("image", "import", str(archive), IMAGE, "--cmd", json.dumps(["sh", "-c", SERVE]))
     existing = list(lab.containers())
     if existing:
         lab.run("rm", "-f", *existing)
@@ -85,7 +92,7 @@ def test_each_layer_was_fetched_once_per_node(lab: LabUnderTest, sixty: dict[str
     image = json.loads(lab.out("image", "inspect", IMAGE))[0]
     log = (lab.data("logs") / "control1-registry.log").read_text()
     for layer in image["layers"]:
-        fetched = re.findall(rf'^(\S+).*"GET /v2/test/web/blobs/{layer["digest"]} HTTP', log, re.MULTILINE)
+        fetched = re.findall(rf'^(\S+).*"GET /v2/test/sixty/blobs/{layer["digest"]} HTTP', log, re.MULTILINE)
         counts = Counter(fetched)
         nodes = {address: count for address, count in counts.items() if not address.endswith(".2")}
         assert sorted(nodes.values()) == [1, 1, 1], nodes

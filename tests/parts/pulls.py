@@ -22,7 +22,7 @@ def about_to_pull(lab: LabUnderTest, folder: Path) -> Iterator[tuple[Popen[bytes
         The process, and the name of the container that takes the room.
     """
     image = f"test/other:{time.time_ns()}"
-    (folder / "other.tar").write_bytes(_other_root())
+    (folder / "other.tar").write_bytes(other_root())
     lab.run("image", "import", str(folder / "other.tar"), image)
     here = ("--constraint", "node.name==node3", "--memory", "3g")
     lab.run("run", "-d", "--name", "full", *here, lab.image)
@@ -35,7 +35,7 @@ def about_to_pull(lab: LabUnderTest, folder: Path) -> Iterator[tuple[Popen[bytes
         waiting.communicate()
 
 
-def _other_root() -> bytes:
+def other_root() -> bytes:
     """Return the test image's files and one more, so that its layer is another."""
     data = io.BytesIO(root_filesystem())
     with tarfile.open(fileobj=data, mode="a") as archive:

@@ -15,10 +15,11 @@ import grpc
 import grpc.aio
 
 from shoal_common.errors import NotFound, Unavailable
+from shoal_common.ids import SHORT_ID
 from shoal_common.tracing import current_trace, trace_metadata
 from shoal_controller.api.phases import cancelled_end, is_going, may_be_cancelled, run_end, run_served
 from shoal_controller.api.pump import pump
-from shoal_controller.api.reading import Finder
+from shoal_controller.api.reading import Finder, name_of
 from shoal_controller.api.relay import Agent, Agents, is_lost, node_of
 from shoal_controller.state.cache import ClusterCache, Subscription
 from shoal_controller.state.store import ContainerEntry
@@ -85,6 +86,8 @@ class _Reading:
         if request.HasField("tail"):
             self._asked.tail = request.tail
         self._begun = False
+        #: The stream of an agent broke, and nothing came since.
+        self._broken = False
         self._silent = 0
         self._away_since: float | None = None
 
@@ -97,6 +100,8 @@ class _Reading:
                 tombstone = self._cache.tombstones.get((self._namespace, self._id))
                 if not self._begun and tombstone is not None:
                     _gone(tombstone.value)
+                if self._begun and self._broken:
+                    raise _rest_lost(self._id[:SHORT_ID] if tombstone is None else tombstone.value.name)
                 return
             waits = entry.placement is None or (not follow and not _ran(entry))
             if waits and (not follow or self._finished(entry)):
@@ -139,6 +144,7 @@ class _Reading:
             return
         except grpc.aio.AioRpcError as error:
             if is_lost(error):
+                self._broken = True
                 if _now() - started > _SETTLED:
                     self._begun, self._away_since = True, None
                 self._away(self._patience(), agent, error)
@@ -149,6 +155,8 @@ class _Reading:
             entry = self._cache.containers.get(self._id, entry)
             if not self._finished(entry) and self._request.follow:
                 return
+            if self._broken and self._begun:
+                raise _rest_lost(name_of(entry)) from error
             if self._begun or not _ran(entry):
                 yield None
                 return
@@ -176,7 +184,7 @@ class _Reading:
             self._agents.agent(node_of(self._cache, entry, _ACTION), _ACTION)
 
     def _passed(self, response: LogsResponse) -> None:
-        self._begun, self._away_since, self._silent = True, None, 0
+        self._begun, self._broken, self._away_since, self._silent = True, False, None, 0
         if response.HasField("cursor"):
             self._asked.cursor.CopyFrom(response.cursor)
             self._asked.ClearField("tail")
@@ -243,6 +251,13 @@ def _ran(entry: ContainerEntry) -> bool:
 
 def _started(status: ContainerStatus) -> bool:
     return status.HasField("started_at") or any(attempt.HasField("started_at") for attempt in status.attempts)
+
+
+def _rest_lost(name: str) -> NotFound:
+    return NotFound(
+        f'the rest of what container "{name}" wrote is lost: the connection to its node broke, and it was removed '
+        "there meanwhile (run it without --rm to keep its logs)"
+    )
 
 
 def _gone(tombstone: Tombstone) -> None:

@@ -85,6 +85,19 @@ async def test_no_line_is_lost_or_doubled_when_the_agent_restarts_under_a_follow
     lines.done.cancel()
 
 
+async def test_says_that_the_rest_of_the_output_is_lost(ready: World) -> None:
+    container = await ready.running("web")
+    ready.agent.write(b"begins\n")
+    call = ready.containers.ContainerLogs(LogsRequest(container=ref("web"), follow=True, run=1))
+    assert [entry.data for entry in (await next_of(call)).entries] == [b"begins\n"]
+    # The connection breaks, and by the time that there is another the container has ended and is gone, with its logs.
+    await ready.stop_agent()
+    ready.agent.known = False
+    await ready.report(container, EXITED)
+    await ready.start_agent()
+    assert 'the rest of what container "web" wrote is lost' in await refused(call.read(), NotFound)
+
+
 async def test_logs_of_a_container_that_never_ran_end_with_nothing(ready: World) -> None:
     container = (await ready.create("web")).spec.id
     assert [r async for r in ready.containers.ContainerLogs(LogsRequest(container=ref("web")))] == []
