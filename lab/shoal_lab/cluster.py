@@ -53,7 +53,9 @@ class Lab:
         try:
             return cls(Plan.read(DATA_ROOT / name / "lab.json"), say)
         except FileNotFoundError as error:
-            raise NotFound(f'lab "{name}" is not up (start it with: shoal lab up)') from error
+            others = ", ".join(names())
+            remedy = f"there: {others}; say which with --name" if others else "start it with: shoal lab up"
+            raise NotFound(f'lab "{name}" is not up ({remedy})') from error
 
     def orders(self, host: str) -> Orders:
         """Return the line to a host's first process."""

@@ -122,7 +122,8 @@ def _line(event: Event, form: str) -> str:
     if event.name:
         told["name"] = event.name
     shown = ", ".join(f"{key}={value}" for key, value in sorted(told.items()))
-    return printable(f"{time} {event.type} {event.action} {event.object} ({shown})")
+    line = f"{time} {event.type} {event.action} {event.object}"
+    return printable(f"{line} ({shown})" if shown else line)
 
 
 def _local(event: Event) -> str:

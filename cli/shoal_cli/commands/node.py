@@ -193,7 +193,13 @@ def drain(name: str, force: bool, timeout: int | None, form: str) -> int:
                     note(drained(response))
         node = await cluster.nodes.get(name)
         if node.containers > node.running:
-            note(f"{node.spec.name}: {node.containers - node.running} stopped containers stay there with their data")
+            stay = node.containers - node.running
+            what = (
+                "1 stopped container stays there with its"
+                if stay == 1
+                else f"{stay} stopped containers stay there with their"
+            )
+            note(f"{node.spec.name}: {what} data")
         if form == "table":
             click.echo(name)
         return FAILED if left else 0
