@@ -13,8 +13,9 @@ MIN_TERM: Final = 6.0
 #: Heartbeats that may be lost.
 _BEATS: Final = 3
 #: Seconds that a node has beside its term for the first heartbeat of a session, which needs a connection of its own:
-#: where thousands come at once, their handshakes take a while.
+#: where so many nodes or more come at once, their handshakes take a while; fewer have less.
 FIRST: Final = 6.0
+MANY: Final = 500
 #: Seconds between looks at the terms.
 TICK: Final = 0.25
 #: Seconds by which a look may be late before it counts as the leader's own silence.
@@ -51,9 +52,9 @@ class Terms:
         """Note that a node was heard of, and was told when to beat next."""
         self._ends[node] = now + term(interval_seconds)
 
-    def opened(self, node: str, now: float, *, interval_seconds: float) -> None:
-        """Note that a node has opened a session, whose first heartbeat is to come."""
-        self._ends[node] = now + term(interval_seconds) + FIRST
+    def opened(self, node: str, now: float, *, interval_seconds: float, nodes: int) -> None:
+        """Note that a node, one of so many, has opened a session, whose first heartbeat is to come."""
+        self._ends[node] = now + term(interval_seconds) + FIRST * min(1.0, nodes / MANY)
 
     def watches(self, node: str) -> bool:
         """Say whether a node is thought to be ready."""

@@ -97,7 +97,7 @@ class Term:
 
     def opened(self, node: str, now: float) -> None:
         """Note that a node has a session, which the store knows for ready since."""
-        self._terms.opened(node, now, interval_seconds=self.interval())
+        self._terms.opened(node, now, interval_seconds=self.interval(), nodes=len(self._cache.nodes))
 
     def look(self, now: float) -> None:
         """Look at the nodes' terms, every `liveness.TICK`."""

@@ -80,12 +80,20 @@ def test_always_down_in_the_end(jitter: float) -> None:
 
 def test_a_session_gives_time_for_the_connection_of_its_first_heartbeat() -> None:
     terms = Terms(0.0, (), interval_seconds=2.0)
-    terms.opened("a", 0.0, interval_seconds=2.0)
+    terms.opened("a", 0.0, interval_seconds=2.0, nodes=500)
     when, who = looks(terms, 0.0, 30.0)
     assert who == ("a",)
     assert 12.0 <= when <= 13.0
-    terms.opened("a", 20.0, interval_seconds=2.0)
+    terms.opened("a", 20.0, interval_seconds=2.0, nodes=1000)
     terms.look(20.0)
     terms.beat("a", 21.0, interval_seconds=2.0)
     when, who = looks(terms, 20.0, 30.0)
     assert 27.0 <= when <= 28.0
+
+
+def test_among_few_the_first_heartbeat_gets_hardly_more() -> None:
+    terms = Terms(0.0, (), interval_seconds=2.0)
+    terms.opened("a", 0.0, interval_seconds=2.0, nodes=3)
+    when, who = looks(terms, 0.0, 30.0)
+    assert who == ("a",)
+    assert 6.0 <= when <= 7.0
