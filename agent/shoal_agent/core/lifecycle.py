@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from shoal_agent.core import restarts
 from shoal_agent.core.restarts import Pause
 from shoal_common.errors import Internal
+from shoal_common.messages import copied
 from shoal_proto.v1.agent_pb2 import ContainerRecord
 from shoal_proto.v1.container_pb2 import Attempt, ContainerState, ContainerStatus
 from shoal_proto.v1.dispatcher_pb2 import Assignment
@@ -102,12 +103,6 @@ def _advance(record: ContainerRecord, state: ContainerState, *, new_attempt: boo
     return status
 
 
-def _copy(record: ContainerRecord) -> ContainerRecord:
-    changed = ContainerRecord()
-    changed.CopyFrom(record)
-    return changed
-
-
 def _clear_process(record: ContainerRecord) -> None:
     for field in ("pid", "pid_start_time", "conmon_pid", "conmon_start_time", "start_pending", "kill_due_ms"):
         record.ClearField(field)
@@ -135,7 +130,7 @@ def assigned(record: ContainerRecord, assignment: Assignment) -> ContainerRecord
 
     One without a configuration comes from a cluster that has lost it: the node keeps what it knows.
     """
-    changed = _copy(record)
+    changed = copied(record)
     changed.assignment.CopyFrom(assignment)
     if not assignment.HasField("config"):
         known = record.assignment
@@ -148,7 +143,7 @@ def assigned(record: ContainerRecord, assignment: Assignment) -> ContainerRecord
 
 def begun(record: ContainerRecord) -> ContainerRecord:
     """Begin an attempt with its preparation."""
-    changed = _copy(record)
+    changed = copied(record)
     restarts.forgotten(changed)
     _attempt(_advance(changed, PREPARING, new_attempt=record.status.state in ENDED))
     return changed
@@ -156,7 +151,7 @@ def begun(record: ContainerRecord) -> ContainerRecord:
 
 def delayed(record: ContainerRecord, reason: str) -> ContainerRecord:
     """Say why preparing takes long; an empty reason when it goes on."""
-    changed = _copy(record)
+    changed = copied(record)
     changed.status.reason = reason
     changed.status.report += 1
     return changed
@@ -172,7 +167,7 @@ def prepared(
     now: Timestamp,
 ) -> ContainerRecord:
     """Note what preparing found. Tells the leader nothing: READY or STARTING follows."""
-    changed = _copy(record)
+    changed = copied(record)
     if changed.status.state == PREPARING:
         _attempt(changed.status).ready_at.CopyFrom(now)
     changed.image_config.CopyFrom(image)
@@ -184,7 +179,7 @@ def prepared(
 
 def ready(record: ContainerRecord) -> ContainerRecord:
     """Everything is set up; no start is due."""
-    changed = _copy(record)
+    changed = copied(record)
     status = _advance(changed, READY)
     status.ever_ready = True
     status.reason = ""
@@ -195,7 +190,7 @@ def starting(
     record: ContainerRecord, *, run: int, boot_id: str, now: Timestamp, by_policy: bool = False
 ) -> ContainerRecord:
     """A start for `run` is about to be made, by its restart policy or because a user asked for it."""
-    changed = _copy(record)
+    changed = copied(record)
     status = _advance(changed, STARTING, new_attempt=record.status.state in ENDED)
     status.ever_ready = True
     status.reason = ""
@@ -220,7 +215,7 @@ def running(
     record: ContainerRecord, *, pid: int, pid_start: int, conmon_pid: int, conmon_start: int, now: Timestamp
 ) -> ContainerRecord:
     """The process runs."""
-    changed = _copy(record)
+    changed = copied(record)
     status = _advance(changed, RUNNING)
     attempt = _attempt(status)
     attempt.started_at.CopyFrom(now)
@@ -242,7 +237,7 @@ def interrupted(record: ContainerRecord, *, now: Timestamp, again: Pause) -> Con
         now: when this was found.
         again: for a restart by policy: over at once, and as long as the one before.
     """
-    changed = _copy(record)
+    changed = copied(record)
     attempt = _attempt(changed.status)
     reason = "the agent ended before it was started"
     if attempt.by_policy:
@@ -263,7 +258,7 @@ def interrupted(record: ContainerRecord, *, now: Timestamp, again: Pause) -> Con
 
 def stopping(record: ContainerRecord, *, kill_due_ms: int) -> ContainerRecord:
     """The stop signal is about to be sent; SIGKILL is due at `kill_due_ms` of the host's boot time."""
-    changed = _copy(record)
+    changed = copied(record)
     _advance(changed, STOPPING)
     changed.kill_due_ms = kill_due_ms
     return changed
@@ -271,7 +266,7 @@ def stopping(record: ContainerRecord, *, kill_due_ms: int) -> ContainerRecord:
 
 def hastened(record: ContainerRecord, *, kill_due_ms: int) -> ContainerRecord:
     """SIGKILL is due earlier than was said. Tells the leader nothing."""
-    changed = _copy(record)
+    changed = copied(record)
     changed.kill_due_ms = kill_due_ms
     return changed
 
@@ -286,7 +281,7 @@ def exited(
     pause: Pause | None = None,
 ) -> ContainerRecord:
     """The process has ended; after `pause` it is started again, if its policy says so."""
-    changed = _copy(record)
+    changed = copied(record)
     status = _advance(changed, EXITED)
     attempt = _attempt(status)
     if not attempt.HasField("started_at"):
@@ -322,7 +317,7 @@ def failed(
         pause: after it the policy tries again.
         by_policy: the attempt, which has got no further than this, is the policy's.
     """
-    changed = _copy(record)
+    changed = copied(record)
     fresh = record.status.state in ENDED
     status = _advance(changed, FAILED, new_attempt=fresh)
     _end(status, code=code, oom_killed=False, finished=now, reason=reason)
@@ -343,7 +338,7 @@ def failed(
 
 def data_lost(record: ContainerRecord, *, run: int, now: Timestamp) -> ContainerRecord:
     """The leader knows that it was READY here, and the node has no record of that."""
-    changed = _copy(record)
+    changed = copied(record)
     changed.status.attempt = run + ATTEMPTS_LOST
     changed.status.ever_ready = True
     return failed(
@@ -376,7 +371,7 @@ def superseded(record: ContainerRecord) -> ContainerRecord:
 
 def removing(record: ContainerRecord) -> ContainerRecord:
     """Removal is decided: from here on what is left is cleared on sight. Tells the leader nothing."""
-    changed = _copy(record)
+    changed = copied(record)
     changed.removing = True
     restarts.unpaused(changed)
     return changed
@@ -384,7 +379,7 @@ def removing(record: ContainerRecord) -> ContainerRecord:
 
 def removed(record: ContainerRecord) -> ContainerRecord:
     """Nothing is left but the record."""
-    changed = _copy(record)
+    changed = copied(record)
     changed.removing = True
     changed.removed = True
     changed.status.report += 1
@@ -393,6 +388,6 @@ def removed(record: ContainerRecord) -> ContainerRecord:
 
 def accepted(record: ContainerRecord, report: int) -> ContainerRecord:
     """The leader has stored what was reported up to `report`."""
-    changed = _copy(record)
+    changed = copied(record)
     changed.report_accepted = max(record.report_accepted, report)
     return changed

@@ -11,6 +11,7 @@ from typing import Final
 from shoal_common.errors import Conflict, NotFound, Unavailable
 from shoal_common.identity import Role
 from shoal_common.ids import new_request_id
+from shoal_common.messages import copied
 from shoal_controller.api.reading import Finder
 from shoal_controller.api.views import node_name
 from shoal_controller.state import keys
@@ -59,8 +60,7 @@ class NodeUpdates:
                 return entry
             if stored.value.removal:
                 raise Conflict(f"node {node_name(entry)} is being removed from the cluster")
-            spec = NodeSpec()
-            spec.CopyFrom(stored.value)
+            spec = copied(stored.value)
             change(spec, entry)
             spec.last_request_id = own_id
             if spec.cordoned != stored.value.cordoned:
@@ -114,8 +114,7 @@ class NodeUpdates:
             if entry.holds and not request.force:
                 raise self._held(entry)
             txn = Txn()
-            spec = NodeSpec()
-            spec.CopyFrom(stored.value)
+            spec = copied(stored.value)
             spec.last_request_id = own_id
             if request.force:
                 spec.removal = NodeRemoval.NODE_REMOVAL_FORCED

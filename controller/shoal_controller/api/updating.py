@@ -9,6 +9,7 @@ from typing import Final
 from shoal_common.errors import Conflict, Unavailable
 from shoal_common.ids import SHORT_ID, new_request_id
 from shoal_common.log_context import bind
+from shoal_common.messages import copied
 from shoal_common.timings import phase
 from shoal_common.tracing import current_trace
 from shoal_controller.api.reading import Finder
@@ -64,8 +65,7 @@ class SpecUpdates:
             if entry.spec.value.last_request_id == own_id:
                 return entry
             bind(container=entry.id[:SHORT_ID])
-            spec = ContainerSpec()
-            spec.CopyFrom(entry.spec.value)
+            spec = copied(entry.spec.value)
             change(spec, entry)
             spec.last_request_id = own_id
             spec.trace_id = current_trace()

@@ -20,6 +20,7 @@ from typing import Final, TypeVar
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from shoal_common.messages import copied
 from shoal_common.status import is_over, order
 from shoal_controller.core.claims import Claimant, Claims, settle_claims
 from shoal_controller.core.snapshot import StatusView
@@ -262,7 +263,7 @@ def _from_copies(
     spec = _spec(container, known, newest, told=known.spec_revision <= horizon, copies=copies, now=now)
     placed = _placement(known, newest, spec, now)
     status = _status(known.status, newest.status)
-    holds = {node: _copied(hold) for node, hold in world.holds.get(container, {}).items()}
+    holds = {node: copied(hold) for node, hold in world.holds.get(container, {}).items()}
     for copy in copies:
         holds[copy.node] = _hold(holds.get(copy.node), spec, copy.assignment.generation, HoldRole.HOLD_ROLE_RETIRED)
     holds[newest.node] = _hold(
@@ -282,8 +283,8 @@ def _under_newer_placement(
         return None
     draft = _from_store(world, inventories, container, known)
     if draft is None:
-        holds = {node: _copied(hold) for node, hold in world.holds.get(container, {}).items()}
-        draft = _Draft(Outcome.ADOPTED, _copied(known.spec), _copied(known.placement), _maybe(known.status), holds)
+        holds = {node: copied(hold) for node, hold in world.holds.get(container, {}).items()}
+        draft = _Draft(Outcome.ADOPTED, copied(known.spec), copied(known.placement), _maybe(known.status), holds)
     for copy in copies:
         if copy.node == known.placement.node:
             continue  # What it has is of an older placement: the newer one's hold tells it so.
@@ -297,7 +298,7 @@ def _from_store(world: World, inventories: Inventories, container: str, known: K
     """Return what becomes of a container of which no node that was asked has a current copy; None: it stays."""
     if known.spec is None or known.spec.desired == _REMOVED:
         return None
-    holds = {node: _copied(hold) for node, hold in world.holds.get(container, {}).items()}
+    holds = {node: copied(hold) for node, hold in world.holds.get(container, {}).items()}
     placement = known.placement
     if placement is None:
         return _waiting(inventories, known, holds)
@@ -305,7 +306,7 @@ def _from_store(world: World, inventories: Inventories, container: str, known: K
         return None
     if known.placement_revision > inventories.horizons.get(placement.node, 0):
         return None  # The node has not heard of it yet: it never began anything.
-    spec, placed, status = _copied(known.spec), _copied(placement), _maybe(known.status) or ContainerStatus()
+    spec, placed, status = copied(known.spec), copied(placement), _maybe(known.status) or ContainerStatus()
     same = status.generation == placed.generation
     if same and status.state == ContainerState.CONTAINER_STATE_FAILED and status.reason.startswith("lost"):
         return None  # Found lost before; whatever became of it since.
@@ -335,7 +336,7 @@ def _waiting(inventories: Inventories, known: Known, holds: dict[str, Hold]) -> 
     heard = max((inventories.horizons.get(node, 0) for node in inventories.complete), default=0)
     if inventories.whole and heard < known.spec_revision:
         return None
-    spec = _copied(known.spec)
+    spec = copied(known.spec)
     spec.desired = _STOPPED
     note = "it waited for a node, and may have run and gone since: it stays stopped until it is started"
     return _Draft(Outcome.STOPPED, spec, None, _maybe(known.status), holds, note)
@@ -370,7 +371,7 @@ def _spec(
             trace_id=assignment.trace_id,
         )
     else:
-        spec = _copied(known.spec)
+        spec = copied(known.spec)
         if assignment.HasField("config") and not spec.config.env:
             # A store that can't open what it has sealed (another key) has it from the node again.
             spec.config.env[:] = assignment.config.env
@@ -404,7 +405,7 @@ def _leaves(assignment: Assignment) -> bool:
 def _placement(known: Known, copy: Found, spec: ContainerSpec, now: Timestamp) -> ContainerPlacement:
     before, assignment = known.placement, copy.assignment
     if before is not None and (before.node, before.generation) == (copy.node, assignment.generation):
-        placed = _copied(before)
+        placed = copied(before)
         placed.ClearField("lost_at")
     else:
         placed = ContainerPlacement(
@@ -423,8 +424,8 @@ def _status(stored: ContainerStatus | None, reported: ContainerStatus) -> Contai
     if not reported.state:
         return _maybe(stored) if stored is not None and stored.generation == reported.generation else None
     if stored is not None and stored.generation == reported.generation and order(stored) >= order(reported):
-        return _copied(stored)
-    status = _copied(reported)
+        return copied(stored)
+    status = copied(reported)
     status.schema = _SCHEMA
     return status
 
@@ -438,7 +439,7 @@ def _hold(
     placed: ContainerPlacement | None = None,
     status: ContainerStatus | None = None,
 ) -> Hold:
-    hold = Hold(schema=_SCHEMA) if before is None else _copied(before)
+    hold = Hold(schema=_SCHEMA) if before is None else copied(before)
     hold.namespace, hold.container, hold.generation = spec.namespace, spec.id, generation
     hold.role = HoldRole.HOLD_ROLE_REMOVE if spec.desired == _REMOVED else role
     hold.reserved.Clear()
@@ -480,11 +481,4 @@ def _oldest(status: ContainerStatus, now: Timestamp) -> Timestamp:
 
 
 def _maybe(message: M | None) -> M | None:
-    return None if message is None else _copied(message)
-
-
-def _copied(message: M) -> M:
-    """Return a copy to change: fields of a newer version stay in it."""
-    copy = type(message)()
-    copy.CopyFrom(message)
-    return copy
+    return None if message is None else copied(message)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import Final, cast
 
 from shoal_common.errors import NotFound
+from shoal_common.messages import copied
 from shoal_common.status import is_over, order
 from shoal_controller.core import orchestrate, removal
 from shoal_controller.core.snapshot import NOTHING, StatusView
 from shoal_controller.core.statuses import Verdict, frees, judge_removed, judge_status
-from shoal_controller.leader.draft import copied, resources
+from shoal_controller.leader.draft import resources
 from shoal_controller.leader.node_draft import NodeDraft
 from shoal_controller.leader.projection import amounts
 from shoal_controller.state import keys

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from shoal_common.errors import NotFound
+from shoal_common.messages import copied
 from shoal_controller.core.snapshot import Amounts
 from shoal_controller.leader.projection import amounts
 from shoal_controller.state import keys
@@ -163,13 +164,6 @@ class BaseDraft:
             self._new.pop(key, None)
         else:
             self._new[key] = new
-
-
-def copied(message: M) -> M:
-    """Return a copy to change: fields of a newer version stay in it."""
-    copy = type(message)()
-    copy.CopyFrom(message)
-    return copy
 
 
 def resources(amount: Amounts) -> Resources:

@@ -7,8 +7,9 @@ from typing import Final, cast
 
 from shoal_common.errors import NotFound
 from shoal_common.ids import DEFAULT_NAMESPACE
+from shoal_common.messages import copied
 from shoal_controller.core.snapshot import NOTHING
-from shoal_controller.leader.draft import BaseDraft, copied
+from shoal_controller.leader.draft import BaseDraft
 from shoal_controller.state import keys
 from shoal_controller.state.store import SCHEMA
 from shoal_proto.v1.node_pb2 import NodeDescription, NodeSession, NodeState, NodeStatus

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from shoal_common.errors import Conflict, InvalidSpec, ShoalError, Unavailable
+from shoal_common.messages import copied
 from shoal_controller.core import store_health
 from shoal_controller.core.store_health import Mark, StoreView
 from shoal_controller.recovery.mark import MarkFile
@@ -223,8 +224,7 @@ class StoreHealth:
             return True
         if stored.value.epoch > self._mark.epoch:
             return True
-        cluster = Cluster()
-        cluster.CopyFrom(stored.value)
+        cluster = copied(stored.value)
         cluster.recovering = True
         txn = Txn()
         txn.put(keys.cluster(), encode(cluster), expect=stored.revision)

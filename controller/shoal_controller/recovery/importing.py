@@ -12,10 +12,10 @@ from google.protobuf.message import Message
 from shoal_common.environment import seal_env, unseal_env
 from shoal_common.errors import Conflict, Internal, InvalidSpec, Unavailable
 from shoal_common.ids import DEFAULT_NAMESPACE, SHORT_ID, check_name
+from shoal_common.messages import copied
 from shoal_common.sealing import Sealer
 from shoal_controller.core.adoption import Adopted, Adoption, Known, World
 from shoal_controller.core.snapshot import NOTHING
-from shoal_controller.leader.draft import copied
 from shoal_controller.leader.node_draft import NodeDraft
 from shoal_controller.leader.projection import amounts
 from shoal_controller.state import keys

@@ -12,6 +12,7 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from shoal_common.errors import Conflict, InvalidSpec, NotLeader, Unavailable
+from shoal_common.messages import copied
 from shoal_common.sealing import Sealer
 from shoal_controller.api.relay import Agents
 from shoal_controller.core.adoption import Adopted, Adoption, Found, Inventories, Outcome, World, plan_adoption
@@ -263,8 +264,7 @@ class Recovery:
             stored = self._cache.cluster
             if stored is None or not stored.value.recovering:
                 return
-            cluster = Cluster()
-            cluster.CopyFrom(stored.value)
+            cluster = copied(stored.value)
             cluster.recovering = False
             if await self._put_cluster(cluster, stored.revision, leadership):
                 return
