@@ -128,6 +128,8 @@ class Session:
         self._reopen = asyncio.Event()
         self._silent = False
         self._open = False
+        #: The controller that led and does not answer any more, until another session is open; "" if there is none.
+        self._lost = ""
         self._interval = 0.0
 
     def describe(self) -> None:
@@ -160,20 +162,20 @@ class Session:
 
     async def keep_open(self, heartbeat: Beats) -> None:
         """Do what `run` does, with somebody else's heartbeats."""
-        leader, lost, failures, revoked = "", "", 0, False
+        leader, failures, revoked = "", 0, False
         others = itertools.cycle(self._controllers())
         async with Channels(self._tls) as channels:
             while True:
                 address = leader or next(others)
-                if address == lost and not leader and failures == 1:
+                if address == self._lost and not leader and failures == 1:
                     address = next(others)
                 leader = ""
                 self._open = False
                 try:
-                    await self._serve(channels, address, lost, heartbeat, patience(failures))
+                    await self._serve(channels, address, heartbeat, patience(failures))
                     # The heartbeats' connection tells more of a controller than this one, which may have been cut.
                     await channels.drop(address)
-                    leader, lost, failures, revoked = address, "", 0, False
+                    leader, failures, revoked = address, 0, False
                     continue
                 except NotLeader as error:
                     leader = error.metadata.get("leader", "")
@@ -188,7 +190,7 @@ class Session:
                     log.log(level, "session with controller %s: %s", address, error)
                     await channels.drop(address)
                     if isinstance(error, Unavailable):
-                        lost = address
+                        self._lost = address
                 finally:
                     heartbeat.pause()
                 if revoked and not leader:
@@ -219,18 +221,17 @@ class Session:
         random.shuffle(unique)
         return unique
 
-    async def _serve(self, channels: Channels, address: str, lost: str, heartbeat: Beats, connect: float) -> None:
+    async def _serve(self, channels: Channels, address: str, heartbeat: Beats, connect: float) -> None:
         """Open a session and serve it until it has to be opened anew.
 
         Args:
-            lost: the controller that led and does not answer any more.
             connect: seconds that the connection may take.
 
         Raises:
             ShoalError: why it ended.
         """
         self._reopen.clear()
-        metadata = ((LOST_LEADER, lost),) if lost else ()
+        metadata = ((LOST_LEADER, self._lost),) if self._lost else ()
         call: Call = DispatcherServiceStub(channels.to(address, connect)).Session(metadata=metadata)
         try:
             opened = await self._open_session(call, address, _OPENING + connect)
@@ -301,7 +302,7 @@ class Session:
 
     async def _take_opened(self, message: LeaderToAgent, address: str, heartbeat: Beats) -> None:
         opened: SessionOpened = message.opened
-        self._open = True
+        self._open, self._lost = True, ""
         self._interval = (opened.heartbeat_ms or 1000) / 1000
         heartbeat.beat(address, self._interval)
         log.info("session %d with controller %s is open", opened.session_epoch, address)

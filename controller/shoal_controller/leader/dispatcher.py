@@ -213,7 +213,7 @@ class Dispatcher(DispatcherServiceServicer):
         requests: AsyncIterator[AgentToLeader] = aiter(request_iterator)
         hello = await self._hello(requests)
         # Not before: an agent whose hello meets a stream that has ended is told by its gRPC of that, not of the leader.
-        await self._led(_lost_leader(context))
+        await self._led(_lost_leader(context), hello.revision)
         if self._roll is not None:
             intake.check_description(node, hello.description)
             self._health.check_epoch(node, hello.epoch)
@@ -264,22 +264,27 @@ class Dispatcher(DispatcherServiceServicer):
         term.beat(node, asyncio.get_running_loop().time())
         return HeartbeatResponse(next_ms=int(term.interval() * 1000))
 
-    async def _led(self, lost: str) -> None:
-        """Wait until some controller leads, another one than `lost`; not longer than an agent has the patience for.
+    async def _led(self, lost: str, followed: int) -> None:
+        """Wait until some controller leads, in another term than `lost` did; not longer than an agent has the patience.
 
         When a leader is killed all agents come here at once. Told to try again each of them would, several times until
         the leader's lease has ended.
+
+        Args:
+            followed: the revision that the agent has followed: a term that began later is one that it does not know.
         """
         try:
             async with asyncio.timeout(_LEADERLESS):
-                while (
-                    self._term is None
-                    and self._roll is None
-                    and (self._cache.leader is None or self._cache.leader.value.address in (lost, self._address))
-                ):
+                while self._term is None and self._roll is None and not self._known_to_lead(lost, followed):
                     await self._turn.wait()
         except TimeoutError:
             pass  # The answer is that of who asks now.
+
+    def _known_to_lead(self, lost: str, followed: int) -> bool:
+        leader = self._cache.leader
+        if leader is None or leader.value.address == self._address:
+            return False
+        return leader.value.address != lost or leader.create_revision > followed
 
     def _believe(self) -> None:
         """Check that what comes from the store may be told.

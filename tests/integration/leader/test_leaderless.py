@@ -40,11 +40,14 @@ async def _say_leads(rig: Rig, address: str) -> None:
 
 
 @asynccontextmanager
-async def _hello(controller: Controller, *, lost: str) -> AsyncIterator[asyncio.Task[LeaderToAgent]]:
+async def _hello(
+    controller: Controller, *, lost: str, followed: int | None = None
+) -> AsyncIterator[asyncio.Task[LeaderToAgent]]:
     """Open a session as an agent that has lost a leader; the task is that of its first answer."""
+    revision = controller.cache.revision if followed is None else followed
     async with controller.channel(NODES["n1"]) as channel:
         call = DispatcherServiceStub(channel).Session(metadata=((LOST_LEADER, lost),))
-        await call.write(AgentToLeader(hello=SessionHello(process_id="p")))
+        await call.write(AgentToLeader(hello=SessionHello(process_id="p", revision=revision)))
 
         async def answer() -> LeaderToAgent:
             try:
@@ -94,6 +97,21 @@ async def test_an_agent_that_comes_from_elsewhere_is_sent_on_at_once(rig: Rig) -
         with pytest.raises(NotLeader) as raised:
             await answer
         assert raised.value.metadata == {"leader": _DEAD}
+
+
+async def test_an_agent_is_sent_back_to_a_leader_that_it_lost_and_that_leads_again(rig: Rig) -> None:
+    await _say_leads(rig, _DEAD)
+    async with _following(rig) as controller:
+        before = controller.cache.revision
+        async with _hello(controller, lost=_DEAD) as answer:
+            assert await _waits(answer)
+            await _say_leads(rig, _DEAD)
+            with pytest.raises(NotLeader):
+                await answer
+        async with _hello(controller, lost=_DEAD, followed=before) as answer:
+            with pytest.raises(NotLeader) as raised:
+                await answer
+    assert raised.value.metadata == {"leader": _DEAD}
 
 
 async def test_nobody_waits_for_ever(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

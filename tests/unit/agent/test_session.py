@@ -13,9 +13,10 @@ import pytest
 
 from shoal_agent import session
 from shoal_agent.session import send
-from shoal_common.errors import Revoked, Superseded
+from shoal_common.dispatch import LOST_LEADER
+from shoal_common.errors import NotLeader, Revoked, Superseded
 from shoal_common.rpc_errors import to_status
-from shoal_proto.v1.dispatcher_pb2 import AgentToLeader, HeartbeatRequest, LeaderToAgent
+from shoal_proto.v1.dispatcher_pb2 import AgentToLeader, HeartbeatRequest, LeaderToAgent, SessionOpened
 from shoal_proto.v1.dispatcher_pb2_grpc import (
     DispatcherServiceServicer,
     DispatcherServiceStub,
@@ -88,6 +89,31 @@ class _Refusing(DispatcherServiceServicer):
         raise NotImplementedError
 
 
+def _session(monkeypatch: pytest.MonkeyPatch, port: int) -> session.Session:
+    """A session of a node that has nothing, over connections without TLS."""
+    plain = lambda address, *_, **__: grpc.aio.insecure_channel(address)  # noqa: E731
+    monkeypatch.setattr("shoal_agent.channels.secure_channel", plain)
+
+    async def saved() -> None:
+        pass
+
+    node = SimpleNamespace(
+        digest=lambda: b"", confirmed=False, news=asyncio.Event(), reports=lambda *, everything: [], strays=list
+    )
+    position = SimpleNamespace(controllers=(), epoch=1, revision=1)
+    watermark = SimpleNamespace(position=position, learn=lambda **_: None, save=saved)
+    return session.Session(
+        node=node,  # type: ignore[arg-type]
+        network=SimpleNamespace(),
+        watermark=watermark,  # type: ignore[arg-type]
+        cluster_id="c",
+        controllers=(f"127.0.0.1:{port}",),
+        tls=SimpleNamespace(),  # type: ignore[arg-type]
+        process_id="p",
+        description=NodeDescription(),
+    )
+
+
 async def test_a_removed_node_says_so_once_and_then_keeps_quiet(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -105,22 +131,8 @@ async def test_a_removed_node_says_so_once_and_then_keeps_quiet(
             quiet.set()
             await asyncio.Event().wait()
 
-    plain = lambda address, *_, **__: grpc.aio.insecure_channel(address)  # noqa: E731
-    monkeypatch.setattr("shoal_agent.channels.secure_channel", plain)
     monkeypatch.setattr("shoal_agent.session.asyncio.sleep", sleep)
-    node = SimpleNamespace(digest=lambda: b"")
-    watermark = SimpleNamespace(position=SimpleNamespace(controllers=(), epoch=1, revision=1))
-    made = session.Session(
-        node=node,  # type: ignore[arg-type]
-        network=SimpleNamespace(),
-        watermark=watermark,  # type: ignore[arg-type]
-        cluster_id="c",
-        controllers=(f"127.0.0.1:{port}",),
-        tls=SimpleNamespace(),  # type: ignore[arg-type]
-        process_id="p",
-        description=NodeDescription(),
-    )
-    running = asyncio.create_task(made.run(), name="session")
+    running = asyncio.create_task(_session(monkeypatch, port).run(), name="session")
     try:
         async with asyncio.timeout(10):
             await quiet.wait()
@@ -135,3 +147,44 @@ async def test_a_removed_node_says_so_once_and_then_keeps_quiet(
         "node one was removed (shoal agent reset); containers are left as they are"
     ]
     assert len(errors) <= 2
+
+
+class _Changing(DispatcherServiceServicer):
+    """Is a leader that is lost, then one that opens a session and steps down; notes who was said to be lost."""
+
+    def __init__(self) -> None:
+        self.lost: list[str] = []
+        self.asked_again = asyncio.Event()
+
+    async def Session(
+        self, request_iterator: Any, context: grpc.aio.ServicerContext[AgentToLeader, LeaderToAgent]
+    ) -> AsyncIterator[LeaderToAgent]:
+        self.lost.append(str(dict(context.invocation_metadata() or ()).get(LOST_LEADER, "")))
+        if len(self.lost) == 1:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+        if len(self.lost) == 2:
+            yield LeaderToAgent(cluster_id="c", opened=SessionOpened())
+            await context.abort_with_status(to_status(NotLeader("nobody leads")))
+        self.asked_again.set()
+
+    async def Heartbeat(self, request: HeartbeatRequest, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        raise NotImplementedError
+
+
+async def test_a_leader_is_not_lost_any_more_once_there_was_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may lead again: whoever is asked for the next leader would wait for another one in vain."""
+    changing = _Changing()
+    server = grpc.aio.server()
+    add_DispatcherServiceServicer_to_server(changing, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    beats = SimpleNamespace(beat=lambda address, interval: None, pause=lambda: None)
+    running = asyncio.create_task(_session(monkeypatch, port).keep_open(beats), name="session")
+    try:
+        async with asyncio.timeout(10):
+            await changing.asked_again.wait()
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+        await server.stop(None)
+    assert changing.lost[:3] == ["", f"127.0.0.1:{port}", ""]
