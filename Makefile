@@ -20,7 +20,7 @@ check: ## fast, without root: format, lint, types, import contracts, generated c
 test: ## set up, then every check and every test
 	@tools/setup.sh test
 	@tools/check.sh
-	@$(root) $(python) -m pytest tests/contract tests/mutants tests/integration tests/faults tests/e2e
+	@$(root) tools/test.sh
 
 soak: ## a campaign of faults for MINUTES (30), the same again with SEED
 	@tools/setup.sh test

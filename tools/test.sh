@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Every test that needs root, after `tools/setup.sh test`. Two streams run side by side, since tests wait more than they
+# compute; then what compares this machine before and after has it for itself.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+# stream NAME PYTEST-ARGUMENTS...
+stream() {
+  local name=$1; shift
+  # Jobs in the background ignore Ctrl-C unless told otherwise, and would go on without their terminal.
+  env --default-signal=INT .venv/bin/python -m pytest "$@" 2>&1 | sed -u "s/^/$name | /"
+}
+
+stream parts tests/contract tests/integration tests/mutants &
+parts=$!
+stream whole tests/faults tests/e2e --ignore tests/e2e/test_leftovers.py &
+whole=$!
+# A signal ends `wait` before the streams have removed what they made.
+trap interrupted=1 INT TERM
+failed=0 interrupted=
+for each in $parts $whole; do
+  until wait $each; status=$?; [ $status -le 128 ] || ! kill -0 $each 2>/dev/null; do :; done
+  [ $status = 0 ] || failed=1
+done
+[ -z "$interrupted" ] || exit 130
+[ $failed = 0 ] || { echo "test: failed (above)" >&2; exit 1; }
+stream alone tests/e2e/test_leftovers.py
