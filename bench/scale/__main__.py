@@ -9,6 +9,7 @@ import sys
 import click
 
 from bench.scale.measure import Measured, measure
+from bench.scale.report import table, write
 from shoal_common.errors import ShoalError, first_cause
 
 _INTERRUPTED = 130
@@ -38,13 +39,11 @@ def _say(line: str) -> None:
     show_default=True,
     help="With one there is no change of leader.",
 )
-def main(counts: tuple[int, ...], minutes: float, controllers: int) -> None:
+@click.option("--report", is_flag=True, help="Also write docs/reports/<date>-scale.md.")
+def main(counts: tuple[int, ...], minutes: float, controllers: int, report: bool) -> None:
     """Measure how many agents one leader bears on this machine; Ctrl-C ends it and leaves nothing behind."""
     try:
-        for count in counts:
-            m = asyncio.run(_measure(count, minutes, controllers))
-            m.heartbeats = sorted(m.heartbeats)[:: max(1, len(m.heartbeats) // 200)]
-            click.echo(repr(m))
+        measured = [asyncio.run(_measure(count, minutes, controllers)) for count in counts]
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(_INTERRUPTED)
     except BaseExceptionGroup as group:
@@ -53,6 +52,9 @@ def main(counts: tuple[int, ...], minutes: float, controllers: int) -> None:
         raise
     except ShoalError as error:
         raise click.ClickException(error.message) from error
+    click.echo(table(measured))
+    if report:
+        _say(f"The report is {write(measured, minutes=minutes)}")
 
 
 async def _measure(count: int, minutes: float, controllers: int) -> Measured:

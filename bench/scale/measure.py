@@ -18,6 +18,8 @@ from shoal_controller.core import liveness
 
 #: Agents that begin in a second: hosts that boot together do not do so to the millisecond.
 ARRIVALS: Final = 200
+#: Seconds between heartbeats of few agents.
+HEARTBEAT: Final = 2.0
 
 
 @dataclass
@@ -134,7 +136,7 @@ async def _change(here: Site, leader: str, measured: Measured, say: Callable[[st
     measured.changed = await here.agents.until_beating(following) - began
     measured.change = meter.spent()
     # Whoever had been forgotten would be down when its term ends.
-    await asyncio.sleep(liveness.term(liveness.interval(measured.agents, least=2.0)) + 2.0)
+    await asyncio.sleep(liveness.term(liveness.interval(measured.agents, least=HEARTBEAT)) + HEARTBEAT)
     measured.lost = len(here.watcher.downs) - measured.downs
     measured.stall_change = max(here.notes(here.controller(following)), default=0.0)
     writes = {kind: count for kind, count in meter.spent().writes.items() if count}

@@ -34,6 +34,11 @@ def test_what_a_page_names_exists(page: Path) -> None:
     assert not missing
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_is_merged(page: Path) -> None:
+    assert not re.findall(r"^(?:<{7}|={7}$|>{7}).*", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+
 def _commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[str]:
     context = click.Context(group)
     for name in group.list_commands(context):
