@@ -26,7 +26,7 @@ soak: ## a campaign of faults for MINUTES (30), the same again with SEED
 	@tools/setup.sh test
 	@$(root) $(python) -m tests.soak --minutes $(or $(MINUTES),30) $(if $(SEED),--seed $(SEED))
 
-bench: ## measure beside docker (minutes)
+bench: ## measure beside Docker and Podman (minutes)
 	@tools/setup.sh bench
 	@$(root) $(python) -m bench
 

@@ -1,4 +1,4 @@
-"""Measures Shoal beside Docker on this machine: `python -m bench`, as root; see docs/guides/benchmarks.md.
+"""Measures Shoal beside Docker and Podman on this machine: `python -m bench`, as root; see docs/guides/benchmarks.md.
 
 Only what measures lives here: nothing of the product imports it.
 """

@@ -1,4 +1,4 @@
-"""`python -m bench`: measure Shoal beside Docker, on this machine, now."""
+"""`python -m bench`: measure Shoal beside Docker and Podman, on this machine, now."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from bench import burst, commands, docker, footprint, steps
+from bench import burst, commands, docker, footprint, podman, steps
 from bench.facts import Facts
 from bench.results import Results
 from bench.site import Site, site
@@ -44,7 +44,7 @@ def _say(line: str) -> None:
 )
 @click.option("--report", is_flag=True, help="Also write docs/reports/<date>-bench.md.")
 def main(rounds: int, chosen: tuple[str, ...], report: bool) -> None:
-    """Measure Shoal beside Docker on this machine, as root; Ctrl-C ends it and leaves nothing behind."""
+    """Measure Shoal beside Docker and Podman on this machine, as root; Ctrl-C ends it and leaves nothing behind."""
     try:
         # The lab writes down how to reach it: not into the configuration of whoever runs this.
         with tempfile.TemporaryDirectory(prefix="shoal-bench-") as folder:
@@ -65,8 +65,8 @@ def main(rounds: int, chosen: tuple[str, ...], report: bool) -> None:
 
 
 async def _measure(rounds: int, chosen: tuple[str, ...]) -> Results:
-    if absent := docker.missing():
-        raise InvalidSpec(absent)
+    if absent := [said for said in (docker.missing(), podman.missing()) if said]:
+        raise InvalidSpec("; ".join(absent))
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -85,7 +85,8 @@ async def _measure(rounds: int, chosen: tuple[str, ...]) -> Results:
             facts.append(await footprint.idle(here, _say))
         # Last: the daemons are started anew for it, with a log that costs a little.
         ways = [*await _steps(here, rounds)] if STEPS in chosen else []
-        return Results(datetime.now(), here.docker.version, shoal_version(), rounds, timed, facts, ways)
+        versions = here.docker.version, here.podman.version, shoal_version()
+        return Results(datetime.now(), *versions, rounds, timed, facts, ways)
 
 
 async def _command(here: Site, name: str, rounds: int) -> commands.Measured:

@@ -14,6 +14,7 @@ from typing import Final
 import shoal
 from bench.facts import Fact, Facts
 from bench.site import IMAGE, Site
+from bench.turns import in_turn
 
 COUNT: Final = 50
 _ROUNDS: Final = 3
@@ -24,26 +25,29 @@ Remove = Callable[[str], Awaitable[None]]
 
 
 async def measure(site: Site) -> Facts:
-    """Start fifty at once, remove them, by turns at Docker and at Shoal."""
-    rates: dict[str, list[float]] = {"docker": [], "shoal": []}
-    async with site.docker.api() as docker:
+    """Start fifty at once, remove them, by turns at Docker, Podman and Shoal."""
+    async with site.docker.api() as docker, site.podman.api() as podman:
         sides: dict[str, tuple[Make, Remove]] = {
             "docker": (lambda number: docker.run(f"burst-{number}", IMAGE, _SLEEP), docker.remove),
+            "podman": (lambda number: podman.run(f"burst-{number}", IMAGE, _SLEEP), podman.remove),
             "shoal": (lambda number: _run(site), lambda container: _remove(site, container)),
         }
+        rates: dict[str, list[float]] = {name: [] for name in sides}
         for number in range(-1, _ROUNDS):
-            for name in sides if number % 2 else reversed(sides):
+            for name in in_turn(list(sides), number):
                 make, remove = sides[name]
                 rate = await _burst(make, remove)
+                await site.podman.quiet()
                 # The first finds cold caches.
                 if number >= 0:
                     rates[name].append(rate)
-    docker_rate, shoal_rate = (statistics.median(rates[name]) for name in ("docker", "shoal"))
+    docker_rate, podman_rate, shoal_rate = (statistics.median(samples) for samples in rates.values())
     return Facts(
         f"burst of {COUNT} starts on one node, median of {_ROUNDS}",
         [
-            Fact("containers a second", docker_rate, shoal_rate),
-            Fact("Shoal's rate in Docker's", None, shoal_rate / docker_rate, "2 or more"),
+            Fact("containers a second", docker_rate, podman_rate, shoal_rate),
+            Fact("Shoal's rate in Docker's", None, None, shoal_rate / docker_rate, "2 or more"),
+            Fact("Shoal's rate in Podman's", None, None, shoal_rate / podman_rate),
         ],
     )
 

@@ -1,4 +1,4 @@
-"""The commands that are timed, from the start of the client's process to its end, by turns at Docker and at Shoal."""
+"""The commands that are timed, from the client's start to its end, by turns at Docker, Podman and Shoal."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import asyncio
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from bench.site import IMAGE, Site
+from bench.turns import in_turn
 from shoal_common.errors import Conflict
 from shoal_lab.daemons import SHOAL
 
 #: Rounds before those that count: the first of each kind finds cold caches.
 _WARM_UP: Final = 2
-#: Seconds before each command, in which both sides end what the one before it left to be done in the background.
+#: Seconds before each command, in which all sides end what the one before it left to be done in the background.
 _PAUSE: Final = 0.1
 _SLEEP: Final = ("sleep", "3600")
 
 
 class Side(ABC):
-    """One of the two, as its command line shows it.
+    """One of the three, as its command line shows it.
 
     Args:
         command: how the command line begins.
@@ -30,6 +31,8 @@ class Side(ABC):
     """
 
     name: str
+    #: What its `run` needs besides what is measured.
+    run_options: Sequence[str] = ()
 
     def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
         self._command = command
@@ -68,6 +71,21 @@ class DockerSide(Side):
         """Nothing to wait for."""
 
 
+class PodmanSide(Side):
+    """Podman."""
+
+    name = "podman"
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site.podman.command, site.podman.environment)
+        self.run_options = site.podman.run_options
+        self._podman = site.podman
+
+    async def gone(self, container: str) -> None:
+        """Let the monitor tidy up: it does when the command has returned."""
+        await self._podman.quiet()
+
+
 class ShoalSide(Side):
     """Shoal."""
 
@@ -89,7 +107,7 @@ def _timed(argv: list[str], environment: Mapping[str, str]) -> tuple[float, subp
 
 
 async def _run_detached(side: Side) -> tuple[float, str]:
-    return await side.call("run", "-d", IMAGE, *_SLEEP)
+    return await side.call("run", *side.run_options, "-d", IMAGE, *_SLEEP)
 
 
 async def _remove(side: Side, container: str) -> float:
@@ -109,7 +127,7 @@ async def _run(side: Side) -> float:
 
 
 async def _run_and_remove(side: Side) -> float:
-    took, _ = await side.call("run", "--rm", "--name", "bench-run-rm", IMAGE, "true")
+    took, _ = await side.call("run", *side.run_options, "--rm", "--name", "bench-run-rm", IMAGE, "true")
     await side.gone("bench-run-rm")
     return took
 
@@ -154,12 +172,12 @@ COMMANDS: Final = {
 
 
 async def measure(site: Site, name: str, rounds: int) -> Measured:
-    """Time one command on both sides; whoever begins in one round is second in the next."""
+    """Time one command on all sides, in another order in each round."""
     shown, work = COMMANDS[name]
-    sides: list[Side] = [DockerSide(site), ShoalSide(site)]
+    sides: list[Side] = [DockerSide(site), PodmanSide(site), ShoalSide(site)]
     measured = Measured(name, shown, {side.name: [] for side in sides})
     for number in range(-_WARM_UP, rounds):
-        for side in sides if number % 2 == 0 else reversed(sides):
+        for side in in_turn(sides, number):
             took = await work(side)
             if number >= 0:
                 measured.samples[side.name].append(took)

@@ -66,18 +66,35 @@ class Docker:
     async def api(self) -> AsyncIterator[Api]:
         """Give a connection to the daemon, without its command line."""
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(self.socket), limit=0)) as session:
-            yield Api(session)
+            yield Api(session, "docker")
 
 
 class Api:
-    """The daemon's own interface (Docker Engine API)."""
+    """The daemon's own interface (Docker Engine API), which Podman's service has as well.
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    Args:
+        session: a connection to its socket.
+        name: whose it is, for messages.
+        cgroup_parent: of the containers' cgroups; "" for the daemon's own.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, name: str, cgroup_parent: str = "") -> None:
         self._session = session
+        self._name = name
+        self._host_config = {"CgroupParent": cgroup_parent}
+
+    async def answers(self) -> bool:
+        """Say whether the daemon listens."""
+        try:
+            await self._call("GET", "_ping")
+        except aiohttp.ClientError:
+            return False
+        return True
 
     async def run(self, name: str, image: str, args: Sequence[str]) -> str:
         """Create and start a container; returns its id once it runs."""
-        made = await self._call("POST", f"containers/create?name={name}", {"Image": image, "Cmd": list(args)})
+        wanted = {"Image": image, "Cmd": list(args), "HostConfig": self._host_config}
+        made = await self._call("POST", f"containers/create?name={name}", wanted)
         container: str = json.loads(made)["Id"]
         await self._call("POST", f"containers/{container}/start")
         return container
@@ -87,10 +104,10 @@ class Api:
         await self._call("DELETE", f"containers/{container}?force=1")
 
     async def _call(self, method: str, path: str, body: object = None) -> bytes:
-        async with self._session.request(method, f"http://docker/{path}", json=body) as response:
+        async with self._session.request(method, f"http://{self._name}/{path}", json=body) as response:
             said = await response.read()
             if response.status >= 300:
-                raise Conflict(f"docker refused {method} {path}: {said.decode(errors='replace').strip()}")
+                raise Conflict(f"{self._name} refused {method} {path}: {said.decode(errors='replace').strip()}")
             return said
 
 

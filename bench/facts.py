@@ -1,4 +1,4 @@
-"""What is measured once, or a few times, and not by the command: a table of numbers beside Docker's."""
+"""What is measured once, or a few times, and not by the command: a table of numbers beside Docker's and Podman's."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ class Fact:
 
     Attributes:
         docker: None if Docker has no such thing.
+        podman: likewise.
         aim: what Shoal's own number is held against; "" for nothing.
     """
 
     name: str
     docker: float | None
+    podman: float | None
     shoal: float
     aim: str = ""
 

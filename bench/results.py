@@ -20,6 +20,7 @@ from bench.tables import aligned
 _HERE: Final = Path(__file__).parent
 RESULTS: Final = _HERE / "results"
 REPORTS: Final = _HERE.parent / "docs" / "reports"
+_PEERS: Final = ("docker", "podman")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Results:
 
     at: datetime
     docker: str
+    podman: str
     shoal: str
     rounds: int
     commands: Sequence[Measured]
@@ -48,7 +50,7 @@ class Results:
     def report(self) -> Path:
         """Write the dated report and return its path; one of the same day is replaced."""
         path = REPORTS / f"{self.at:%Y-%m-%d}-bench.md"
-        text = f"# Shoal beside Docker, {self.at:%Y-%m-%d}\n\n{self._circumstances()}\n\n{self.table()}\n"
+        text = f"# Shoal beside Docker and Podman, {self.at:%Y-%m-%d}\n\n{self._circumstances()}\n\n{self.table()}\n"
         path.write_text(text + "\nWhat is measured, and how: [guides/benchmarks](../guides/benchmarks.md).\n")
         return path
 
@@ -56,20 +58,24 @@ class Results:
         cores, load = os.cpu_count(), os.getloadavg()[2]
         machine = f"{platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
         return (
-            f"Shoal {self.shoal} and Docker {self.docker}, side by side, {self.rounds} rounds, {cores} cores\n"
+            f"Shoal {self.shoal}, Docker {self.docker} and Podman {self.podman}, side by side, {self.rounds} rounds, "
+            f"{cores} cores\n"
             f"({machine}). The load of the last quarter of an hour was {load:.1f}.\n"
             "Milliseconds vary with the machine and with what else it does: the ratios are the result."
         )
 
     def _tables(self) -> Iterator[Sequence[tuple[str, ...]]]:
         if self.commands:
-            rows = [("ms: median (p10 to p90)", "docker", "shoal", "shoal / docker")]
+            rows: list[tuple[str, ...]] = [
+                ("ms: median (p10 to p90)", *_PEERS, "shoal", *(f"shoal / {peer}" for peer in _PEERS))
+            ]
             for each in self.commands:
-                docker, shoal = (figures(each.samples[side]) for side in ("docker", "shoal"))
-                rows.append((each.shown, _shown(docker), _shown(shoal), f"{shoal.median / docker.median:.2f}"))
+                *peers, shoal = (figures(each.samples[side]) for side in (*_PEERS, "shoal"))
+                ratios = (f"{shoal.median / peer.median:.2f}" for peer in peers)
+                rows.append((each.shown, *map(_shown, peers), _shown(shoal), *ratios))
             yield rows
         for facts in self.facts:
-            yield [(facts.name, "docker", "shoal", "aim"), *map(_fact, facts.lines)]
+            yield [(facts.name, *_PEERS, "shoal", "aim"), *map(_fact, facts.lines)]
         for way in self.ways:
             total = figures(way.totals)
             steps: list[tuple[str, ...]] = [(f"{way.name}, ms", "median (p10 to p90)", "share")]
@@ -86,6 +92,7 @@ class Results:
         return {
             "at": self.at.isoformat(),
             "docker": self.docker,
+            "podman": self.podman,
             "shoal": self.shoal,
             "rounds": self.rounds,
             "machine": {
@@ -119,5 +126,5 @@ def _shown(value: Figures) -> str:
 
 
 def _fact(line: Fact) -> tuple[str, ...]:
-    docker = "" if line.docker is None else f"{line.docker:.2f}"
-    return (line.name, docker, f"{line.shoal:.2f}", line.aim)
+    peers = ("" if figure is None else f"{figure:.2f}" for figure in (line.docker, line.podman))
+    return (line.name, *peers, f"{line.shoal:.2f}", line.aim)

@@ -1,4 +1,4 @@
-"""Where it is measured: a lab of one node, and Docker beside it, with the same image in both."""
+"""Where it is measured: a lab of one node, Docker and Podman beside it, with the same image in all of them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 import shoal
-from bench import docker
+from bench import docker, podman
 from bench.docker import Docker
+from bench.podman import Podman
 from shoal_common.errors import Conflict, NotFound
 from shoal_lab import daemons
 from shoal_lab.cluster import READY_SECONDS, Lab, Plan, default_capacity
@@ -29,18 +30,20 @@ IMAGE: Final = "bench:1"
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Both, running.
+    """All three, running.
 
     Attributes:
         lab: Shoal's side.
         cluster: a connection to it, for what is not measured.
         docker: Docker's side.
+        podman: Podman's side.
         environment: of the `shoal` command.
     """
 
     lab: Lab
     cluster: shoal.Cluster
     docker: Docker
+    podman: Podman
     environment: dict[str, str]
 
     async def gone(self, container: str) -> None:
@@ -71,7 +74,7 @@ class Site:
 
 @asynccontextmanager
 async def site(say: Callable[[str], None]) -> AsyncIterator[Site]:
-    """Start both sides; end them, and remove every trace, when left.
+    """Start all sides; end them, and remove every trace, when left.
 
     Raises:
         InvalidSpec: something is not installed.
@@ -80,18 +83,19 @@ async def site(say: Callable[[str], None]) -> AsyncIterator[Site]:
     lab = Lab(Plan(Layout(name=LAB, subnet=SUBNET, nodes=1), default_capacity(1)), say)
     await lab.up()
     try:
-        say("Starting Docker")
-        peer = await docker.start(lab.layout)
+        say("Starting Docker and Podman")
+        peers = await docker.start(lab.layout), await podman.start(lab.layout)
         archive = lab.layout.data / "image.tar"
         archive.write_bytes(await asyncio.to_thread(root_filesystem))
-        _import(peer, archive)
+        for peer in peers:
+            _import(peer, archive)
         environment = {"PATH": PATH, "HOME": "/root", "SHOAL_CONTEXT": LAB}
         environment["SHOAL_CONFIG"] = os.environ["SHOAL_CONFIG"]
         async with lab.connect() as cluster:
             await imported(cluster)
-            yield Site(lab, cluster, peer, environment)
+            yield Site(lab, cluster, *peers, environment)
     finally:
-        say("Ending both")
+        say("Ending them all")
         await lab.down()
 
 
@@ -103,10 +107,12 @@ async def imported(cluster: shoal.Cluster) -> None:
         await cluster.images.import_archive(Path(archive.name), IMAGE)
 
 
-def _import(peer: Docker, archive: Path) -> None:
+def _import(peer: Docker | Podman, archive: Path) -> None:
     try:
         subprocess.run(
             [*peer.command, "import", str(archive), IMAGE], env=peer.environment, check=True, capture_output=True
         )
     except subprocess.CalledProcessError as error:
-        raise Conflict(f"docker import failed: {error.stderr.decode(errors='replace').strip()}") from error
+        raise Conflict(
+            f"{type(peer).__name__.lower()} import failed: {error.stderr.decode(errors='replace').strip()}"
+        ) from error

@@ -16,7 +16,8 @@ run) ;;
 # strace makes a daemon's disk slow; faketime gives one daemon a wall clock of its own.
 test) packages+=(golang-github-docker-docker-dev strace faketime) ;;
 bench)
-  packages+=(golang-github-docker-docker-dev docker.io iptables)
+  # netavark makes Podman's networks; Debian's podman only recommends it.
+  packages+=(golang-github-docker-docker-dev docker.io iptables podman netavark)
   # Docker's client is a part of docker.io, and since Debian 13 a package of its own.
   grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release || packages+=(docker-cli)
   ;;
