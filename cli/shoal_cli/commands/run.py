@@ -2,111 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from shoal_cli import params
 from shoal_cli.codes import CANNOT
+from shoal_cli.container_options import container_options, read
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
-    from shoal.options import ContainerOptions
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-_OPTIONS = (
-    click.option("--name", type=params.NAME, help="Name of the container; one is made up if left out."),
-    click.option(
-        "-e",
-        "--env",
-        multiple=True,
-        type=params.VARIABLE,
-        metavar="NAME[=VALUE]",
-        help="Set a variable, or pass one of yours on. Can be repeated.",
-    ),
-    click.option("-w", "--workdir", metavar="DIR", help="Directory that the process starts in."),
-    click.option("-u", "--user", metavar="USER[:GROUP]", help="Name or number, as the image knows them."),
-    click.option("--entrypoint", metavar="COMMAND", help='Replace the image\'s entry point; "" clears it.'),
-    click.option(
-        "-l", "--label", multiple=True, type=params.LABEL, metavar="KEY[=VALUE]", help="Set a label. Can be repeated."
-    ),
-    click.option("-m", "--memory", type=params.MEMORY, metavar="SIZE", help="Limit and reserve memory, such as 512m."),
-    click.option("--cpus", type=params.CPUS, metavar="CORES", help="Limit and reserve processor time, such as 0.5."),
-    click.option("--pids-limit", type=click.IntRange(1), metavar="N", help="Most processes and threads (4096)."),
-    click.option(
-        "--constraint",
-        multiple=True,
-        metavar="KEY==VALUE",
-        help="Only nodes where this holds; keys are node.id, node.name, node.labels.NAME; also !=. Can be repeated.",
-    ),
-    click.option(
-        "--network",
-        type=click.Choice(["default", "none"]),
-        default="default",
-        show_default=True,
-        help="The cluster's network, or nothing but a loopback.",
-    ),
-    click.option("--stop-signal", metavar="SIGNAL", help="Signal that asks it to end, such as SIGQUIT."),
-    click.option("--stop-timeout", type=click.IntRange(0), metavar="SECONDS", help="From that signal to SIGKILL (10)."),
-    click.option("--hostname", "-h", metavar="NAME", help="Host name inside; the beginning of the id if left out."),
-    click.option(
-        "--restart",
-        type=params.RESTART,
-        metavar="POLICY",
-        default="no",
-        show_default=True,
-        help="Start it again on its node when it has ended: no, on-failure[:N], always, unless-stopped.",
-    ),
-    click.option("--rm", "auto_remove", is_flag=True, help="Remove the container once it has ended."),
-)
-
-
-def container_options(function: F) -> F:
-    """Add what both commands take."""
-    function = click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND [ARGUMENT]...]")(function)
-    function = click.argument("image", type=params.IMAGE, metavar="IMAGE")(function)
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
-
 
 #: What follows the image belongs to the container. -h is the host name, as in Docker.
 _SETTINGS = {"allow_interspersed_args": False, "help_option_names": ["--help"]}
-
-
-def _options(values: dict[str, Any]) -> ContainerOptions:
-    if values["auto_remove"] and values["restart"] != "no":
-        raise click.UsageError("--rm and --restart exclude each other: what is removed can't be started again")
-    options: ContainerOptions = {
-        "env": params.variables(values["env"]),
-        "labels": params.pairs(values["label"]),
-        "constraints": values["constraint"],
-        "network": values["network"],
-        "auto_remove": values["auto_remove"],
-    }
-    if values["entrypoint"] is not None:
-        options["entrypoint"] = [values["entrypoint"]] if values["entrypoint"] else []
-    if values["workdir"]:
-        options["working_dir"] = values["workdir"]
-    if values["user"]:
-        options["user"] = values["user"]
-    if values["hostname"]:
-        options["hostname"] = values["hostname"]
-    if values["memory"]:
-        options["memory"] = values["memory"]
-    if values["cpus"]:
-        options["cpus"] = values["cpus"]
-    if values["pids_limit"] is not None:
-        options["pids_limit"] = values["pids_limit"]
-    if values["stop_signal"]:
-        options["stop_signal"] = values["stop_signal"]
-    if values["restart"] != "no":
-        options["restart"] = values["restart"]
-    if values["stop_timeout"] is not None:
-        options["stop_timeout"] = values["stop_timeout"]
-    return options
 
 
 @click.command(context_settings=_SETTINGS, short_help="Create a container and start it.")
@@ -132,7 +39,7 @@ def run(image: str, args: tuple[str, ...], name: str | None, detach: bool, **val
     from shoal_common.ids import new_container_id
 
     identifier = new_container_id()
-    options = _options(values)
+    options = read(values)
 
     async def action(cluster: Cluster) -> int:
         from shoal_cli.attach import attached, detached
@@ -164,7 +71,7 @@ def create(image: str, args: tuple[str, ...], name: str | None, **values: Any) -
     """
     from shoal_cli.session import converse
 
-    options = _options(values)
+    options = read(values)
 
     async def action(cluster: Cluster) -> None:
         container = await cluster.containers.create(image, args, name=name, **options)

@@ -22,36 +22,73 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from shoal_proto.v1 import container_pb2 as shoal__proto_dot_v1_dot_container__pb2
 from shoal_proto.v1 import dispatcher_pb2 as shoal__proto_dot_v1_dot_dispatcher__pb2
 from shoal_proto.v1 import image_pb2 as shoal__proto_dot_v1_dot_image__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ashoal_proto/v1/agent.proto\x12\x08shoal.v1\x1a\x1eshoal_proto/v1/container.proto\x1a\x1fshoal_proto/v1/dispatcher.proto\x1a\x1ashoal_proto/v1/image.proto\"|\n\x10\x41gentLogsRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x66ollow\x18\x02 \x01(\x08\x12#\n\x06\x63ursor\x18\x03 \x01(\x0b\x32\x13.shoal.v1.LogCursor\x12\x11\n\x04tail\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x0b\n\x03run\x18\x05 \x01(\x04\x42\x07\n\x05_tail\"D\n\x12\x41gentSignalRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\x0e\n\x06signal\x18\x03 \x01(\r\"\x15\n\x13\x41gentSignalResponse\"T\n\x0e\x41gentExecStart\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\"\n\x05start\x18\x03 \x01(\x0b\x32\x13.shoal.v1.ExecStart\"r\n\x10\x41gentExecRequest\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x18.shoal.v1.AgentExecStartH\x00\x12(\n\x07request\x18\x02 \x01(\x0b\x32\x15.shoal.v1.ExecRequestH\x00\x42\t\n\x07message\"6\n\x10\x41gentPullRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"$\n\x15\x41gentInventoryRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\"x\n\x12\x41gentInventoryItem\x12(\n\nassignment\x18\x01 \x01(\x0b\x32\x14.shoal.v1.Assignment\x12)\n\x06status\x18\x02 \x01(\x0b\x32\x19.shoal.v1.ContainerStatus\x12\r\n\x05stray\x18\x03 \x01(\x08\"\xc6\x03\n\x0f\x43ontainerRecord\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12(\n\nassignment\x18\x02 \x01(\x0b\x32\x14.shoal.v1.Assignment\x12\x12\n\nsealed_env\x18\x03 \x01(\x0c\x12)\n\x06status\x18\x04 \x01(\x0b\x32\x19.shoal.v1.ContainerStatus\x12\x17\n\x0freport_accepted\x18\x05 \x01(\x04\x12\x0f\n\x07\x62oot_id\x18\x06 \x01(\t\x12\x0b\n\x03pid\x18\x07 \x01(\r\x12\x16\n\x0epid_start_time\x18\x08 \x01(\x04\x12\x12\n\nconmon_pid\x18\t \x01(\r\x12\x19\n\x11\x63onmon_start_time\x18\n \x01(\x04\x12\x10\n\x08removing\x18\x0b \x01(\x08\x12\x0f\n\x07removed\x18\x0c \x01(\x08\x12\x0e\n\x06layers\x18\r \x03(\t\x12\x15\n\rstart_pending\x18\x0e \x01(\x08\x12+\n\x0cimage_config\x18\x0f \x01(\x0b\x32\x15.shoal.v1.ImageConfig\x12\x13\n\x0bkill_due_ms\x18\x10 \x01(\x04\x12\x16\n\x0erestart_due_ms\x18\x11 \x01(\x04\x12\x18\n\x10restart_pause_ms\x18\x12 \x01(\r2\xdf\x02\n\x0c\x41gentService\x12<\n\x04Logs\x12\x1a.shoal.v1.AgentLogsRequest\x1a\x16.shoal.v1.LogsResponse0\x01\x12\x45\n\x06Signal\x12\x1c.shoal.v1.AgentSignalRequest\x1a\x1d.shoal.v1.AgentSignalResponse\x12>\n\x04\x45xec\x12\x1a.shoal.v1.AgentExecRequest\x1a\x16.shoal.v1.ExecResponse(\x01\x30\x01\x12<\n\x04Pull\x12\x1a.shoal.v1.AgentPullRequest\x1a\x16.shoal.v1.PullProgress0\x01\x12L\n\tInventory\x12\x1f.shoal.v1.AgentInventoryRequest\x1a\x1c.shoal.v1.AgentInventoryItem0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ashoal_proto/v1/agent.proto\x12\x08shoal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eshoal_proto/v1/container.proto\x1a\x1fshoal_proto/v1/dispatcher.proto\x1a\x1ashoal_proto/v1/image.proto\"|\n\x10\x41gentLogsRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x66ollow\x18\x02 \x01(\x08\x12#\n\x06\x63ursor\x18\x03 \x01(\x0b\x32\x13.shoal.v1.LogCursor\x12\x11\n\x04tail\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x0b\n\x03run\x18\x05 \x01(\x04\x42\x07\n\x05_tail\"D\n\x12\x41gentSignalRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\x0e\n\x06signal\x18\x03 \x01(\r\"\x15\n\x13\x41gentSignalResponse\"T\n\x0e\x41gentExecStart\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\"\n\x05start\x18\x03 \x01(\x0b\x32\x13.shoal.v1.ExecStart\"r\n\x10\x41gentExecRequest\x12)\n\x05start\x18\x01 \x01(\x0b\x32\x18.shoal.v1.AgentExecStartH\x00\x12(\n\x07request\x18\x02 \x01(\x0b\x32\x15.shoal.v1.ExecRequestH\x00\x42\t\n\x07message\"X\n\x10\x41gentAttachStart\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12$\n\x05start\x18\x03 \x01(\x0b\x32\x15.shoal.v1.AttachStart\"x\n\x12\x41gentAttachRequest\x12+\n\x05start\x18\x01 \x01(\x0b\x32\x1a.shoal.v1.AgentAttachStartH\x00\x12*\n\x07request\x18\x02 \x01(\x0b\x32\x17.shoal.v1.AttachRequestH\x00\x42\t\n\x07message\"3\n\x11\x41gentContainerRef\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x04\"E\n\x11\x41gentStatsRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\x12\x0e\n\x06\x66ollow\x18\x02 \x01(\x08\x12\x13\n\x0binterval_ms\x18\x03 \x01(\r\"=\n\x12\x41gentStatsResponse\x12\'\n\x05stats\x18\x01 \x03(\x0b\x32\x18.shoal.v1.ContainerStats\"p\n\x13\x41gentCopyOutRequest\x12.\n\tcontainer\x18\x01 \x01(\x0b\x32\x1b.shoal.v1.AgentContainerRef\x12)\n\x07request\x18\x02 \x01(\x0b\x32\x18.shoal.v1.CopyOutRequest\"\\\n\x12\x41gentCopyInRequest\x12+\n\x05start\x18\x01 \x01(\x0b\x32\x1a.shoal.v1.AgentCopyInStartH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x42\t\n\x07message\"h\n\x10\x41gentCopyInStart\x12.\n\tcontainer\x18\x01 \x01(\x0b\x32\x1b.shoal.v1.AgentContainerRef\x12$\n\x05start\x18\x02 \x01(\x0b\x32\x15.shoal.v1.CopyInStart\"T\n\x14\x41gentStatPathRequest\x12.\n\tcontainer\x18\x01 \x01(\x0b\x32\x1b.shoal.v1.AgentContainerRef\x12\x0c\n\x04path\x18\x02 \x01(\t\"g\n\x12\x41gentCommitRequest\x12.\n\tcontainer\x18\x01 \x01(\x0b\x32\x1b.shoal.v1.AgentContainerRef\x12\x12\n\nrepository\x18\x02 \x01(\t\x12\r\n\x05pause\x18\x03 \x01(\x08\"D\n\x13\x41gentCommitResponse\x12\r\n\x05\x62ytes\x18\x01 \x01(\x03\x12\x1e\n\x05layer\x18\x02 \x01(\x0b\x32\x0f.shoal.v1.Layer\"\x13\n\x11\x41gentUsageRequest\"\xc9\x03\n\nAgentUsage\x12\x37\n\ncontainers\x18\x01 \x03(\x0b\x32#.shoal.v1.AgentUsage.ContainerUsage\x12/\n\x06images\x18\x02 \x03(\x0b\x32\x1f.shoal.v1.AgentUsage.ImageUsage\x12\x31\n\x07volumes\x18\x03 \x03(\x0b\x32 .shoal.v1.AgentUsage.VolumeUsage\x12\x12\n\ndisk_bytes\x18\x04 \x01(\x03\x12\x12\n\nfree_bytes\x18\x05 \x01(\x03\x1aG\n\x0e\x43ontainerUsage\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0ewritable_bytes\x18\x02 \x01(\x03\x12\x11\n\tlog_bytes\x18\x03 \x01(\x03\x1a\x82\x01\n\nImageUsage\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x12\x14\n\x0cunique_bytes\x18\x03 \x01(\x03\x12\x12\n\ncontainers\x18\x04 \x01(\r\x12+\n\x07used_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a(\n\x0bVolumeUsage\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\"4\n\x11\x41gentPruneRequest\x12\x0e\n\x06images\x18\x01 \x01(\x08\x12\x0f\n\x07\x64igests\x18\x02 \x03(\t\":\n\x12\x41gentPruneResponse\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\x12\x13\n\x0b\x66reed_bytes\x18\x02 \x01(\x03\"6\n\x10\x41gentPullRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"$\n\x15\x41gentInventoryRequest\x12\x0b\n\x03ids\x18\x01 \x03(\t\"x\n\x12\x41gentInventoryItem\x12(\n\nassignment\x18\x01 \x01(\x0b\x32\x14.shoal.v1.Assignment\x12)\n\x06status\x18\x02 \x01(\x0b\x32\x19.shoal.v1.ContainerStatus\x12\r\n\x05stray\x18\x03 \x01(\x08\"\xd8\x03\n\x0f\x43ontainerRecord\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12(\n\nassignment\x18\x02 \x01(\x0b\x32\x14.shoal.v1.Assignment\x12\x12\n\nsealed_env\x18\x03 \x01(\x0c\x12)\n\x06status\x18\x04 \x01(\x0b\x32\x19.shoal.v1.ContainerStatus\x12\x17\n\x0freport_accepted\x18\x05 \x01(\x04\x12\x0f\n\x07\x62oot_id\x18\x06 \x01(\t\x12\x0b\n\x03pid\x18\x07 \x01(\r\x12\x16\n\x0epid_start_time\x18\x08 \x01(\x04\x12\x12\n\nconmon_pid\x18\t \x01(\r\x12\x19\n\x11\x63onmon_start_time\x18\n \x01(\x04\x12\x10\n\x08removing\x18\x0b \x01(\x08\x12\x0f\n\x07removed\x18\x0c \x01(\x08\x12\x0e\n\x06layers\x18\r \x03(\t\x12\x15\n\rstart_pending\x18\x0e \x01(\x08\x12+\n\x0cimage_config\x18\x0f \x01(\x0b\x32\x15.shoal.v1.ImageConfig\x12\x13\n\x0bkill_due_ms\x18\x10 \x01(\x04\x12\x16\n\x0erestart_due_ms\x18\x11 \x01(\x04\x12\x18\n\x10restart_pause_ms\x18\x12 \x01(\r\x12\x10\n\x08\x66reezing\x18\x13 \x01(\x08\x32\xdf\x02\n\x0c\x41gentService\x12<\n\x04Logs\x12\x1a.shoal.v1.AgentLogsRequest\x1a\x16.shoal.v1.LogsResponse0\x01\x12\x45\n\x06Signal\x12\x1c.shoal.v1.AgentSignalRequest\x1a\x1d.shoal.v1.AgentSignalResponse\x12>\n\x04\x45xec\x12\x1a.shoal.v1.AgentExecRequest\x1a\x16.shoal.v1.ExecResponse(\x01\x30\x01\x12<\n\x04Pull\x12\x1a.shoal.v1.AgentPullRequest\x1a\x16.shoal.v1.PullProgress0\x01\x12L\n\tInventory\x12\x1f.shoal.v1.AgentInventoryRequest\x1a\x1c.shoal.v1.AgentInventoryItem0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shoal_proto.v1.agent_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AGENTLOGSREQUEST']._serialized_start=133
-  _globals['_AGENTLOGSREQUEST']._serialized_end=257
-  _globals['_AGENTSIGNALREQUEST']._serialized_start=259
-  _globals['_AGENTSIGNALREQUEST']._serialized_end=327
-  _globals['_AGENTSIGNALRESPONSE']._serialized_start=329
-  _globals['_AGENTSIGNALRESPONSE']._serialized_end=350
-  _globals['_AGENTEXECSTART']._serialized_start=352
-  _globals['_AGENTEXECSTART']._serialized_end=436
-  _globals['_AGENTEXECREQUEST']._serialized_start=438
-  _globals['_AGENTEXECREQUEST']._serialized_end=552
-  _globals['_AGENTPULLREQUEST']._serialized_start=554
-  _globals['_AGENTPULLREQUEST']._serialized_end=608
-  _globals['_AGENTINVENTORYREQUEST']._serialized_start=610
-  _globals['_AGENTINVENTORYREQUEST']._serialized_end=646
-  _globals['_AGENTINVENTORYITEM']._serialized_start=648
-  _globals['_AGENTINVENTORYITEM']._serialized_end=768
-  _globals['_CONTAINERRECORD']._serialized_start=771
-  _globals['_CONTAINERRECORD']._serialized_end=1225
-  _globals['_AGENTSERVICE']._serialized_start=1228
-  _globals['_AGENTSERVICE']._serialized_end=1579
+  _globals['_AGENTLOGSREQUEST']._serialized_start=166
+  _globals['_AGENTLOGSREQUEST']._serialized_end=290
+  _globals['_AGENTSIGNALREQUEST']._serialized_start=292
+  _globals['_AGENTSIGNALREQUEST']._serialized_end=360
+  _globals['_AGENTSIGNALRESPONSE']._serialized_start=362
+  _globals['_AGENTSIGNALRESPONSE']._serialized_end=383
+  _globals['_AGENTEXECSTART']._serialized_start=385
+  _globals['_AGENTEXECSTART']._serialized_end=469
+  _globals['_AGENTEXECREQUEST']._serialized_start=471
+  _globals['_AGENTEXECREQUEST']._serialized_end=585
+  _globals['_AGENTATTACHSTART']._serialized_start=587
+  _globals['_AGENTATTACHSTART']._serialized_end=675
+  _globals['_AGENTATTACHREQUEST']._serialized_start=677
+  _globals['_AGENTATTACHREQUEST']._serialized_end=797
+  _globals['_AGENTCONTAINERREF']._serialized_start=799
+  _globals['_AGENTCONTAINERREF']._serialized_end=850
+  _globals['_AGENTSTATSREQUEST']._serialized_start=852
+  _globals['_AGENTSTATSREQUEST']._serialized_end=921
+  _globals['_AGENTSTATSRESPONSE']._serialized_start=923
+  _globals['_AGENTSTATSRESPONSE']._serialized_end=984
+  _globals['_AGENTCOPYOUTREQUEST']._serialized_start=986
+  _globals['_AGENTCOPYOUTREQUEST']._serialized_end=1098
+  _globals['_AGENTCOPYINREQUEST']._serialized_start=1100
+  _globals['_AGENTCOPYINREQUEST']._serialized_end=1192
+  _globals['_AGENTCOPYINSTART']._serialized_start=1194
+  _globals['_AGENTCOPYINSTART']._serialized_end=1298
+  _globals['_AGENTSTATPATHREQUEST']._serialized_start=1300
+  _globals['_AGENTSTATPATHREQUEST']._serialized_end=1384
+  _globals['_AGENTCOMMITREQUEST']._serialized_start=1386
+  _globals['_AGENTCOMMITREQUEST']._serialized_end=1489
+  _globals['_AGENTCOMMITRESPONSE']._serialized_start=1491
+  _globals['_AGENTCOMMITRESPONSE']._serialized_end=1559
+  _globals['_AGENTUSAGEREQUEST']._serialized_start=1561
+  _globals['_AGENTUSAGEREQUEST']._serialized_end=1580
+  _globals['_AGENTUSAGE']._serialized_start=1583
+  _globals['_AGENTUSAGE']._serialized_end=2040
+  _globals['_AGENTUSAGE_CONTAINERUSAGE']._serialized_start=1794
+  _globals['_AGENTUSAGE_CONTAINERUSAGE']._serialized_end=1865
+  _globals['_AGENTUSAGE_IMAGEUSAGE']._serialized_start=1868
+  _globals['_AGENTUSAGE_IMAGEUSAGE']._serialized_end=1998
+  _globals['_AGENTUSAGE_VOLUMEUSAGE']._serialized_start=2000
+  _globals['_AGENTUSAGE_VOLUMEUSAGE']._serialized_end=2040
+  _globals['_AGENTPRUNEREQUEST']._serialized_start=2042
+  _globals['_AGENTPRUNEREQUEST']._serialized_end=2094
+  _globals['_AGENTPRUNERESPONSE']._serialized_start=2096
+  _globals['_AGENTPRUNERESPONSE']._serialized_end=2154
+  _globals['_AGENTPULLREQUEST']._serialized_start=2156
+  _globals['_AGENTPULLREQUEST']._serialized_end=2210
+  _globals['_AGENTINVENTORYREQUEST']._serialized_start=2212
+  _globals['_AGENTINVENTORYREQUEST']._serialized_end=2248
+  _globals['_AGENTINVENTORYITEM']._serialized_start=2250
+  _globals['_AGENTINVENTORYITEM']._serialized_end=2370
+  _globals['_CONTAINERRECORD']._serialized_start=2373
+  _globals['_CONTAINERRECORD']._serialized_end=2845
+  _globals['_AGENTSERVICE']._serialized_start=2848
+  _globals['_AGENTSERVICE']._serialized_end=3199
 # @@protoc_insertion_point(module_scope)

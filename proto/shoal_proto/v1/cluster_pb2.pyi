@@ -233,3 +233,89 @@ class CompactStoreResponse(_message.Message):
     size_after: int
     alarm_cleared: bool
     def __init__(self, size_before: _Optional[int] = ..., size_after: _Optional[int] = ..., alarm_cleared: _Optional[bool] = ...) -> None: ...
+
+class ClusterPolicy(_message.Message):
+    __slots__ = ("schema", "allowed", "last_request_id")
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    LAST_REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    schema: int
+    allowed: _containers.RepeatedScalarFieldContainer[str]
+    last_request_id: str
+    def __init__(self, schema: _Optional[int] = ..., allowed: _Optional[_Iterable[str]] = ..., last_request_id: _Optional[str] = ...) -> None: ...
+
+class GetPolicyRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class UpdatePolicyRequest(_message.Message):
+    __slots__ = ("request_id", "allow", "deny")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_FIELD_NUMBER: _ClassVar[int]
+    DENY_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    allow: _containers.RepeatedScalarFieldContainer[str]
+    deny: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, request_id: _Optional[str] = ..., allow: _Optional[_Iterable[str]] = ..., deny: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SystemUsageRequest(_message.Message):
+    __slots__ = ("namespace",)
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    def __init__(self, namespace: _Optional[str] = ...) -> None: ...
+
+class SystemUsageResponse(_message.Message):
+    __slots__ = ("nodes",)
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    nodes: _containers.RepeatedCompositeFieldContainer[NodeUsage]
+    def __init__(self, nodes: _Optional[_Iterable[_Union[NodeUsage, _Mapping]]] = ...) -> None: ...
+
+class NodeUsage(_message.Message):
+    __slots__ = ("node_name", "images", "image_bytes", "image_reclaimable_bytes", "containers", "container_bytes", "container_reclaimable_bytes", "volumes", "volume_bytes", "volume_reclaimable_bytes", "log_bytes", "disk_bytes", "free_bytes", "problem")
+    NODE_NAME_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_RECLAIMABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    CONTAINER_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CONTAINER_RECLAIMABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    VOLUMES_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_BYTES_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_RECLAIMABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LOG_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DISK_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    node_name: str
+    images: int
+    image_bytes: int
+    image_reclaimable_bytes: int
+    containers: int
+    container_bytes: int
+    container_reclaimable_bytes: int
+    volumes: int
+    volume_bytes: int
+    volume_reclaimable_bytes: int
+    log_bytes: int
+    disk_bytes: int
+    free_bytes: int
+    problem: str
+    def __init__(self, node_name: _Optional[str] = ..., images: _Optional[int] = ..., image_bytes: _Optional[int] = ..., image_reclaimable_bytes: _Optional[int] = ..., containers: _Optional[int] = ..., container_bytes: _Optional[int] = ..., container_reclaimable_bytes: _Optional[int] = ..., volumes: _Optional[int] = ..., volume_bytes: _Optional[int] = ..., volume_reclaimable_bytes: _Optional[int] = ..., log_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
+
+class PruneImagesRequest(_message.Message):
+    __slots__ = ("all", "request_id")
+    ALL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    all: bool
+    request_id: str
+    def __init__(self, all: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class PruneImagesResponse(_message.Message):
+    __slots__ = ("images", "freed_bytes", "problems")
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    FREED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    images: int
+    freed_bytes: int
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, images: _Optional[int] = ..., freed_bytes: _Optional[int] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...

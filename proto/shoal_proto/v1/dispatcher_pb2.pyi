@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Assignment(_message.Message):
-    __slots__ = ("namespace", "id", "name", "generation", "role", "config", "image_repository", "image_digest", "desired", "run_admitted", "addresses", "stop_grace_ms", "ever_ready", "trace_id")
+    __slots__ = ("namespace", "id", "name", "generation", "role", "config", "image_repository", "image_digest", "desired", "run_admitted", "addresses", "stop_grace_ms", "ever_ready", "trace_id", "paused", "ports", "remove_volumes")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +25,9 @@ class Assignment(_message.Message):
     STOP_GRACE_MS_FIELD_NUMBER: _ClassVar[int]
     EVER_READY_FIELD_NUMBER: _ClassVar[int]
     TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    PORTS_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_VOLUMES_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     id: str
     name: str
@@ -39,7 +42,10 @@ class Assignment(_message.Message):
     stop_grace_ms: int
     ever_ready: bool
     trace_id: str
-    def __init__(self, namespace: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., generation: _Optional[int] = ..., role: _Optional[_Union[_node_pb2.HoldRole, str]] = ..., config: _Optional[_Union[_container_pb2.ContainerConfig, _Mapping]] = ..., image_repository: _Optional[str] = ..., image_digest: _Optional[str] = ..., desired: _Optional[_Union[_container_pb2.DesiredState, str]] = ..., run_admitted: _Optional[int] = ..., addresses: _Optional[_Iterable[_Union[_resources_pb2.Address, _Mapping]]] = ..., stop_grace_ms: _Optional[int] = ..., ever_ready: _Optional[bool] = ..., trace_id: _Optional[str] = ...) -> None: ...
+    paused: bool
+    ports: _containers.RepeatedCompositeFieldContainer[_container_pb2.PortBinding]
+    remove_volumes: bool
+    def __init__(self, namespace: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., generation: _Optional[int] = ..., role: _Optional[_Union[_node_pb2.HoldRole, str]] = ..., config: _Optional[_Union[_container_pb2.ContainerConfig, _Mapping]] = ..., image_repository: _Optional[str] = ..., image_digest: _Optional[str] = ..., desired: _Optional[_Union[_container_pb2.DesiredState, str]] = ..., run_admitted: _Optional[int] = ..., addresses: _Optional[_Iterable[_Union[_resources_pb2.Address, _Mapping]]] = ..., stop_grace_ms: _Optional[int] = ..., ever_ready: _Optional[bool] = ..., trace_id: _Optional[str] = ..., paused: _Optional[bool] = ..., ports: _Optional[_Iterable[_Union[_container_pb2.PortBinding, _Mapping]]] = ..., remove_volumes: _Optional[bool] = ...) -> None: ...
 
 class AssignmentSet(_message.Message):
     __slots__ = ("assignments",)
@@ -56,7 +62,7 @@ class AssignmentChange(_message.Message):
     def __init__(self, put: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ..., removed: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LeaderToAgent(_message.Message):
-    __slots__ = ("cluster_id", "epoch", "revision", "opened", "set", "change", "accepted", "controllers")
+    __slots__ = ("cluster_id", "epoch", "revision", "opened", "set", "change", "accepted", "controllers", "volume_removals")
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -65,6 +71,7 @@ class LeaderToAgent(_message.Message):
     CHANGE_FIELD_NUMBER: _ClassVar[int]
     ACCEPTED_FIELD_NUMBER: _ClassVar[int]
     CONTROLLERS_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_REMOVALS_FIELD_NUMBER: _ClassVar[int]
     cluster_id: str
     epoch: int
     revision: int
@@ -73,7 +80,14 @@ class LeaderToAgent(_message.Message):
     change: AssignmentChange
     accepted: ReportsAccepted
     controllers: Controllers
-    def __init__(self, cluster_id: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., opened: _Optional[_Union[SessionOpened, _Mapping]] = ..., set: _Optional[_Union[AssignmentSet, _Mapping]] = ..., change: _Optional[_Union[AssignmentChange, _Mapping]] = ..., accepted: _Optional[_Union[ReportsAccepted, _Mapping]] = ..., controllers: _Optional[_Union[Controllers, _Mapping]] = ...) -> None: ...
+    volume_removals: VolumeRemovals
+    def __init__(self, cluster_id: _Optional[str] = ..., epoch: _Optional[int] = ..., revision: _Optional[int] = ..., opened: _Optional[_Union[SessionOpened, _Mapping]] = ..., set: _Optional[_Union[AssignmentSet, _Mapping]] = ..., change: _Optional[_Union[AssignmentChange, _Mapping]] = ..., accepted: _Optional[_Union[ReportsAccepted, _Mapping]] = ..., controllers: _Optional[_Union[Controllers, _Mapping]] = ..., volume_removals: _Optional[_Union[VolumeRemovals, _Mapping]] = ...) -> None: ...
+
+class VolumeRemovals(_message.Message):
+    __slots__ = ("ids",)
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Controllers(_message.Message):
     __slots__ = ("addresses",)
@@ -142,16 +156,18 @@ class StatusReport(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., id: _Optional[str] = ..., status: _Optional[_Union[_container_pb2.ContainerStatus, _Mapping]] = ..., removed: _Optional[bool] = ...) -> None: ...
 
 class AgentToLeader(_message.Message):
-    __slots__ = ("hello", "reports", "description", "strays")
+    __slots__ = ("hello", "reports", "description", "strays", "removed_volumes")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     REPORTS_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     STRAYS_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_VOLUMES_FIELD_NUMBER: _ClassVar[int]
     hello: SessionHello
     reports: StatusReports
     description: _node_pb2.NodeDescription
     strays: Strays
-    def __init__(self, hello: _Optional[_Union[SessionHello, _Mapping]] = ..., reports: _Optional[_Union[StatusReports, _Mapping]] = ..., description: _Optional[_Union[_node_pb2.NodeDescription, _Mapping]] = ..., strays: _Optional[_Union[Strays, _Mapping]] = ...) -> None: ...
+    removed_volumes: VolumeRemovals
+    def __init__(self, hello: _Optional[_Union[SessionHello, _Mapping]] = ..., reports: _Optional[_Union[StatusReports, _Mapping]] = ..., description: _Optional[_Union[_node_pb2.NodeDescription, _Mapping]] = ..., strays: _Optional[_Union[Strays, _Mapping]] = ..., removed_volumes: _Optional[_Union[VolumeRemovals, _Mapping]] = ...) -> None: ...
 
 class StatusReports(_message.Message):
     __slots__ = ("reports",)

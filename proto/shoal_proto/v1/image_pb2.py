@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from shoal_proto.v1 import container_pb2 as shoal__proto_dot_v1_dot_container__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ashoal_proto/v1/image.proto\x12\x08shoal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xef\x01\n\x05Image\x12\x11\n\treference\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x15\n\rconfig_digest\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x06layers\x18\x06 \x03(\x0b\x32\x0f.shoal.v1.Layer\x12%\n\x06\x63onfig\x18\x07 \x01(\x0b\x32\x15.shoal.v1.ImageConfig\x12\x14\n\x0c\x61rchitecture\x18\x08 \x01(\t\x12\n\n\x02os\x18\t \x01(\t\"P\n\x05Layer\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x0f\n\x07\x64iff_id\x18\x04 \x01(\t\"\xec\x01\n\x0bImageConfig\x12\x12\n\nentrypoint\x18\x01 \x03(\t\x12\x0b\n\x03\x63md\x18\x02 \x03(\t\x12\x0b\n\x03\x65nv\x18\x03 \x03(\t\x12\x13\n\x0bworking_dir\x18\x04 \x01(\t\x12\x0c\n\x04user\x18\x05 \x01(\t\x12\x31\n\x06labels\x18\x06 \x03(\x0b\x32!.shoal.v1.ImageConfig.LabelsEntry\x12\x15\n\rexposed_ports\x18\x07 \x03(\t\x12\x13\n\x0bstop_signal\x18\x08 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x92\x01\n\x10ImportImageStart\x12\x11\n\treference\x18\x01 \x01(\t\x12%\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x15.shoal.v1.ImageConfig\x12\x14\n\x0c\x61rchitecture\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"p\n\x12ImportImageRequest\x12+\n\x05start\x18\x01 \x01(\x0b\x32\x1a.shoal.v1.ImportImageStartH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\x12\n\x08\x66inished\x18\x03 \x01(\x08H\x00\x42\t\n\x07message\"\\\n\x13ImportImageResponse\x12\x18\n\x0ereceived_bytes\x18\x01 \x01(\x03H\x00\x12 \n\x05image\x18\x02 \x01(\x0b\x32\x0f.shoal.v1.ImageH\x00\x42\t\n\x07message\"\x1e\n\x0fGetImageRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\":\n\x11ListImagesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"N\n\x12ListImagesResponse\x12\x1f\n\x06images\x18\x01 \x03(\x0b\x32\x0f.shoal.v1.Image\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x10PullImageRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\x12\r\n\x05nodes\x18\x02 \x03(\t\"i\n\x11PullImageResponse\x12\x0c\n\x04node\x18\x01 \x01(\t\x12(\n\x08progress\x18\x02 \x01(\x0b\x32\x16.shoal.v1.PullProgress\x12\x12\n\x05\x65rror\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x08\n\x06_error\"}\n\x0cPullProgress\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x02 \x01(\x03\x12\x15\n\rfetched_bytes\x18\x03 \x01(\x03\x12\x0e\n\x06layers\x18\x04 \x01(\r\x12\x13\n\x0blayers_done\x18\x05 \x01(\r\x12\x0c\n\x04\x64one\x18\x06 \x01(\x08\x32\xa7\x02\n\x0cImageService\x12N\n\x0bImportImage\x12\x1c.shoal.v1.ImportImageRequest\x1a\x1d.shoal.v1.ImportImageResponse(\x01\x30\x01\x12\x36\n\x08GetImage\x12\x19.shoal.v1.GetImageRequest\x1a\x0f.shoal.v1.Image\x12G\n\nListImages\x12\x1b.shoal.v1.ListImagesRequest\x1a\x1c.shoal.v1.ListImagesResponse\x12\x46\n\tPullImage\x12\x1a.shoal.v1.PullImageRequest\x1a\x1b.shoal.v1.PullImageResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ashoal_proto/v1/image.proto\x12\x08shoal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eshoal_proto/v1/container.proto\"\xef\x01\n\x05Image\x12\x11\n\treference\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x15\n\rconfig_digest\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x06layers\x18\x06 \x03(\x0b\x32\x0f.shoal.v1.Layer\x12%\n\x06\x63onfig\x18\x07 \x01(\x0b\x32\x15.shoal.v1.ImageConfig\x12\x14\n\x0c\x61rchitecture\x18\x08 \x01(\t\x12\n\n\x02os\x18\t \x01(\t\"P\n\x05Layer\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x0f\n\x07\x64iff_id\x18\x04 \x01(\t\"\xa9\x02\n\x0bImageConfig\x12\x12\n\nentrypoint\x18\x01 \x03(\t\x12\x0b\n\x03\x63md\x18\x02 \x03(\t\x12\x0b\n\x03\x65nv\x18\x03 \x03(\t\x12\x13\n\x0bworking_dir\x18\x04 \x01(\t\x12\x0c\n\x04user\x18\x05 \x01(\t\x12\x31\n\x06labels\x18\x06 \x03(\x0b\x32!.shoal.v1.ImageConfig.LabelsEntry\x12\x15\n\rexposed_ports\x18\x07 \x03(\t\x12\x13\n\x0bstop_signal\x18\x08 \x01(\t\x12\x0f\n\x07volumes\x18\t \x03(\t\x12*\n\x0bhealthcheck\x18\n \x01(\x0b\x32\x15.shoal.v1.HealthCheck\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x92\x01\n\x10ImportImageStart\x12\x11\n\treference\x18\x01 \x01(\t\x12%\n\x06\x63onfig\x18\x02 \x01(\x0b\x32\x15.shoal.v1.ImageConfig\x12\x14\n\x0c\x61rchitecture\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"p\n\x12ImportImageRequest\x12+\n\x05start\x18\x01 \x01(\x0b\x32\x1a.shoal.v1.ImportImageStartH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\x12\n\x08\x66inished\x18\x03 \x01(\x08H\x00\x42\t\n\x07message\"\\\n\x13ImportImageResponse\x12\x18\n\x0ereceived_bytes\x18\x01 \x01(\x03H\x00\x12 \n\x05image\x18\x02 \x01(\x0b\x32\x0f.shoal.v1.ImageH\x00\x42\t\n\x07message\"\x1e\n\x0fGetImageRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\":\n\x11ListImagesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"N\n\x12ListImagesResponse\x12\x1f\n\x06images\x18\x01 \x03(\x0b\x32\x0f.shoal.v1.Image\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x10PullImageRequest\x12\x0b\n\x03ref\x18\x01 \x01(\t\x12\r\n\x05nodes\x18\x02 \x03(\t\"i\n\x11PullImageResponse\x12\x0c\n\x04node\x18\x01 \x01(\t\x12(\n\x08progress\x18\x02 \x01(\x0b\x32\x16.shoal.v1.PullProgress\x12\x12\n\x05\x65rror\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x08\n\x06_error\"}\n\x0cPullProgress\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x02 \x01(\x03\x12\x15\n\rfetched_bytes\x18\x03 \x01(\x03\x12\x0e\n\x06layers\x18\x04 \x01(\r\x12\x13\n\x0blayers_done\x18\x05 \x01(\r\x12\x0c\n\x04\x64one\x18\x06 \x01(\x08\x32\xa7\x02\n\x0cImageService\x12N\n\x0bImportImage\x12\x1c.shoal.v1.ImportImageRequest\x1a\x1d.shoal.v1.ImportImageResponse(\x01\x30\x01\x12\x36\n\x08GetImage\x12\x19.shoal.v1.GetImageRequest\x1a\x0f.shoal.v1.Image\x12G\n\nListImages\x12\x1b.shoal.v1.ListImagesRequest\x1a\x1c.shoal.v1.ListImagesResponse\x12\x46\n\tPullImage\x12\x1a.shoal.v1.PullImageRequest\x1a\x1b.shoal.v1.PullImageResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,32 +35,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_IMAGECONFIG_LABELSENTRY']._loaded_options = None
   _globals['_IMAGECONFIG_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_IMAGE']._serialized_start=74
-  _globals['_IMAGE']._serialized_end=313
-  _globals['_LAYER']._serialized_start=315
-  _globals['_LAYER']._serialized_end=395
-  _globals['_IMAGECONFIG']._serialized_start=398
-  _globals['_IMAGECONFIG']._serialized_end=634
-  _globals['_IMAGECONFIG_LABELSENTRY']._serialized_start=589
-  _globals['_IMAGECONFIG_LABELSENTRY']._serialized_end=634
-  _globals['_IMPORTIMAGESTART']._serialized_start=637
-  _globals['_IMPORTIMAGESTART']._serialized_end=783
-  _globals['_IMPORTIMAGEREQUEST']._serialized_start=785
-  _globals['_IMPORTIMAGEREQUEST']._serialized_end=897
-  _globals['_IMPORTIMAGERESPONSE']._serialized_start=899
-  _globals['_IMPORTIMAGERESPONSE']._serialized_end=991
-  _globals['_GETIMAGEREQUEST']._serialized_start=993
-  _globals['_GETIMAGEREQUEST']._serialized_end=1023
-  _globals['_LISTIMAGESREQUEST']._serialized_start=1025
-  _globals['_LISTIMAGESREQUEST']._serialized_end=1083
-  _globals['_LISTIMAGESRESPONSE']._serialized_start=1085
-  _globals['_LISTIMAGESRESPONSE']._serialized_end=1163
-  _globals['_PULLIMAGEREQUEST']._serialized_start=1165
-  _globals['_PULLIMAGEREQUEST']._serialized_end=1211
-  _globals['_PULLIMAGERESPONSE']._serialized_start=1213
-  _globals['_PULLIMAGERESPONSE']._serialized_end=1318
-  _globals['_PULLPROGRESS']._serialized_start=1320
-  _globals['_PULLPROGRESS']._serialized_end=1445
-  _globals['_IMAGESERVICE']._serialized_start=1448
-  _globals['_IMAGESERVICE']._serialized_end=1743
+  _globals['_IMAGE']._serialized_start=106
+  _globals['_IMAGE']._serialized_end=345
+  _globals['_LAYER']._serialized_start=347
+  _globals['_LAYER']._serialized_end=427
+  _globals['_IMAGECONFIG']._serialized_start=430
+  _globals['_IMAGECONFIG']._serialized_end=727
+  _globals['_IMAGECONFIG_LABELSENTRY']._serialized_start=682
+  _globals['_IMAGECONFIG_LABELSENTRY']._serialized_end=727
+  _globals['_IMPORTIMAGESTART']._serialized_start=730
+  _globals['_IMPORTIMAGESTART']._serialized_end=876
+  _globals['_IMPORTIMAGEREQUEST']._serialized_start=878
+  _globals['_IMPORTIMAGEREQUEST']._serialized_end=990
+  _globals['_IMPORTIMAGERESPONSE']._serialized_start=992
+  _globals['_IMPORTIMAGERESPONSE']._serialized_end=1084
+  _globals['_GETIMAGEREQUEST']._serialized_start=1086
+  _globals['_GETIMAGEREQUEST']._serialized_end=1116
+  _globals['_LISTIMAGESREQUEST']._serialized_start=1118
+  _globals['_LISTIMAGESREQUEST']._serialized_end=1176
+  _globals['_LISTIMAGESRESPONSE']._serialized_start=1178
+  _globals['_LISTIMAGESRESPONSE']._serialized_end=1256
+  _globals['_PULLIMAGEREQUEST']._serialized_start=1258
+  _globals['_PULLIMAGEREQUEST']._serialized_end=1304
+  _globals['_PULLIMAGERESPONSE']._serialized_start=1306
+  _globals['_PULLIMAGERESPONSE']._serialized_end=1411
+  _globals['_PULLPROGRESS']._serialized_start=1413
+  _globals['_PULLPROGRESS']._serialized_end=1538
+  _globals['_IMAGESERVICE']._serialized_start=1541
+  _globals['_IMAGESERVICE']._serialized_end=1836
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from shoal_proto.v1 import container_pb2 as _container_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -44,7 +45,7 @@ class Layer(_message.Message):
     def __init__(self, digest: _Optional[str] = ..., size_bytes: _Optional[int] = ..., media_type: _Optional[str] = ..., diff_id: _Optional[str] = ...) -> None: ...
 
 class ImageConfig(_message.Message):
-    __slots__ = ("entrypoint", "cmd", "env", "working_dir", "user", "labels", "exposed_ports", "stop_signal")
+    __slots__ = ("entrypoint", "cmd", "env", "working_dir", "user", "labels", "exposed_ports", "stop_signal", "volumes", "healthcheck")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +61,8 @@ class ImageConfig(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     EXPOSED_PORTS_FIELD_NUMBER: _ClassVar[int]
     STOP_SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    VOLUMES_FIELD_NUMBER: _ClassVar[int]
+    HEALTHCHECK_FIELD_NUMBER: _ClassVar[int]
     entrypoint: _containers.RepeatedScalarFieldContainer[str]
     cmd: _containers.RepeatedScalarFieldContainer[str]
     env: _containers.RepeatedScalarFieldContainer[str]
@@ -68,7 +71,9 @@ class ImageConfig(_message.Message):
     labels: _containers.ScalarMap[str, str]
     exposed_ports: _containers.RepeatedScalarFieldContainer[str]
     stop_signal: str
-    def __init__(self, entrypoint: _Optional[_Iterable[str]] = ..., cmd: _Optional[_Iterable[str]] = ..., env: _Optional[_Iterable[str]] = ..., working_dir: _Optional[str] = ..., user: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., exposed_ports: _Optional[_Iterable[str]] = ..., stop_signal: _Optional[str] = ...) -> None: ...
+    volumes: _containers.RepeatedScalarFieldContainer[str]
+    healthcheck: _container_pb2.HealthCheck
+    def __init__(self, entrypoint: _Optional[_Iterable[str]] = ..., cmd: _Optional[_Iterable[str]] = ..., env: _Optional[_Iterable[str]] = ..., working_dir: _Optional[str] = ..., user: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., exposed_ports: _Optional[_Iterable[str]] = ..., stop_signal: _Optional[str] = ..., volumes: _Optional[_Iterable[str]] = ..., healthcheck: _Optional[_Union[_container_pb2.HealthCheck, _Mapping]] = ...) -> None: ...
 
 class ImportImageStart(_message.Message):
     __slots__ = ("reference", "config", "architecture", "created_at")

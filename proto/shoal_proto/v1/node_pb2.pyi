@@ -91,7 +91,7 @@ class NodeSpec(_message.Message):
     def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., joined_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cordoned: _Optional[bool] = ..., last_request_id: _Optional[str] = ..., removal: _Optional[_Union[NodeRemoval, str]] = ..., cordoned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class NodeDescription(_message.Message):
-    __slots__ = ("name", "address", "capacity", "labels", "version", "kernel", "operating_system", "architecture", "runtimes", "cgroups", "boot_id", "problems")
+    __slots__ = ("name", "address", "capacity", "labels", "version", "kernel", "operating_system", "architecture", "runtimes", "cgroups", "boot_id", "problems", "bind_paths")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -118,6 +118,7 @@ class NodeDescription(_message.Message):
     CGROUPS_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    BIND_PATHS_FIELD_NUMBER: _ClassVar[int]
     name: str
     address: str
     capacity: _resources_pb2.Resources
@@ -130,7 +131,8 @@ class NodeDescription(_message.Message):
     cgroups: str
     boot_id: str
     problems: _containers.RepeatedCompositeFieldContainer[NodeProblem]
-    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., capacity: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., version: _Optional[str] = ..., kernel: _Optional[str] = ..., operating_system: _Optional[str] = ..., architecture: _Optional[str] = ..., runtimes: _Optional[_Mapping[str, str]] = ..., cgroups: _Optional[str] = ..., boot_id: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[NodeProblem, _Mapping]]] = ...) -> None: ...
+    bind_paths: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., capacity: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., version: _Optional[str] = ..., kernel: _Optional[str] = ..., operating_system: _Optional[str] = ..., architecture: _Optional[str] = ..., runtimes: _Optional[_Mapping[str, str]] = ..., cgroups: _Optional[str] = ..., boot_id: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[NodeProblem, _Mapping]]] = ..., bind_paths: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NodeProblem(_message.Message):
     __slots__ = ("kind", "message")
@@ -181,7 +183,7 @@ class NodeLedger(_message.Message):
     def __init__(self, schema: _Optional[int] = ..., capacity: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., reserved: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ...) -> None: ...
 
 class Hold(_message.Message):
-    __slots__ = ("schema", "namespace", "container", "generation", "role", "addresses", "reserved")
+    __slots__ = ("schema", "namespace", "container", "generation", "role", "addresses", "reserved", "ports")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     CONTAINER_FIELD_NUMBER: _ClassVar[int]
@@ -189,6 +191,7 @@ class Hold(_message.Message):
     ROLE_FIELD_NUMBER: _ClassVar[int]
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     RESERVED_FIELD_NUMBER: _ClassVar[int]
+    PORTS_FIELD_NUMBER: _ClassVar[int]
     schema: int
     namespace: str
     container: str
@@ -196,7 +199,8 @@ class Hold(_message.Message):
     role: HoldRole
     addresses: _containers.RepeatedCompositeFieldContainer[_resources_pb2.Address]
     reserved: _resources_pb2.Resources
-    def __init__(self, schema: _Optional[int] = ..., namespace: _Optional[str] = ..., container: _Optional[str] = ..., generation: _Optional[int] = ..., role: _Optional[_Union[HoldRole, str]] = ..., addresses: _Optional[_Iterable[_Union[_resources_pb2.Address, _Mapping]]] = ..., reserved: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ...) -> None: ...
+    ports: _containers.RepeatedCompositeFieldContainer[_container_pb2.PortBinding]
+    def __init__(self, schema: _Optional[int] = ..., namespace: _Optional[str] = ..., container: _Optional[str] = ..., generation: _Optional[int] = ..., role: _Optional[_Union[HoldRole, str]] = ..., addresses: _Optional[_Iterable[_Union[_resources_pb2.Address, _Mapping]]] = ..., reserved: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., ports: _Optional[_Iterable[_Union[_container_pb2.PortBinding, _Mapping]]] = ...) -> None: ...
 
 class Node(_message.Message):
     __slots__ = ("spec", "status", "ledger", "containers", "running", "revision", "session", "stopping")

@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eshoal_proto/v1/resources.proto\x12\x08shoal.v1\"C\n\tResources\x12\x14\n\x0cmemory_bytes\x18\x01 \x01(\x03\x12\x12\n\ncpu_millis\x18\x02 \x01(\x03\x12\x0c\n\x04pids\x18\x03 \x01(\x03\"{\n\x07\x41\x64\x64ress\x12\x0f\n\x07network\x18\x01 \x01(\t\x12\n\n\x02ip\x18\x02 \x01(\t\x12\x15\n\rprefix_length\x18\x03 \x01(\r\x12\x0f\n\x07gateway\x18\x04 \x01(\t\x12\x0b\n\x03mac\x18\x05 \x01(\t\x12\x1e\n\x05reach\x18\x06 \x01(\x0e\x32\x0f.shoal.v1.Reach\"\x1c\n\nStringList\x12\x0e\n\x06values\x18\x01 \x03(\t*.\n\x05Reach\x12\x15\n\x11REACH_UNSPECIFIED\x10\x00\x12\x0e\n\nREACH_NODE\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eshoal_proto/v1/resources.proto\x12\x08shoal.v1\"\xee\x01\n\tResources\x12\x14\n\x0cmemory_bytes\x18\x01 \x01(\x03\x12\x12\n\ncpu_millis\x18\x02 \x01(\x03\x12\x0c\n\x04pids\x18\x03 \x01(\x03\x12\x19\n\x11memory_swap_bytes\x18\x04 \x01(\x03\x12 \n\x18memory_reservation_bytes\x18\x05 \x01(\x03\x12\x12\n\ncpu_shares\x18\x06 \x01(\r\x12\x13\n\x0b\x63puset_cpus\x18\x07 \x01(\t\x12\x13\n\x0b\x63puset_mems\x18\x08 \x01(\t\x12\x14\n\x0c\x62lkio_weight\x18\t \x01(\r\x12\x18\n\x10oom_score_adjust\x18\n \x01(\x05\"{\n\x07\x41\x64\x64ress\x12\x0f\n\x07network\x18\x01 \x01(\t\x12\n\n\x02ip\x18\x02 \x01(\t\x12\x15\n\rprefix_length\x18\x03 \x01(\r\x12\x0f\n\x07gateway\x18\x04 \x01(\t\x12\x0b\n\x03mac\x18\x05 \x01(\t\x12\x1e\n\x05reach\x18\x06 \x01(\x0e\x32\x0f.shoal.v1.Reach\"\x1c\n\nStringList\x12\x0e\n\x06values\x18\x01 \x03(\t*.\n\x05Reach\x12\x15\n\x11REACH_UNSPECIFIED\x10\x00\x12\x0e\n\nREACH_NODE\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shoal_proto.v1.resources_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REACH']._serialized_start=268
-  _globals['_REACH']._serialized_end=314
-  _globals['_RESOURCES']._serialized_start=44
-  _globals['_RESOURCES']._serialized_end=111
-  _globals['_ADDRESS']._serialized_start=113
-  _globals['_ADDRESS']._serialized_end=236
-  _globals['_STRINGLIST']._serialized_start=238
-  _globals['_STRINGLIST']._serialized_end=266
+  _globals['_REACH']._serialized_start=440
+  _globals['_REACH']._serialized_end=486
+  _globals['_RESOURCES']._serialized_start=45
+  _globals['_RESOURCES']._serialized_end=283
+  _globals['_ADDRESS']._serialized_start=285
+  _globals['_ADDRESS']._serialized_end=408
+  _globals['_STRINGLIST']._serialized_start=410
+  _globals['_STRINGLIST']._serialized_end=438
 # @@protoc_insertion_point(module_scope)

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.process import Process
@@ -53,7 +54,7 @@ class Node:
     def log(self, attempt: int = 1) -> Path:
         return self.paths.logs(CONTAINER, 1) / f"{attempt}.0.log"
 
-    def spec(self, *args: str, attempt: int = 1, user: str = "", cwd: str = "/", **limits: int) -> TaskSpec:
+    def spec(self, *args: str, attempt: int = 1, user: str = "", cwd: str = "/", **limits: Any) -> TaskSpec:
         env = ("PATH=/bin", "HOSTNAME=box", "COLOUR=blue")
         process = Process(args=args, env=env, cwd=cwd, user=user, hostname="box", stop_signal=15)
         return TaskSpec(

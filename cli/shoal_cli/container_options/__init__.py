@@ -1,0 +1,44 @@
+"""What `shoal run` and `shoal create` take of a container: a module for each subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from shoal_cli import params
+from shoal_cli.container_options import life, limits, network, process
+
+if TYPE_CHECKING:
+    from shoal.options import ContainerOptions
+
+__all__ = ["container_options", "read"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option("--name", type=params.NAME, help="Name of the container; one is made up if left out."),
+    *process.OPTIONS,
+    *limits.OPTIONS,
+    *network.OPTIONS,
+    *life.OPTIONS,
+)
+
+
+def container_options(function: F) -> F:
+    """Add what both commands take."""
+    function = click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[COMMAND [ARGUMENT]...]")(function)
+    function = click.argument("image", type=params.IMAGE, metavar="IMAGE")(function)
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def read(values: dict[str, Any]) -> ContainerOptions:
+    """Return what was said of the container, all but its name.
+
+    Raises:
+        click.UsageError: two of them exclude each other.
+    """
+    return {**process.read(values), **limits.read(values), **network.read(values), **life.read(values)}

@@ -1,0 +1,44 @@
+"""What runs, and as whom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from shoal_cli import params
+
+if TYPE_CHECKING:
+    from shoal.options.process import ProcessOptions
+
+OPTIONS: Final = (
+    click.option(
+        "-e",
+        "--env",
+        multiple=True,
+        type=params.VARIABLE,
+        metavar="NAME[=VALUE]",
+        help="Set a variable, or pass one of yours on. Can be repeated.",
+    ),
+    click.option("-w", "--workdir", metavar="DIR", help="Directory that the process starts in."),
+    click.option("-u", "--user", metavar="USER[:GROUP]", help="Name or number, as the image knows them."),
+    click.option("--entrypoint", metavar="COMMAND", help='Replace the image\'s entry point; "" clears it.'),
+    click.option(
+        "-l", "--label", multiple=True, type=params.LABEL, metavar="KEY[=VALUE]", help="Set a label. Can be repeated."
+    ),
+    click.option("--hostname", "-h", metavar="NAME", help="Host name inside; the beginning of the id if left out."),
+)
+
+
+def read(values: dict[str, Any]) -> ProcessOptions:
+    """Return what was said of it."""
+    options: ProcessOptions = {"env": params.variables(values["env"]), "labels": params.pairs(values["label"])}
+    if values["entrypoint"] is not None:
+        options["entrypoint"] = [values["entrypoint"]] if values["entrypoint"] else []
+    if values["workdir"]:
+        options["working_dir"] = values["workdir"]
+    if values["user"]:
+        options["user"] = values["user"]
+    if values["hostname"]:
+        options["hostname"] = values["hostname"]
+    return options

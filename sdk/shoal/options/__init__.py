@@ -1,0 +1,35 @@
+"""What can be asked of a container, as Python values, and the message that it becomes: a module for each subject."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from shoal.options import life, limits, network, process
+from shoal.options.life import LifeOptions
+from shoal.options.limits import LimitOptions
+from shoal.options.network import Network, NetworkOptions
+from shoal.options.process import ProcessOptions
+from shoal.options.waiting import CONDITIONS, Until
+from shoal_common.references import parse_reference
+from shoal_proto.v1.container_pb2 import ContainerConfig
+
+__all__ = ["CONDITIONS", "ContainerOptions", "Network", "Until", "configure"]
+
+
+class ContainerOptions(ProcessOptions, LifeOptions, NetworkOptions, LimitOptions, total=False):
+    """What may be said of a container beside image and arguments; what is left out is the image's or the default."""
+
+
+def configure(image: str, args: Iterable[str], options: ContainerOptions) -> ContainerConfig:
+    """Return the message for what is asked, checked as far as that can be done without the cluster.
+
+    Raises:
+        InvalidSpec: something can never be right.
+    """
+    parse_reference(image)
+    config = ContainerConfig(image=image, args=list(args))
+    process.apply(config, options)
+    life.apply(config, options)
+    network.apply(config, options)
+    limits.apply(config, options)
+    return config
