@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from shoal_common import ids, references, restart_policy, units
+from shoal_common import ids, mounts, references, restart_policy, units
 from shoal_common.errors import InvalidSpec, ShoalError
 
 if TYPE_CHECKING:
@@ -61,6 +61,11 @@ def _memory(text: str) -> None:
         raise InvalidSpec(f'"{text}" is too little to start in (give at least {units.MIN_MEMORY >> 20}m)')
 
 
+def _shm_size(text: str) -> None:
+    if not units.parse_bytes(text):
+        raise InvalidSpec(f'"{text}" is no size (give more than 0, or leave it out for 64m)')
+
+
 def _reference_to_container(text: str) -> None:
     # A whole id is no name, but refers to a container all the same.
     ids.check_name("container", text[: ids.SHORT_ID] if ids.is_container_id(text) else text)
@@ -85,6 +90,8 @@ CPUS: Final = Checked("cpus", units.parse_cpus)
 LABEL: Final = Checked("label", _label)
 VARIABLE: Final = Checked("variable", _variable)
 RESTART: Final = Checked("policy", restart_policy.parse_restart)
+TMPFS: Final = Checked("tmpfs", mounts.parse_tmpfs)
+SHM_SIZE: Final = Checked("size", _shm_size)
 CONTEXT: Final = Context()
 
 

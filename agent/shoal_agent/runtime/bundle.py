@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from shoal_agent.runtime import capabilities
+from shoal_agent.runtime.mounts import FileSystems, mount_section
 from shoal_agent.runtime.process import Process
 from shoal_agent.runtime.seccomp import Profile
 from shoal_agent.runtime.users import ID_COUNT, User
@@ -40,11 +41,6 @@ MASKED_PATHS: Final = (
     "/sys/devices/virtual/powercap",
 )
 READONLY_PATHS: Final = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-
-#: Files of a container's own that are bound over the image's.
-HOST_FILES: Final = ("hosts", "hostname", "resolv.conf")
-
-_NOSUID_NOEXEC_NODEV: Final = ("nosuid", "noexec", "nodev")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +91,7 @@ def configuration(
     seccomp: Profile,
     rootfs: Path,
     sandbox: Sandbox,
+    systems: FileSystems,
     files: Path,
     resources: Resources,
     cgroup: str,
@@ -108,7 +105,8 @@ def configuration(
         seccomp: the compiled profile.
         rootfs: merged root file system.
         sandbox: whose user and network namespace are joined.
-        files: directory with the container's own HOST_FILES.
+        systems: mounts that were asked for.
+        files: directory with the container's own host files.
         resources: limits; 0 means none, and DEFAULT_PIDS for pids.
         cgroup: path of the container's control group.
         limits_swap: whether the kernel can limit swap.
@@ -119,9 +117,9 @@ def configuration(
         "process": process_section(
             args=process.args, env=process.env, cwd=process.cwd, user=user, confinement=confinement
         ),
-        "root": {"path": str(rootfs), "readonly": False},
+        "root": {"path": str(rootfs), "readonly": systems.read_only},
         "hostname": process.hostname,
-        "mounts": [*_kernel_mounts(), *_file_mounts(files)],
+        "mounts": mount_section(systems, files),
         "linux": {
             "namespaces": [
                 *({"type": kind} for kind in ("pid", "ipc", "uts", "mount", "cgroup")),
@@ -138,33 +136,6 @@ def configuration(
             "rootfsPropagation": "private",
         },
     }
-
-
-def _kernel_mounts() -> list[Json]:
-    def entry(destination: str, kind: str, source: str, *options: str) -> Json:
-        return {"destination": destination, "type": kind, "source": source, "options": list(options)}
-
-    return [
-        entry("/proc", "proc", "proc", *_NOSUID_NOEXEC_NODEV),
-        entry("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
-        entry("/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
-        entry("/dev/shm", "tmpfs", "shm", *_NOSUID_NOEXEC_NODEV, "mode=1777", "size=65536k"),
-        entry("/dev/mqueue", "mqueue", "mqueue", *_NOSUID_NOEXEC_NODEV),
-        entry("/sys", "sysfs", "sysfs", *_NOSUID_NOEXEC_NODEV, "ro"),
-        entry("/sys/fs/cgroup", "cgroup", "cgroup", *_NOSUID_NOEXEC_NODEV, "ro"),
-    ]
-
-
-def _file_mounts(files: Path) -> list[Json]:
-    return [
-        {
-            "destination": f"/etc/{name}",
-            "type": "bind",
-            "source": str(files / name),
-            "options": ["bind", "rprivate", "nosuid", "nodev"],
-        }
-        for name in HOST_FILES
-    ]
 
 
 def _limits(resources: Resources, *, limits_swap: bool) -> Json:

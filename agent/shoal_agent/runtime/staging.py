@@ -17,6 +17,7 @@ from shoal_agent.runtime.cgroups import Cgroups
 from shoal_agent.runtime.conmon import Runtime, TaskFiles
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
 from shoal_agent.runtime.log_format import parse_line
+from shoal_agent.runtime.mount_points import check_mount_points
 from shoal_agent.runtime.seccomp import compile_profile
 from shoal_agent.runtime.task import TaskSpec
 from shoal_agent.runtime.users import find_user
@@ -51,7 +52,7 @@ def stage(
     name = str(spec.key)
     if wrong := own_sys.check_owned(spec.sandbox.net_ns, spec.sandbox.user_ns):
         raise StartFailed(RUNTIME_FAILED, f"{wrong}: /sys would be the host's")
-    _check_mount_points(spec.rootfs)
+    check_mount_points(spec.rootfs, spec.systems.targets)
     user = find_user(spec.rootfs, spec.process.user)
     limits = confinement()
     try:
@@ -84,6 +85,7 @@ def stage(
         seccomp=compile_profile(limits.capabilities),
         rootfs=spec.rootfs,
         sandbox=spec.sandbox,
+        systems=spec.systems,
         files=files.own,
         resources=spec.resources,
         cgroup=groups.container_path(name),
@@ -95,16 +97,6 @@ def stage(
     write_file(files.config, json.dumps(config))
     spec.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return groups.make_supervisor(name)
-
-
-def _check_mount_points(rootfs: Path) -> None:
-    """Refuse links where the container's own file systems go.
-
-    crun (1.8 and 1.21) follows an absolute /dev on the host, and makes a file there with the ids of the container.
-    """
-    for name in ("dev", "proc", "sys"):
-        if (rootfs / name).is_symlink():
-            raise StartFailed(RUNTIME_FAILED, f"/{name} of the image is a link (make it a directory)")
 
 
 def failed_exec(files: TaskFiles) -> StartFailed | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from shoal_agent.runtime.mounts import FileSystems
 from shoal_agent.runtime.process import Process
 from shoal_agent.sandbox.sandboxes import Sandbox
 from shoal_common.ids import is_container_id
@@ -45,6 +46,7 @@ class TaskSpec:
         resources: limits.
         runtime: name of the OCI runtime; "" for the node's default.
         log: the first file of its output; its directory is made.
+        systems: mounts beside the root file system.
     """
 
     key: TaskKey
@@ -54,6 +56,7 @@ class TaskSpec:
     resources: Resources
     runtime: str
     log: Path
+    systems: FileSystems
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from shoal_cli import params
-from shoal_cli.container_options import life, limits, network, process
+from shoal_cli.container_options import files, life, limits, network, process
 
 if TYPE_CHECKING:
     from shoal.options import ContainerOptions
@@ -21,6 +21,7 @@ _OPTIONS = (
     click.option("--name", type=params.NAME, help="Name of the container; one is made up if left out."),
     *process.OPTIONS,
     *limits.OPTIONS,
+    *files.OPTIONS,
     *network.OPTIONS,
     *life.OPTIONS,
 )
@@ -41,4 +42,10 @@ def read(values: dict[str, Any]) -> ContainerOptions:
     Raises:
         click.UsageError: two of them exclude each other.
     """
-    return {**process.read(values), **limits.read(values), **network.read(values), **life.read(values)}
+    return {
+        **process.read(values),
+        **limits.read(values),
+        **files.read(values),
+        **network.read(values),
+        **life.read(values),
+    }

@@ -15,6 +15,7 @@ from shoal_common.ids import DEFAULT_NAMESPACE, check_container_id, check_name
 from shoal_common.references import parse_reference
 from shoal_common.signals import signal_number
 from shoal_common.units import MIN_MEMORY, format_bytes
+from shoal_controller.api.validate_files import files
 from shoal_proto.v1.container_pb2 import (
     ContainerConfig,
     CreateContainerRequest,
@@ -120,6 +121,7 @@ def _check_config(config: ContainerConfig) -> None:
         stop_timeout(config.stop_timeout_seconds)
     _match(_RUNTIME, "runtime", config.runtime, "name one that the nodes have, such as crun")
     _restart(config)
+    files(config)
 
 
 def _restart(config: ContainerConfig) -> None:

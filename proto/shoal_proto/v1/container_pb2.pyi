@@ -271,7 +271,7 @@ class HealthCheck(_message.Message):
     def __init__(self, test: _Optional[_Iterable[str]] = ..., interval_ms: _Optional[int] = ..., timeout_ms: _Optional[int] = ..., start_period_ms: _Optional[int] = ..., start_interval_ms: _Optional[int] = ..., retries: _Optional[int] = ...) -> None: ...
 
 class Mount(_message.Message):
-    __slots__ = ("kind", "source", "target", "read_only", "tmpfs_size_bytes", "tmpfs_mode", "no_copy", "volume_id")
+    __slots__ = ("kind", "source", "target", "read_only", "tmpfs_size_bytes", "tmpfs_mode", "no_copy", "volume_id", "tmpfs_exec")
     KIND_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
@@ -280,6 +280,7 @@ class Mount(_message.Message):
     TMPFS_MODE_FIELD_NUMBER: _ClassVar[int]
     NO_COPY_FIELD_NUMBER: _ClassVar[int]
     VOLUME_ID_FIELD_NUMBER: _ClassVar[int]
+    TMPFS_EXEC_FIELD_NUMBER: _ClassVar[int]
     kind: MountKind
     source: str
     target: str
@@ -288,7 +289,8 @@ class Mount(_message.Message):
     tmpfs_mode: int
     no_copy: bool
     volume_id: str
-    def __init__(self, kind: _Optional[_Union[MountKind, str]] = ..., source: _Optional[str] = ..., target: _Optional[str] = ..., read_only: _Optional[bool] = ..., tmpfs_size_bytes: _Optional[int] = ..., tmpfs_mode: _Optional[int] = ..., no_copy: _Optional[bool] = ..., volume_id: _Optional[str] = ...) -> None: ...
+    tmpfs_exec: bool
+    def __init__(self, kind: _Optional[_Union[MountKind, str]] = ..., source: _Optional[str] = ..., target: _Optional[str] = ..., read_only: _Optional[bool] = ..., tmpfs_size_bytes: _Optional[int] = ..., tmpfs_mode: _Optional[int] = ..., no_copy: _Optional[bool] = ..., volume_id: _Optional[str] = ..., tmpfs_exec: _Optional[bool] = ...) -> None: ...
 
 class Device(_message.Message):
     __slots__ = ("source", "target", "permissions")

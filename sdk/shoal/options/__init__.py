@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from shoal.options import life, limits, network, process
+from shoal.options import files, life, limits, network, process
+from shoal.options.files import FileOptions
 from shoal.options.life import LifeOptions
 from shoal.options.limits import LimitOptions
 from shoal.options.network import Network, NetworkOptions
@@ -16,7 +17,7 @@ from shoal_proto.v1.container_pb2 import ContainerConfig
 __all__ = ["CONDITIONS", "ContainerOptions", "Network", "Until", "configure"]
 
 
-class ContainerOptions(ProcessOptions, LifeOptions, NetworkOptions, LimitOptions, total=False):
+class ContainerOptions(ProcessOptions, LifeOptions, NetworkOptions, LimitOptions, FileOptions, total=False):
     """What may be said of a container beside image and arguments; what is left out is the image's or the default."""
 
 
@@ -32,4 +33,5 @@ def configure(image: str, args: Iterable[str], options: ContainerOptions) -> Con
     life.apply(config, options)
     network.apply(config, options)
     limits.apply(config, options)
+    files.apply(config, options)
     return config

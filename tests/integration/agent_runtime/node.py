@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from shoal_agent.paths import NodePaths
+from shoal_agent.runtime.mounts import FileSystems
 from shoal_agent.runtime.process import Process
 from shoal_agent.runtime.tasks import Exited, TaskKey, Tasks, TaskSpec
 from shoal_agent.sandbox.sandboxes import Sandbox
@@ -65,6 +66,7 @@ class Node:
             resources=Resources(**limits),
             runtime="",
             log=self.log(attempt),
+            systems=FileSystems(),
         )
 
     def lines(self, stream: str = "stdout", attempt: int = 1) -> list[str]:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from shoal_agent.runtime import capabilities
 from shoal_agent.runtime.bundle import DEFAULT_PIDS, Confinement, Json, configuration, process_section
+from shoal_agent.runtime.mounts import FileSystems
 from shoal_agent.runtime.process import Process
 from shoal_agent.runtime.seccomp import compile_profile
 from shoal_agent.runtime.users import User
@@ -20,6 +21,7 @@ def build(resources: Resources, user: User = ROOT, *, limits_swap: bool = True) 
         seccomp=compile_profile(capabilities.DEFAULT, "x86_64"),
         rootfs=Path("/run/shoal/rootfs/k"),
         sandbox=Sandbox("k", Path("/s/user"), Path("/s/net"), 524288),
+        systems=FileSystems(),
         files=Path("/t"),
         resources=resources,
         cgroup="/shoal/containers/k",
