@@ -72,6 +72,22 @@ class ContainerHost(Protocol):
         """Send SIGKILL to all of it; nothing happens if it has ended."""
         ...
 
+    async def freeze(self, record: ContainerRecord) -> None:
+        """Freeze all its processes, and return when they are.
+
+        Raises:
+            Unavailable: one of them can't be frozen now; none is.
+        """
+        ...
+
+    async def thaw(self, record: ContainerRecord) -> None:
+        """Let all its processes go on."""
+        ...
+
+    def frozen(self, record: ContainerRecord) -> bool:
+        """Say whether its processes are frozen, or partly."""
+        ...
+
     async def tidy(self, record: ContainerRecord) -> None:
         """Delete what the runtime has of the placement's attempts, none of which runs."""
         ...

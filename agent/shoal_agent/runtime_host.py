@@ -168,6 +168,18 @@ class RuntimeHost:
         with contextlib.suppress(Conflict):
             await self._tasks.signal(task_key(record), SIGKILL)
 
+    async def freeze(self, record: ContainerRecord) -> None:
+        """Freeze all its processes."""
+        await self._tasks.groups.freeze(str(task_key(record)))
+
+    async def thaw(self, record: ContainerRecord) -> None:
+        """Let all its processes go on."""
+        self._tasks.groups.thaw(str(task_key(record)))
+
+    def frozen(self, record: ContainerRecord) -> bool:
+        """Say whether its processes are frozen, or partly."""
+        return self._tasks.groups.frozen(str(task_key(record)))
+
     async def tidy(self, record: ContainerRecord) -> None:
         """Delete what the runtime has of the placement's attempts."""
         await self._delete_tasks(record, lambda key: key.generation == record.status.generation)

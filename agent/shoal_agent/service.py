@@ -87,6 +87,9 @@ class AgentService(AgentServiceServicer):
             if first is None or first.WhichOneof("message") != "start":
                 raise InvalidSpec("the first message of an exec does not say what to run")
             record = await self._running(first.start.id, first.start.generation)
+            if record.status.paused:
+                name = record.assignment.name
+                raise Conflict(f'container "{name}" is paused, nothing runs in it (let it go on: shoal unpause {name})')
             start = first.start.start
             user = start.user or record.assignment.config.user or record.image_config.user
             spec = ExecSpec(

@@ -248,7 +248,7 @@ class Worker:
                 await self._note_running()
             case planning.NoteEnd(cause):
                 await self._save(self._ends.exited(record, cause, seen=self._exited, seen_ms=self._seen_ms))
-                self._observed = replace(self._observed, stop_signalled=False, kill_again_ms=0)
+                self._observed = replace(self._observed, stop_signalled=False, kill_again_ms=0, frozen=False)
             case planning.NoteInterrupted():
                 again = self._ends.pause(record.restart_pause_ms, due_in=0)
                 await self._save(lifecycle.interrupted(record, now=now(), again=again))
@@ -282,6 +282,10 @@ class Worker:
             case planning.Kill():
                 self._observed = replace(self._observed, kill_again_ms=around.clock.boot_ms() + KILL_AGAIN_MS)
                 await around.host.kill(record)
+            case planning.Freeze():
+                await self._freeze()
+            case planning.Thaw():
+                await self._thaw()
             case planning.Tidy():
                 await around.host.tidy(record)
                 self._observed = replace(self._observed, litter=False)
@@ -314,7 +318,8 @@ class Worker:
                 task = TaskState.ABSENT
         # The end may have been told while adopting.
         if self._observed.task is TaskState.UNKNOWN:
-            self._observed = replace(self._observed, task=task, litter=True, mounted=True)
+            frozen = task is TaskState.ALIVE and self._around.host.frozen(self._record)
+            self._observed = replace(self._observed, task=task, litter=True, mounted=True, frozen=frozen)
 
     async def _note_running(self) -> None:
         running = self._running
@@ -415,7 +420,9 @@ class Worker:
                 )
             )
             self._exited = self._seen_ms = None
-            self._observed = replace(self._observed, task=TaskState.UNKNOWN, stop_signalled=False, kill_again_ms=0)
+            self._observed = replace(
+                self._observed, task=TaskState.UNKNOWN, stop_signalled=False, kill_again_ms=0, frozen=False
+            )
             try:
                 running = await around.host.start(self._record)
             except StartFailed as error:
@@ -446,6 +453,18 @@ class Worker:
     async def _send_stop_signal(self) -> None:
         self._observed = replace(self._observed, stop_signalled=True)
         await self._around.host.stop_signal(self._record)
+
+    async def _freeze(self) -> None:
+        await self._around.host.freeze(self._record)
+        self._observed = replace(self._observed, frozen=True)
+        if not self._record.status.paused:
+            await self._save(lifecycle.paused(self._record, frozen=True, now=self._around.clock.timestamp()))
+
+    async def _thaw(self) -> None:
+        await self._around.host.thaw(self._record)
+        self._observed = replace(self._observed, frozen=False)
+        if self._record.status.paused:
+            await self._save(lifecycle.paused(self._record, frozen=False, now=self._around.clock.timestamp()))
 
     async def _remove(self) -> None:
         if not self._record.removing:

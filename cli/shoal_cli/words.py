@@ -63,6 +63,9 @@ def status(container: Container, now: float) -> str:
         case ContainerPhase.CONTAINER_PHASE_RUNNING:
             text = f"Up {duration(now - seen.started_at.ToSeconds())}"
             return f"{text} ({detail})" if detail else text
+        case ContainerPhase.CONTAINER_PHASE_PAUSED:
+            text = f"Up {duration(now - seen.started_at.ToSeconds())} (Paused)"
+            return f"{text} ({detail})" if detail else text
         case ContainerPhase.CONTAINER_PHASE_EXITED:
             return " ".join(filter(None, (f"Exited ({seen.exit_code})", ago)))
         case ContainerPhase.CONTAINER_PHASE_RESTARTING:

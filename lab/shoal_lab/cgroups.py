@@ -33,6 +33,16 @@ def _remove(root: Path) -> list[Path]:
     return left
 
 
+def thaw(parent: str) -> None:
+    """Let what is frozen at and below `parent` go on: what version 1 has frozen can't even be killed."""
+    for root in hierarchies():
+        for directory, _, files in os.walk(root / parent.lstrip("/"), topdown=False):
+            for name, word in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+                if name in files:
+                    with contextlib.suppress(OSError):
+                        Path(directory, name).write_text(word)
+
+
 async def clear(parent: str) -> list[Path]:
     """Remove every cgroup at and below `parent` ("/shoal-lab/lab") in all hierarchies, then empty ones above it.
 

@@ -260,6 +260,7 @@ class Lab:
             Conflict: something would not go; the message names it.
         """
         layout = self.layout
+        cgroups.thaw(f"/shoal-lab/{layout.name}")
         async with asyncio.TaskGroup() as group:
             for socket in layout.run.glob("*.sock"):
                 group.create_task(Orders(socket.stem, socket).power_off(), name=f"power off {socket.stem}")
@@ -333,6 +334,7 @@ class Lab:
         with contextlib.suppress(Conflict):  # Of a host that ended by itself nothing may be left.
             # With the host it would go in time only, and is in the way until then.
             await _batch(self._switch, "ip", f"link delete {name}\n")
+        cgroups.thaw(self.layout.cgroup(name))
         await self.orders(name).power_off()
         await cgroups.clear(self.layout.cgroup(name))
         await boot(self.layout, host)

@@ -28,10 +28,12 @@ from shoal_proto.v1.container_pb2 import (
     LogEntry,
     LogsRequest,
     LogsResponse,
+    PauseContainerRequest,
     RemoveContainerRequest,
     RestartContainerRequest,
     StartContainerRequest,
     StopContainerRequest,
+    UnpauseContainerRequest,
     WaitContainerRequest,
     WaitContainerResponse,
 )
@@ -158,6 +160,24 @@ class Containers:
             container=self._ref(ref), request_id=new_request_id(), timeout_seconds=timeout
         )
         return await self._transport.unary(lambda channel: ContainerServiceStub(channel).RestartContainer, request)
+
+    async def pause(self, ref: str) -> Container:
+        """Ask for all processes of a container to be frozen. `wait` with `Until.SETTLED` for when they are.
+
+        Raises:
+            Conflict: it does not run, or is paused already.
+        """
+        request = PauseContainerRequest(container=self._ref(ref), request_id=new_request_id())
+        return await self._transport.unary(lambda channel: ContainerServiceStub(channel).PauseContainer, request)
+
+    async def unpause(self, ref: str) -> Container:
+        """Ask for the processes of a paused container to go on; `wait` as for `pause`.
+
+        Raises:
+            Conflict: it is not paused.
+        """
+        request = UnpauseContainerRequest(container=self._ref(ref), request_id=new_request_id())
+        return await self._transport.unary(lambda channel: ContainerServiceStub(channel).UnpauseContainer, request)
 
     async def kill(self, ref: str, signal: str | int = "SIGKILL") -> None:
         """Send a signal to a container's first process now. It is never sent twice.

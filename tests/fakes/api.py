@@ -247,6 +247,20 @@ class Containers(container_pb2_grpc.ContainerServiceServicer):
     async def RestartContainer(self, request, context):  # type: ignore[no-untyped-def]
         return await self.StartContainer(request, context)  # type: ignore[no-untyped-call]
 
+    async def PauseContainer(self, request, context):  # type: ignore[no-untyped-def]
+        return await self._pause("PauseContainer", request, context, paused=True)
+
+    async def UnpauseContainer(self, request, context):  # type: ignore[no-untyped-def]
+        return await self._pause("UnpauseContainer", request, context, paused=False)
+
+    async def _pause(self, name: str, request: Any, context: Any, *, paused: bool) -> pb.Container:
+        await self._note(name, request, context)
+        container = self.state.find(request.container.ref)
+        container.spec.paused = container.status.paused = paused
+        container.phase = pb.CONTAINER_PHASE_PAUSED if paused else pb.CONTAINER_PHASE_RUNNING
+        await self.state.put(container)
+        return container
+
     async def RemoveContainer(self, request, context):  # type: ignore[no-untyped-def]
         await self._note("RemoveContainer", request, context)
         if request.request_id in self.state.removed:

@@ -48,6 +48,7 @@ class FakeHost:
     starting: asyncio.Event | None = None
     at_once: int = 0
     on_step: Callable[[str], None] = lambda step: None
+    frozen_keys: set[TaskKey] = field(default_factory=set)
     queue: asyncio.Queue[tuple[TaskKey, Exited]] = field(default_factory=asyncio.Queue)
 
     async def prepare(self, record: ContainerRecord) -> Prepared:
@@ -85,14 +86,29 @@ class FakeHost:
         key = task_key(record)
         return self.alive.get(key) or self.ended.get(key)
 
+    async def freeze(self, record: ContainerRecord) -> None:
+        self.on_step("before freeze")
+        self.frozen_keys.add(task_key(record))
+        self.on_step("after freeze")
+
+    async def thaw(self, record: ContainerRecord) -> None:
+        self.on_step("before thaw")
+        self.frozen_keys.discard(task_key(record))
+        self.on_step("after thaw")
+
+    def frozen(self, record: ContainerRecord) -> bool:
+        return task_key(record) in self.frozen_keys
+
     async def stop_signal(self, record: ContainerRecord) -> None:
         self.on_step("stop signal")
+        assert task_key(record) not in self.frozen_keys, "what is frozen hears no signal"
         self.signals.append((task_key(record), "stop"))
         if not self.ignores_stop:
             self.end(task_key(record), 0)
 
     async def kill(self, record: ContainerRecord) -> None:
         self.on_step("kill")
+        assert task_key(record) not in self.frozen_keys, "what is frozen does not die"
         self.signals.append((task_key(record), "kill"))
         self.end(task_key(record), 137)
 
@@ -132,6 +148,7 @@ class FakeHost:
     def end(self, key: TaskKey, code: int) -> None:
         """A process ends by itself."""
         if self.alive.pop(key, None) is not None:
+            self.frozen_keys.discard(key)
             self.ended[key] = Exited(code=code, oom_killed=False, finished_at=self.now())
             self.queue.put_nowait((key, self.ended[key]))
 
@@ -139,5 +156,6 @@ class FakeHost:
         """Everything but data and records is gone."""
         self.boot_id += "x"
         self.alive.clear()
+        self.frozen_keys.clear()
         self.ended.clear()
         self.placements.clear()

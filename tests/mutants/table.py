@@ -12,6 +12,7 @@ from tests.mutants.agent import AGENT
 from tests.mutants.controllers import CONTROLLERS
 from tests.mutants.core import CORE
 from tests.mutants.leader import LEADER
+from tests.mutants.life import LIFE
 from tests.mutants.mutant import Mutant
 from tests.mutants.nodes import NODES
 from tests.mutants.observation import OBSERVATION
@@ -20,4 +21,4 @@ from tests.mutants.store import STORE
 
 __all__ = ["MUTANTS", "Mutant"]
 
-MUTANTS: Final = (*STORE, *CORE, *LEADER, *AGENT, *OBSERVATION, *RECOVERY, *NODES, *CONTROLLERS)
+MUTANTS: Final = (*STORE, *CORE, *LEADER, *AGENT, *OBSERVATION, *RECOVERY, *NODES, *CONTROLLERS, *LIFE)

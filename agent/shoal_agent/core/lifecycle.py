@@ -98,7 +98,7 @@ def _advance(record: ContainerRecord, state: ContainerState, *, new_attempt: boo
     status.report += 1
     if new_attempt or status.attempt == 0:
         status.attempt += 1
-        for field in ("reason", "exit_code", "oom_killed", "started_at", "finished_at"):
+        for field in ("reason", "exit_code", "oom_killed", "started_at", "finished_at", "paused_at"):
             status.ClearField(field)
     return status
 
@@ -106,7 +106,9 @@ def _advance(record: ContainerRecord, state: ContainerState, *, new_attempt: boo
 def _clear_process(record: ContainerRecord) -> None:
     for field in ("pid", "pid_start_time", "conmon_pid", "conmon_start_time", "start_pending", "kill_due_ms"):
         record.ClearField(field)
-    record.status.ClearField("pid")
+    # What has ended is not frozen any more, and the next attempt isn't yet.
+    for field in ("pid", "paused"):
+        record.status.ClearField(field)
 
 
 def _attempt(status: ContainerStatus) -> Attempt:
@@ -138,6 +140,7 @@ def assigned(record: ContainerRecord, assignment: Assignment) -> ContainerRecord
         changed.assignment.name = known.name
         changed.assignment.image_repository = known.image_repository
         changed.assignment.image_digest = known.image_digest
+        changed.assignment.paused = known.paused
     return changed
 
 
@@ -253,6 +256,15 @@ def interrupted(record: ContainerRecord, *, now: Timestamp, again: Pause) -> Con
     attempt.reason = reason
     _attempt(_advance(changed, PREPARING, new_attempt=True))
     _clear_process(changed)
+    return changed
+
+
+def paused(record: ContainerRecord, *, frozen: bool, now: Timestamp) -> ContainerRecord:
+    """Its processes were frozen, or are not any more."""
+    changed = copied(record)
+    changed.status.paused = frozen
+    changed.status.paused_at.CopyFrom(now)
+    changed.status.report += 1
     return changed
 
 

@@ -34,6 +34,7 @@ class Remembered:
         restarts: by policy, since the user's last start.
         restart_due_ms: when the policy starts it again, on the clock of `now`; 0 if it doesn't.
         restart_pause_ms: the last pause before a restart by policy; 0 if there was none.
+        paused: the leader is told that its processes are frozen.
     """
 
     generation: int
@@ -52,6 +53,7 @@ class Remembered:
     restarts: int = 0
     restart_due_ms: int = 0
     restart_pause_ms: int = 0
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Wanted:
     ever_ready: bool
     restart_mode: RestartMode = RestartMode.RESTART_MODE_NO
     restart_retries: int = 0
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Observed:
         stop_signalled: this process has sent the stop signal of the stop under way.
         retry_at_ms: preparing failed for now and is to be tried again then.
         kill_again_ms: SIGKILL was sent, and is sent again then; 0 if it wasn't.
+        frozen: the processes of the attempt are frozen, which the kernel remembers for the next agent.
     """
 
     task: TaskState = TaskState.UNKNOWN
@@ -91,6 +95,7 @@ class Observed:
     stop_signalled: bool = False
     retry_at_ms: int = 0
     kill_again_ms: int = 0
+    frozen: bool = False
 
 
 def remembered(record: ContainerRecord, *, boot_id: str) -> Remembered:
@@ -113,6 +118,7 @@ def remembered(record: ContainerRecord, *, boot_id: str) -> Remembered:
         restarts=status.restarts,
         restart_due_ms=record.restart_due_ms,
         restart_pause_ms=record.restart_pause_ms,
+        paused=status.paused,
     )
 
 
@@ -127,4 +133,5 @@ def wanted(assignment: Assignment) -> Wanted:
         ever_ready=assignment.ever_ready,
         restart_mode=assignment.config.restart.mode,
         restart_retries=assignment.config.restart.maximum_retries,
+        paused=assignment.paused,
     )

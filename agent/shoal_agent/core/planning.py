@@ -130,6 +130,16 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
+class Freeze:
+    """Freeze all processes, then record it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thaw:
+    """Let all processes go on, then record it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tidy:
     """Delete what the runtime still has of an attempt that has ended."""
 
@@ -172,6 +182,8 @@ Action = (
     | Hasten
     | SendStopSignal
     | Kill
+    | Freeze
+    | Thaw
     | Tidy
     | Release
     | Supersede
@@ -197,7 +209,9 @@ def plan(record: Remembered, wanted: Wanted, observed: Observed, now: int) -> Ac
     obeys = observed.held and wanted.generation >= record.generation
     if record.state in ACTIVE:
         stop = record.state == STOPPING or record.removing or (obeys and _wants_stop(record, wanted))
-        return _stop(record, wanted, observed, now, obeys=obeys) if stop else Wait()
+        if stop:
+            return _stop(record, wanted, observed, now, obeys=obeys)
+        return _pause(record, wanted, observed) if obeys else Wait()
     if obeys and superseded:
         return Supersede()
     if record.removed:
@@ -259,6 +273,9 @@ def _wants_stop(record: Remembered, wanted: Wanted) -> bool:
 
 def _stop(record: Remembered, wanted: Wanted, observed: Observed, now: int, *, obeys: bool) -> Action:
     """Go on with a stop, or begin it; the process lives."""
+    if observed.frozen or record.paused:
+        # What is frozen hears no signal, and is not even killed where control groups are of version 1.
+        return Thaw()
     if observed.kill_again_ms:
         return Kill() if now >= observed.kill_again_ms else Wait(observed.kill_again_ms)
     hurried = obeys and _wants_stop(record, wanted)
@@ -270,6 +287,14 @@ def _stop(record: Remembered, wanted: Wanted, observed: Observed, now: int, *, o
     if now >= record.kill_due_ms:
         return Kill()
     return Wait(record.kill_due_ms) if observed.stop_signalled else SendStopSignal()
+
+
+def _pause(record: Remembered, wanted: Wanted, observed: Observed) -> Action:
+    """Freeze or thaw what runs and is to go on running."""
+    if wanted.paused:
+        # An agent may have thawed it, and ended before it could record that.
+        return Wait() if observed.frozen and record.paused else Freeze()
+    return Thaw() if observed.frozen or record.paused else Wait()
 
 
 def _current(record: Remembered, wanted: Wanted, observed: Observed, now: int) -> Action:

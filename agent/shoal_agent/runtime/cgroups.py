@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from shoal_agent.kernel.inotify import Bell, Event
 from shoal_agent.kernel.processes import ended
 from shoal_common.errors import InvalidSpec, Unavailable
 
@@ -29,6 +30,12 @@ _MOUNT: Final = Path("/sys/fs/cgroup")
 #: Trees of version 1 in which agent and supervisors have groups of their own: those with limits that must not be
 #: shared, and the one by which systemd knows services. Others cost a move each and limit nothing here.
 _OWN_TREES: Final = ("memory", "cpu", "pids", "name=systemd")
+#: Seconds within which every process of a container has to be frozen, and between two looks in version 1, which tells
+#: of nothing.
+_FREEZING: Final = 2.0
+_FREEZING_LOOK: Final = 0.002
+#: Looks in version 1 after which what does not freeze is let go for a moment: a fork under way can hold it up for ever.
+_LOOKS: Final = 50
 #: Controllers of version 2 that containers need.
 _CONTROLLERS: Final = ("memory", "cpu", "pids")
 
@@ -84,7 +91,7 @@ def read_mounts(mountinfo: str) -> Mounts:
 class Cgroups:
     """The control groups of one node.
 
-    Every method but `emptied` and `kill` is synchronous and brief; all are idempotent.
+    Every method but `freeze`, `emptied` and `kill` is synchronous and brief; all are idempotent.
 
     Args:
         parent: absolute path within every tree, such as "/shoal".
@@ -212,6 +219,74 @@ class Cgroups:
         values = dict(line.split() for line in text.splitlines() if len(line.split()) == 2)
         return int(values.get("oom_kill", 0))
 
+    async def freeze(self, name: str) -> None:
+        """Freeze every process of a container, and return when all are.
+
+        Raises:
+            Unavailable: one of them can't be frozen, for now or on this host; none is then.
+        """
+        try:
+            async with asyncio.timeout(_FREEZING):
+                await (self._freeze_group(name) if self.version == 2 else self._freeze_tree(name))
+        except TimeoutError:
+            self.thaw(name)
+            raise Unavailable(
+                f"a process of container {name[:12]} can't be frozen: it waits for the disk or a device (try again)"
+            ) from None
+        except BaseException:
+            self.thaw(name)
+            raise
+
+    async def _freeze_group(self, name: str) -> None:
+        group = self._freezer(name)
+        async with Bell(group / "cgroup.events", Event.MODIFY) as bell:
+            (group / "cgroup.freeze").write_text("1")
+            while "frozen 1" not in (group / "cgroup.events").read_text().splitlines():
+                await bell.wait()
+
+    async def _freeze_tree(self, name: str) -> None:
+        file = self._freezer(name) / "freezer.state"
+        looks = 0
+        file.write_text("FROZEN")
+        while file.read_text().strip() != "FROZEN":
+            await asyncio.sleep(_FREEZING_LOOK)
+            looks += 1
+            if looks % _LOOKS == 0:
+                file.write_text("THAWED")
+            file.write_text("FROZEN")
+
+    def thaw(self, name: str) -> None:
+        """Let every process of a container go on; nothing happens if there is none."""
+        with contextlib.suppress(OSError, Unavailable):
+            group = self._freezer(name)
+            if self.version == 2:
+                (group / "cgroup.freeze").write_text("0")
+            else:
+                (group / "freezer.state").write_text("THAWED")
+
+    def frozen(self, name: str) -> bool:
+        """Say whether the processes of a container are frozen, or on the way to it."""
+        try:
+            group = self._freezer(name)
+            if self.version == 2:
+                return (group / "cgroup.freeze").read_text().strip() == "1"
+            return (group / "freezer.state").read_text().strip() != "THAWED"
+        except (OSError, Unavailable):
+            return False
+
+    def _freezer(self, name: str) -> Path:
+        """Return the group by which the processes of a container are frozen.
+
+        Raises:
+            Unavailable: the host has none.
+        """
+        tree = self._mounts.trees.get("freezer" if self.version == 1 else "")
+        if tree is None:
+            raise Unavailable(
+                f"nothing can be frozen on this host: control groups have no freezer (mount one at {_MOUNT}/freezer)"
+            )
+        return tree / self._parent / "containers" / name
+
     async def emptied(self, kind: str, name: str) -> None:
         """Wait until no process is in a group."""
         while pids := self.processes(kind, name):
@@ -226,6 +301,9 @@ class Cgroups:
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            if kind == "containers":
+                # What version 1 has frozen dies only when it is let go.
+                self.thaw(name)
             for pid in pids:
                 await ended(pid)
             if self.processes(kind, name) == pids:

@@ -59,8 +59,6 @@ _START_TIMEOUT: Final = 60.0
 _CONMON_TIMEOUT: Final = 5.0
 #: Seconds for which a failed exec waits for the end of the container, as its likely reason.
 _ENDING_TIMEOUT: Final = 0.5
-#: What Docker's daemon allows its containers.
-_OPEN_FILES: Final = 1 << 20
 
 __all__ = ["Exited", "Running", "TaskKey", "TaskSpec", "Tasks"]
 
@@ -196,15 +194,18 @@ class Tasks:
             self._filters[runtime.name] = await self._run(lambda: compiled_filter(runtime, name))
         return running
 
-    async def signal(self, key: TaskKey, signal: int) -> None:
+    async def signal(self, key: TaskKey, number: int) -> None:
         """Send a signal to a task's first process; SIGKILL ends all of it.
 
         Raises:
             Conflict: it isn't running.
         """
         running = self._watched.get(key)
-        if running is None or not processes.send(running.pid, running.pid_start, signal):
+        if running is None or not processes.send(running.pid, running.pid_start, number):
             raise Conflict(f"container {key.container} is not running")
+        if number == signal.SIGKILL:
+            # What is frozen dies only when it is let go.
+            self.groups.thaw(str(key))
 
     async def exits(self) -> AsyncIterator[tuple[TaskKey, Exited]]:
         """Give every exit of a started or adopted task, once. For one consumer."""
@@ -253,6 +254,7 @@ class Tasks:
         if conmon.read_answer(files) is None:
             # A creation under way would go on making what is being removed.
             await self.groups.kill("supervisors", name)
+        self.groups.thaw(name)
         if runtime is not None:
             command = [str(runtime.program), *runtime.arguments(files.runtime_log), "delete", "--force", name]
             async with asyncio.timeout(_START_TIMEOUT):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from signal import SIGKILL
 
 import grpc.aio
 
@@ -11,7 +12,7 @@ from shoal_common.registry import Registry
 from shoal_common.sealing import Sealer
 from shoal_common.signals import signal_number
 from shoal_common.tracing import current_trace, trace_metadata
-from shoal_controller.api import stopping
+from shoal_controller.api import pausing, stopping
 from shoal_controller.api.creation import Creation
 from shoal_controller.api.execution import ExecRelay, require_process
 from shoal_controller.api.listing import Lister
@@ -92,9 +93,15 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         def start(spec: ContainerSpec, entry: ContainerEntry) -> None:
             stopping.refuse_gone(entry, "started")
             going = spec.desired == DesiredState.DESIRED_STATE_RUNNING and is_going(entry)
+            if going and spec.paused:
+                name = name_of(entry)
+                raise Conflict(
+                    f'container "{name}" is paused and can\'t be started (let it go on: shoal unpause {name})'
+                )
             if not going:
                 spec.desired = DesiredState.DESIRED_STATE_RUNNING
                 spec.run += 1
+                spec.paused = False
 
         return self._views.container(await self._updates.update(request.container, request.request_id, start))
 
@@ -115,9 +122,25 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
             stopping.refuse_gone(entry, "restarted")
             spec.desired = DesiredState.DESIRED_STATE_RUNNING
             spec.run += 1
+            spec.paused = False
             spec.stop_grace_ms = grace(spec)
 
         return self._views.container(await self._updates.update(request.container, request.request_id, restart))
+
+    async def PauseContainer(
+        self, request: container_pb2.PauseContainerRequest, context: _Context
+    ) -> container_pb2.Container:
+        """See container.proto."""
+        # Who has seen it run at one controller may ask another, which is a little behind.
+        await self._finder.fresh()
+        return self._views.container(await self._updates.update(request.container, request.request_id, pausing.pause))
+
+    async def UnpauseContainer(
+        self, request: container_pb2.UnpauseContainerRequest, context: _Context
+    ) -> container_pb2.Container:
+        """See container.proto."""
+        await self._finder.fresh()
+        return self._views.container(await self._updates.update(request.container, request.request_id, pausing.unpause))
 
     async def RemoveContainer(
         self, request: container_pb2.RemoveContainerRequest, context: _Context
@@ -160,6 +183,10 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         entry = await self._finder.container(request.container)
         action = f'container "{name_of(entry)}" can\'t be sent signal {number}'
         require_process(entry, action)
+        if pausing.is_paused(entry) and number == SIGKILL:
+            # It dies when it is let go, and what its restart policy starts then is not to be frozen.
+            by_id = container_pb2.ContainerRef(namespace=entry.namespace, ref=entry.id)
+            await self._updates.update(by_id, "", _let_go)
         agent = self._agents.agent(node_of(self._cache, entry, action), action)
         generation = 0 if entry.placement is None else entry.placement.value.generation
         signal = AgentSignalRequest(id=entry.id, generation=generation, signal=number)
@@ -190,6 +217,10 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
 
 def _asked(request: container_pb2.StopContainerRequest | container_pb2.RestartContainerRequest) -> int | None:
     return request.timeout_seconds if request.HasField("timeout_seconds") else None
+
+
+def _let_go(spec: ContainerSpec, entry: ContainerEntry) -> None:
+    spec.paused = False
 
 
 def _refuse_running(entry: ContainerEntry) -> None:

@@ -15,6 +15,7 @@ from shoal_common.errors import Conflict, DeadlineExceeded, InvalidSpec, Unavail
 from shoal_common.status import is_terminal
 from shoal_common.tracing import current_trace, trace_metadata
 from shoal_controller.api import validate
+from shoal_controller.api.pausing import is_paused
 from shoal_controller.api.phases import is_lost as is_lost_container
 from shoal_controller.api.phases import is_restarting, is_wanted, phase_name, phase_of, present_status
 from shoal_controller.api.pump import pump
@@ -54,6 +55,8 @@ class ExecRelay:
         entry = await self._finder.container(start.container)
         name = name_of(entry)
         require_process(entry, f'exec in container "{name}" is not possible')
+        if is_paused(entry):
+            raise Conflict(f'container "{name}" is paused, nothing runs in it (let it go on: shoal unpause {name})')
         assert entry.placement is not None
         refused = f'nothing can be run in container "{name}"'
         agent = self._agents.agent(node_of(self._cache, entry, refused), refused)

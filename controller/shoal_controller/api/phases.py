@@ -50,6 +50,7 @@ ACTIVE: Final = frozenset(
         ContainerPhase.CONTAINER_PHASE_RUNNING,
         ContainerPhase.CONTAINER_PHASE_STOPPING,
         ContainerPhase.CONTAINER_PHASE_RESTARTING,
+        ContainerPhase.CONTAINER_PHASE_PAUSED,
     }
 )
 _NAMES: Final[Mapping[int, str]] = {
@@ -136,7 +137,10 @@ def phase_of(entry: ContainerEntry) -> ContainerPhase:
     phase = _OF_STATE.get(status.state, ContainerPhase.CONTAINER_PHASE_UNSPECIFIED)
     if status.state in _LIVE:
         leaving = entry.spec.value.desired == DesiredState.DESIRED_STATE_STOPPED
-        return ContainerPhase.CONTAINER_PHASE_STOPPING if leaving else phase
+        if leaving:
+            return ContainerPhase.CONTAINER_PHASE_STOPPING
+        paused = status.paused and status.state == ContainerState.CONTAINER_STATE_RUNNING
+        return ContainerPhase.CONTAINER_PHASE_PAUSED if paused else phase
     if wanted and not is_admitted(entry):
         return ContainerPhase.CONTAINER_PHASE_PENDING
     if wanted and (status.state == ContainerState.CONTAINER_STATE_READY or is_terminal(status)):
@@ -236,6 +240,14 @@ def may_be_cancelled(entry: ContainerEntry, run: int) -> bool:
     )
 
 
+def is_settled(entry: ContainerEntry) -> bool:
+    """Say whether a container that runs is frozen, or not, as was asked last."""
+    status = present_status(entry)
+    if status is None or entry.spec is None or status.state != ContainerState.CONTAINER_STATE_RUNNING:
+        return False
+    return status.paused == entry.spec.value.paused
+
+
 def condition_met(entry: ContainerEntry, condition: int, run: int) -> bool:
     """Say whether what a wait is for, other than the end of a run, holds of a container that exists."""
     if condition == WaitCondition.WAIT_CONDITION_READY:
@@ -248,4 +260,6 @@ def condition_met(entry: ContainerEntry, condition: int, run: int) -> bool:
         status = present_status(entry)
         # Started once, it counts as running until it ends for good, also between two attempts.
         return status is not None and status.run_served >= run and not is_over(status)
+    if condition == WaitCondition.WAIT_CONDITION_SETTLED:
+        return is_settled(entry)
     return False

@@ -43,6 +43,7 @@ def stop(asked: int | None) -> SpecChange:
         # One that was created and never started stays as it is; so does one that has ended.
         if is_going(entry):
             spec.desired = DesiredState.DESIRED_STATE_STOPPED
+            spec.paused = False
             spec.stop_grace_ms = wait(spec)
 
     return change

@@ -61,6 +61,7 @@ class Assignments:
         assignment.trace_id = spec.trace_id
         if hold.role == HoldRole.HOLD_ROLE_CURRENT:
             assignment.desired = spec.desired
+            assignment.paused = spec.paused
         placement, status = entry.placement, entry.status
         if placement is not None and placement.value.generation == hold.generation:
             assignment.run_admitted = placement.value.run_admitted

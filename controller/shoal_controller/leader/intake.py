@@ -70,6 +70,7 @@ def bounded(status: ContainerStatus) -> ContainerStatus:
     kept.CopyFrom(status)
     del kept.attempts[:-MAX_ATTEMPTS]
     kept.reason = one_line(kept.reason)
+    kept.warning = one_line(kept.warning)
     for attempt in kept.attempts:
         attempt.reason = one_line(attempt.reason)
     for message in (kept, *kept.attempts):

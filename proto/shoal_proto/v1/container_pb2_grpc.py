@@ -80,6 +80,16 @@ class ContainerServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_container__pb2.KillContainerRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_container__pb2.KillContainerResponse.FromString,
                 _registered_method=True)
+        self.PauseContainer = channel.unary_unary(
+                '/shoal.v1.ContainerService/PauseContainer',
+                request_serializer=shoal__proto_dot_v1_dot_container__pb2.PauseContainerRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.Container.FromString,
+                _registered_method=True)
+        self.UnpauseContainer = channel.unary_unary(
+                '/shoal.v1.ContainerService/UnpauseContainer',
+                request_serializer=shoal__proto_dot_v1_dot_container__pb2.UnpauseContainerRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.Container.FromString,
+                _registered_method=True)
         self.WaitContainer = channel.unary_stream(
                 '/shoal.v1.ContainerService/WaitContainer',
                 request_serializer=shoal__proto_dot_v1_dot_container__pb2.WaitContainerRequest.SerializeToString,
@@ -165,6 +175,21 @@ class ContainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseContainer(self, request, context):
+        """Asks for all its processes to be frozen; answers at once (wait with WAIT_CONDITION_SETTLED).
+        Errors: FAILED_PRECONDITION if it isn't running, or is paused already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnpauseContainer(self, request, context):
+        """Asks for them to go on. Errors: FAILED_PRECONDITION if it isn't paused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WaitContainer(self, request, context):
         """Follows a container until a condition holds.
         """
@@ -233,6 +258,16 @@ def add_ContainerServiceServicer_to_server(servicer, server):
                     servicer.KillContainer,
                     request_deserializer=shoal__proto_dot_v1_dot_container__pb2.KillContainerRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_container__pb2.KillContainerResponse.SerializeToString,
+            ),
+            'PauseContainer': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseContainer,
+                    request_deserializer=shoal__proto_dot_v1_dot_container__pb2.PauseContainerRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.Container.SerializeToString,
+            ),
+            'UnpauseContainer': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnpauseContainer,
+                    request_deserializer=shoal__proto_dot_v1_dot_container__pb2.UnpauseContainerRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.Container.SerializeToString,
             ),
             'WaitContainer': grpc.unary_stream_rpc_method_handler(
                     servicer.WaitContainer,
@@ -494,6 +529,60 @@ class ContainerService:
             '/shoal.v1.ContainerService/KillContainer',
             shoal__proto_dot_v1_dot_container__pb2.KillContainerRequest.SerializeToString,
             shoal__proto_dot_v1_dot_container__pb2.KillContainerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseContainer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.ContainerService/PauseContainer',
+            shoal__proto_dot_v1_dot_container__pb2.PauseContainerRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.Container.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnpauseContainer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.ContainerService/UnpauseContainer',
+            shoal__proto_dot_v1_dot_container__pb2.UnpauseContainerRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.Container.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,12 @@ class ContainerServiceStub:
     """Errors: FAILED_PRECONDITION if it runs and force isn't set."""
     KillContainer: _grpc.UnaryUnaryMultiCallable[_container_pb2.KillContainerRequest, _container_pb2.KillContainerResponse]
     """Sends a signal now. Never retried. Errors: FAILED_PRECONDITION if it isn't running; UNAVAILABLE (its node)."""
+    PauseContainer: _grpc.UnaryUnaryMultiCallable[_container_pb2.PauseContainerRequest, _container_pb2.Container]
+    """Asks for all its processes to be frozen; answers at once (wait with WAIT_CONDITION_SETTLED).
+    Errors: FAILED_PRECONDITION if it isn't running, or is paused already.
+    """
+    UnpauseContainer: _grpc.UnaryUnaryMultiCallable[_container_pb2.UnpauseContainerRequest, _container_pb2.Container]
+    """Asks for them to go on. Errors: FAILED_PRECONDITION if it isn't paused."""
     WaitContainer: _grpc.UnaryStreamMultiCallable[_container_pb2.WaitContainerRequest, _container_pb2.WaitContainerResponse]
     """Follows a container until a condition holds."""
     ContainerLogs: _grpc.UnaryStreamMultiCallable[_container_pb2.LogsRequest, _container_pb2.LogsResponse]
@@ -85,6 +91,12 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     """Errors: FAILED_PRECONDITION if it runs and force isn't set."""
     KillContainer: _aio.UnaryUnaryMultiCallable[_container_pb2.KillContainerRequest, _container_pb2.KillContainerResponse]  # type: ignore[assignment]
     """Sends a signal now. Never retried. Errors: FAILED_PRECONDITION if it isn't running; UNAVAILABLE (its node)."""
+    PauseContainer: _aio.UnaryUnaryMultiCallable[_container_pb2.PauseContainerRequest, _container_pb2.Container]  # type: ignore[assignment]
+    """Asks for all its processes to be frozen; answers at once (wait with WAIT_CONDITION_SETTLED).
+    Errors: FAILED_PRECONDITION if it isn't running, or is paused already.
+    """
+    UnpauseContainer: _aio.UnaryUnaryMultiCallable[_container_pb2.UnpauseContainerRequest, _container_pb2.Container]  # type: ignore[assignment]
+    """Asks for them to go on. Errors: FAILED_PRECONDITION if it isn't paused."""
     WaitContainer: _aio.UnaryStreamMultiCallable[_container_pb2.WaitContainerRequest, _container_pb2.WaitContainerResponse]  # type: ignore[assignment]
     """Follows a container until a condition holds."""
     ContainerLogs: _aio.UnaryStreamMultiCallable[_container_pb2.LogsRequest, _container_pb2.LogsResponse]  # type: ignore[assignment]
@@ -168,6 +180,24 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_container_pb2.KillContainerResponse, _abc.Awaitable[_container_pb2.KillContainerResponse]]:
         """Sends a signal now. Never retried. Errors: FAILED_PRECONDITION if it isn't running; UNAVAILABLE (its node)."""
+
+    @_abc_1.abstractmethod
+    def PauseContainer(
+        self,
+        request: _container_pb2.PauseContainerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_container_pb2.Container, _abc.Awaitable[_container_pb2.Container]]:
+        """Asks for all its processes to be frozen; answers at once (wait with WAIT_CONDITION_SETTLED).
+        Errors: FAILED_PRECONDITION if it isn't running, or is paused already.
+        """
+
+    @_abc_1.abstractmethod
+    def UnpauseContainer(
+        self,
+        request: _container_pb2.UnpauseContainerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_container_pb2.Container, _abc.Awaitable[_container_pb2.Container]]:
+        """Asks for them to go on. Errors: FAILED_PRECONDITION if it isn't paused."""
 
     @_abc_1.abstractmethod
     def WaitContainer(

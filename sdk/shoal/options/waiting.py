@@ -17,6 +17,8 @@ class Until(StrEnum):
     RUNNING = "running"
     #: It exited or failed, or was removed.
     ENDED = "ended"
+    #: It is frozen, or not, as was asked last.
+    SETTLED = "settled"
     #: Nothing of it is left in the cluster.
     REMOVED = "removed"
 
@@ -25,5 +27,6 @@ CONDITIONS: Final = {
     Until.READY: WaitCondition.WAIT_CONDITION_READY,
     Until.RUNNING: WaitCondition.WAIT_CONDITION_RUNNING,
     Until.ENDED: WaitCondition.WAIT_CONDITION_UNSPECIFIED,
+    Until.SETTLED: WaitCondition.WAIT_CONDITION_SETTLED,
     Until.REMOVED: WaitCondition.WAIT_CONDITION_REMOVED,
 }

@@ -60,6 +60,44 @@ async def signals(node: Node) -> None:
         assert tasks.groups.processes("containers", str(key)) == []
 
 
+async def freezes(node: Node) -> None:
+    """What is frozen does nothing, and is killed and cleared away all the same."""
+    count = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done"
+
+    async def lines() -> int:
+        await asyncio.sleep(0.1)
+        return node.log().read_text().count("\n")
+
+    async with opened(node) as tasks:
+        name = str(KEY)
+        await tasks.start(node.spec("sh", "-c", f"{count} & {count}"))
+        await line(node, "9")
+        assert not tasks.groups.frozen(name)
+        await tasks.groups.freeze(name)
+        await tasks.groups.freeze(name)
+        assert tasks.groups.frozen(name)
+        before = await lines()
+        assert await lines() == before
+        # The next agent finds it so.
+        assert isinstance(await tasks.adopt(KEY), Running)
+        assert tasks.groups.frozen(name)
+        tasks.groups.thaw(name)
+        tasks.groups.thaw(name)
+        assert not tasks.groups.frozen(name)
+        assert await lines() > before
+        await tasks.groups.freeze(name)
+        await tasks.signal(KEY, signal.SIGKILL)
+        assert (await next_exit(tasks))[1].code == 137
+        await tasks.delete(KEY)
+        tasks.groups.thaw(name)
+        assert not tasks.groups.frozen(name)
+        await tasks.start(node.spec("sleep", "1000", attempt=2))
+        key = TaskKey(CONTAINER, 1, 2)
+        await tasks.groups.freeze(str(key))
+        await tasks.delete(key)
+        assert tasks.known() == set()
+
+
 async def oom(node: Node) -> None:
     async with opened(node) as tasks:
         await tasks.start(node.spec("sh", "-c", "exec tail /dev/zero", memory_bytes=16 << 20))

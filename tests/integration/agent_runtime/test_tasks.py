@@ -18,6 +18,7 @@ Inside = Callable[..., str]
         "foreign_network",
         "cancelled",
         "executes",
+        "freezes",
         "logs",
         "monitor_killed",
         "isolation",

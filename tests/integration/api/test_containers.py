@@ -99,6 +99,52 @@ async def test_start_stop_and_restart_count_runs_and_repeats_change_nothing(worl
     assert (await world.containers.RestartContainer(restart)).spec.run == 2
 
 
+async def test_pause_and_unpause_are_wishes_that_others_take_back(world: World) -> None:
+    await world.image()
+    await world.node()
+    await world.start_agent()
+    container = await world.running("web")
+    pause = container_pb2.PauseContainerRequest(container=ref("web"), request_id="one")
+    unpause = container_pb2.UnpauseContainerRequest(container=ref("web"))
+    assert "is not paused" in await refused(world.containers.UnpauseContainer(unpause), Conflict)
+    settled = container_pb2.WaitContainerRequest(
+        container=ref("web"), condition=container_pb2.WAIT_CONDITION_SETTLED, run=1
+    )
+    assert (await next_of(world.containers.WaitContainer(settled))).done
+    first = await world.containers.PauseContainer(pause)
+    assert first.spec.paused
+    # A repeat of a request whose answer was lost is no second pause.
+    assert (await world.containers.PauseContainer(pause)).revision == first.revision
+    waiting = world.containers.WaitContainer(settled)
+    assert not (await next_of(waiting)).done
+    pause.request_id = "two"
+    assert "is paused already" in await refused(world.containers.PauseContainer(pause), Conflict)
+    status = ContainerStatus(schema=1, generation=1, attempt=1, run_served=1, paused=True)
+    status.state = ContainerState.CONTAINER_STATE_RUNNING
+    await world.put(keys.container_status("default", container), status)
+    done = await next_of(waiting)
+    assert (done.done, done.phase) == (True, ContainerPhase.CONTAINER_PHASE_PAUSED)
+    start = container_pb2.StartContainerRequest(container=ref("web"))
+    assert "shoal unpause web" in await refused(world.containers.StartContainer(start), Conflict)
+    plain = container_pb2.RemoveContainerRequest(container=ref("web"))
+    assert "is paused and can't be removed" in await refused(world.containers.RemoveContainer(plain), Conflict)
+    # Another signal waits in the process until it goes on; SIGKILL has it go on, and die.
+    kill = container_pb2.KillContainerRequest(container=ref("web"), signal="HUP")
+    await world.containers.KillContainer(kill)
+    found = await world.containers.GetContainer(container_pb2.GetContainerRequest(container=ref("web")))
+    assert found.spec.paused
+    kill.signal = "KILL"
+    await world.containers.KillContainer(kill)
+    found = await world.containers.GetContainer(container_pb2.GetContainerRequest(container=ref("web")))
+    assert not found.spec.paused
+    await world.containers.PauseContainer(container_pb2.PauseContainerRequest(container=ref("web")))
+    stopped = await world.containers.StopContainer(container_pb2.StopContainerRequest(container=ref("web")))
+    assert not stopped.spec.paused
+    await world.report(container, ContainerState.CONTAINER_STATE_EXITED, code=143)
+    pause.request_id = "three"
+    assert "it is exited" in await refused(world.containers.PauseContainer(pause), Conflict)
+
+
 async def test_remove_wants_force_for_what_runs_and_then_frees_the_name_at_once(world: World) -> None:
     await world.image()
     await world.node()

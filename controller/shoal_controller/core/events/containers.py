@@ -79,7 +79,9 @@ def container_events(before: Parts | None, after: Parts, node_name: Callable[[st
     status, seen = after.status, before.status if before is not None else None
     if status is not None and status is not seen:
         here = placement is not None and placement.generation == status.generation
-        yield from _attempts(about, seen, status, node_name(placement.node) if here and placement else "")
+        node = node_name(placement.node) if here and placement else ""
+        yield from _attempts(about, seen, status, node)
+        yield from _paused(about, seen, status, node)
 
 
 def removal_events(before: Parts | None, tombstone: Tombstone) -> Iterator[Event]:
@@ -188,6 +190,14 @@ def _ended(about: _About, attempt: Attempt, which: str, node: str, missing: int)
         reason=attempt.reason,
         missing=missing or "",
     )
+
+
+def _paused(about: _About, seen: ContainerStatus | None, status: ContainerStatus, node: str) -> Iterator[Event]:
+    at = status.paused_at
+    if not status.HasField("paused_at") or is_terminal(status) or (seen is not None and seen.paused_at == at):
+        return
+    action = "pause" if status.paused else "unpause"
+    yield about.tell(action, at, at.ToNanoseconds(), node, attempt=status.attempt)
 
 
 def _text(attempt: Attempt, field: str) -> str:

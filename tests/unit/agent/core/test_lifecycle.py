@@ -47,6 +47,8 @@ class Host(RuleBasedStateMachine):
         #: (generation, attempt) of the process that lives, and when it began.
         self.began = 0
         self.alive: tuple[int, int] | None = None
+        #: The kernel holds it frozen.
+        self.frozen = False
         self.ended: set[tuple[int, int]] = set()
         self.begun: list[tuple[int, int]] = []
         self.reported = ContainerStatus()
@@ -115,7 +117,7 @@ class Host(RuleBasedStateMachine):
             case planning.Adopt():
                 state = TaskState.ALIVE if self.alive == key else TaskState.ABSENT
                 state = TaskState.ENDED if key in self.ended else state
-                self.observed = replace(see, task=state, litter=True)
+                self.observed = replace(see, task=state, litter=True, frozen=self.frozen)
             case planning.NoteRunning():
                 self._save(lifecycle.running(record, pid=1, pid_start=1, conmon_pid=1, conmon_start=1, now=NOW))
             case planning.NoteEnd():
@@ -126,7 +128,8 @@ class Host(RuleBasedStateMachine):
                 )
                 assert pause is None or (record.status.state != STOPPING and not record.removing)
                 self._save(lifecycle.exited(record, code=code, oom_killed=False, finished=NOW, pause=pause))
-                self.observed = replace(see, stop_signalled=False, kill_again_ms=0)
+                self.observed = replace(see, stop_signalled=False, kill_again_ms=0, frozen=False)
+                assert not self.record.status.paused, "what has ended was called paused"
             case planning.NoteInterrupted():
                 assert key not in self.begun, "what had run was called interrupted"
                 again = self._pause(record.restart_pause_ms, left=0)
@@ -159,15 +162,27 @@ class Host(RuleBasedStateMachine):
             case planning.RebaseRestart():
                 assert record.boot_id != self.boot
                 self._save(restarts.rebased(record, self._pause(record.restart_pause_ms)))
+            case planning.Freeze():
+                assert self.alive == key
+                assert record.assignment.paused, "frozen unasked"
+                self._freeze(crash, frozen=True)
+                crash = None
+            case planning.Thaw():
+                assert self.alive == key
+                self._freeze(crash, frozen=False)
+                crash = None
             case planning.BeginStop(due):
+                assert not self.frozen, "what is frozen hears no signal"
                 self._save(lifecycle.stopping(record, kill_due_ms=due))
                 self.observed = replace(self.observed, stop_signalled=True)
             case planning.Hasten(due):
                 assert due < record.kill_due_ms
                 self._save(lifecycle.hastened(record, kill_due_ms=due))
             case planning.SendStopSignal():
+                assert not self.frozen, "what is frozen hears no signal"
                 self.observed = replace(see, stop_signalled=True)
             case planning.Kill():
+                assert not self.frozen, "what is frozen does not die"
                 self.observed = replace(see, kill_again_ms=self.now + 2_000)
             case planning.Tidy():
                 assert self.alive is None
@@ -190,6 +205,19 @@ class Host(RuleBasedStateMachine):
         if crash:
             self._crash()
 
+    def _freeze(self, crash: str | None, *, frozen: bool) -> None:
+        assert self.record is not None
+        if crash == "before the deed":
+            self._crash()
+            return
+        self.frozen = frozen
+        if crash == "after the deed":
+            self._crash()
+            return
+        self.observed = replace(self.observed, frozen=frozen)
+        if self.record.status.paused != frozen:
+            self._save(lifecycle.paused(self.record, frozen=frozen, now=NOW))
+
     def _start(self, run: int, crash: str | None, *, fails: bool, by_policy: bool) -> None:
         assert self.record is not None
         assert self.alive is None, "a second process of one container"
@@ -207,7 +235,9 @@ class Host(RuleBasedStateMachine):
         self._save(lifecycle.starting(self.record, run=run, boot_id=self.boot, now=NOW, by_policy=by_policy))
         assert self.record.status.restarts == (before + 1 if by_policy else 0)
         assert not self.record.restart_due_ms
-        self.observed = replace(self.observed, task=TaskState.UNKNOWN, stop_signalled=False, kill_again_ms=0)
+        self.observed = replace(
+            self.observed, task=TaskState.UNKNOWN, stop_signalled=False, kill_again_ms=0, frozen=False
+        )
         if crash == "before the deed":
             self._crash()
             return
@@ -244,12 +274,12 @@ class Host(RuleBasedStateMachine):
             self.ended.add(self.alive)
             if self.observed.task is TaskState.ALIVE and self.alive == self._key():
                 self.observed = replace(self.observed, task=TaskState.ENDED, litter=True)
-            self.alive = None
+            self.alive, self.frozen = None, False
 
     @rule()
     def host_reboots(self) -> None:
         self.boot += "x"
-        self.alive = None
+        self.alive, self.frozen = None, False
         self.ended.clear()
         self._crash()
         self.observed = replace(self.observed, litter=False, mounted=False)
@@ -265,12 +295,16 @@ class Host(RuleBasedStateMachine):
         role=st.sampled_from([CURRENT, CURRENT, CURRENT, RETIRED, REMOVE]),
         grace=st.sampled_from([0, 500, 10_000]),
         newer=st.booleans(),
+        paused=st.booleans(),
     )
-    def leader_assigns(self, desired: DesiredState, more: int, role: HoldRole, grace: int, *, newer: bool) -> None:
+    def leader_assigns(
+        self, desired: DesiredState, more: int, role: HoldRole, grace: int, *, newer: bool, paused: bool
+    ) -> None:
         assert self.record is not None
         changed = Assignment()
         changed.CopyFrom(self.assignment)
         changed.desired, changed.role, changed.stop_grace_ms = desired, role, grace
+        changed.paused = paused
         if newer:
             changed.generation += 1
             changed.run_admitted = 1
@@ -304,6 +338,15 @@ class Host(RuleBasedStateMachine):
         if self.disk is not None:
             assert self.disk.status.HasField("restart_at") == bool(self.disk.restart_due_ms)
             assert not self.disk.restart_due_ms or self.disk.status.state in ENDED
+
+    @invariant()
+    def is_as_it_should_be_once_nothing_is_left_to_do(self) -> None:
+        if self.record is None or self.gone or self.alive is None:
+            return
+        view, wish = remembered(self.record, boot_id=self.boot), wanted(self.record.assignment)
+        waits = planning.plan(view, wish, self.observed, self.now) == planning.Wait()
+        if waits and self.observed.held and self.record.status.state == RUNNING:
+            assert self.frozen == self.record.assignment.paused == self.record.status.paused
 
     @invariant()
     def never_starts_a_run_twice(self) -> None:

@@ -117,6 +117,28 @@ def lived(life: Life) -> tuple[list[Parts], Tombstone]:
     return states, left
 
 
+def test_tells_of_a_pause_once_and_by_its_own_time() -> None:
+    runs = Parts("default", ID, spec(), placement(), status(attempt(1, ended=False)))
+    paused = ContainerStatus()
+    paused.CopyFrom(runs.status or paused)
+    paused.paused = True
+    paused.paused_at.CopyFrom(at(5))
+    frozen = replace(runs, status=paused)
+    (event,) = told(runs, frozen)
+    assert (event.action, event.time, event.node) == ("pause", at(5), "node1")
+    moved = ContainerStatus()
+    moved.CopyFrom(paused)
+    moved.report += 1
+    assert told(frozen, replace(runs, status=moved)) == []
+    # Whoever begins to follow later tells the same.
+    assert event.id in {each.id for each in told(None, frozen)}
+    thawed = ContainerStatus()
+    thawed.CopyFrom(paused)
+    thawed.paused = False
+    thawed.paused_at.CopyFrom(at(6))
+    assert actions(told(frozen, replace(runs, status=thawed))) == ["unpause"]
+
+
 def plain(event: Event) -> bytes:
     """Return what every teller must agree on: how many are missing is what this one does not know."""
     same = Event()
