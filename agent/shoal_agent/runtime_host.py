@@ -114,7 +114,10 @@ class RuntimeHost:
             placement.mkdir(mode=0o700, exist_ok=True)
             # Before the first start, for readers to wait at: none of them makes it.
             self._paths.logs(assignment.id, generation).mkdir(mode=0o700, exist_ok=True)
-            sandbox = await self._sandboxes.acquire(key, addresses)
+            if self._sandboxes.differs(key, addresses, assignment.ports):
+                # A recovery gave its address or its port to another.
+                await self._take_down(key)
+            sandbox = await self._sandboxes.acquire(key, addresses, assignment.ports)
             log.debug("container %s: its sandbox is ready", assignment.id[:12])
             self._roots[key] = await self._rootfs.mount(
                 key,

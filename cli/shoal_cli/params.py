@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from shoal_common import ids, mounts, references, restart_policy, units
+from shoal_common import ids, mounts, ports, references, restart_policy, units
 from shoal_common.errors import InvalidSpec, ShoalError
 
 if TYPE_CHECKING:
@@ -89,6 +89,8 @@ MEMORY: Final = Checked("memory", _memory)
 CPUS: Final = Checked("cpus", units.parse_cpus)
 LABEL: Final = Checked("label", _label)
 VARIABLE: Final = Checked("variable", _variable)
+PRIVATE_PORT: Final = Checked("port", ports.parse_exposed)
+PUBLISH: Final = Checked("port", ports.parse_publication)
 RESTART: Final = Checked("policy", restart_policy.parse_restart)
 TMPFS: Final = Checked("tmpfs", mounts.parse_tmpfs)
 SHM_SIZE: Final = Checked("size", _shm_size)

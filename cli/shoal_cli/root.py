@@ -27,6 +27,7 @@ TABLE: Final = {
     "logs": command(f"{_COMMANDS}.logs", "logs", "Show what a container wrote."),
     "node": command(f"{_COMMANDS}.node", "node", "Look at the cluster's nodes, drain and remove them."),
     "pause": command(f"{_COMMANDS}.pause", "pause", "Freeze all processes of containers."),
+    "port": command(f"{_COMMANDS}.port", "port", "Show by which ports of its node a container is reached."),
     "ps": command(f"{_COMMANDS}.ps", "ps", "List containers."),
     "restart": command(f"{_COMMANDS}.lifecycle", "restart", "Stop containers and start them again."),
     "rm": command(f"{_COMMANDS}.lifecycle", "rm", "Remove containers."),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final, TypeAlias, TypeVar
 
-from shoal_cli import words
+from shoal_cli import port_words, words
 from shoal_common.ids import SHORT_ID
 from shoal_common.units import format_bytes, format_cpus
 from shoal_proto.v1.container_pb2 import Container, ContainerPhase, ContainerState
@@ -16,7 +16,7 @@ from shoal_proto.v1.node_pb2 import Node, Stray
 M = TypeVar("M")
 Columns: TypeAlias = Mapping[str, tuple[str, Callable[[M], str]]]
 
-CONTAINER_HEADINGS: Final = ("ID", "Image", "Command", "RunningFor", "Status", "Node", "Names")
+CONTAINER_HEADINGS: Final = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Node", "Names")
 NODE_HEADINGS: Final = ("ID", "Name", "Status", "Address", "CPUs", "Memory", "Containers", "Version")
 STRAY_HEADINGS: Final = ("ID", "Image", "State", "Names")
 IMAGE_HEADINGS: Final = ("Repository", "Tag", "ID", "CreatedSince", "Size")
@@ -53,6 +53,7 @@ def container_columns(now: float, *, whole: bool) -> Columns[Container]:
         "CreatedAt": ("CREATED AT", lambda c: _at(c.spec.created_at.ToSeconds())),
         "Status": ("STATUS", lambda c: words.status(c, now)),
         "State": ("STATE", lambda c: _phase(c.phase)),
+        "Ports": ("PORTS", port_words.column),
         "Node": ("NODE", lambda c: c.node_name or "-"),
         "Names": ("NAMES", lambda c: c.spec.name),
         "Labels": ("LABELS", lambda c: _labels(c.spec.config.labels)),

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Final, Unpack
 
-from shoal import watching
+from shoal import ports, watching
 from shoal.execution import ExecProcess, exec_start
 from shoal.names import random_name
 from shoal.options import CONDITIONS, ContainerOptions, Until, configure
@@ -29,6 +29,7 @@ from shoal_proto.v1.container_pb2 import (
     LogsRequest,
     LogsResponse,
     PauseContainerRequest,
+    PortBinding,
     RemoveContainerRequest,
     RestartContainerRequest,
     StartContainerRequest,
@@ -127,6 +128,20 @@ class Containers:
         """
         request = GetContainerRequest(container=self._ref(ref))
         return await self._transport.unary(lambda channel: ContainerServiceStub(channel).GetContainer, request)
+
+    async def ports(self, ref: str, port: str = "") -> list[PortBinding]:
+        """Return by which addresses and ports of its node a container is reached; none before it is placed.
+
+        Args:
+            ref: the container.
+            port: one of its ports, such as "80" or "53/udp"; left out: all that are published.
+
+        Raises:
+            InvalidSpec: `port` is none, or the beginning of an id fits several.
+            NotFound: `port` is not published.
+        """
+        container = await self.get(ref)
+        return ports.of_one(container, port) if port else ports.published(container)
 
     async def list(self, *, all: bool = False, labels: Iterable[str] = (), node: str = "") -> list[Container]:
         """Return containers in the order of their creation.

@@ -16,9 +16,10 @@ from tests.mutants.life import LIFE
 from tests.mutants.mutant import Mutant
 from tests.mutants.nodes import NODES
 from tests.mutants.observation import OBSERVATION
+from tests.mutants.ports import PORTS
 from tests.mutants.recovery import RECOVERY
 from tests.mutants.store import STORE
 
 __all__ = ["MUTANTS", "Mutant"]
 
-MUTANTS: Final = (*STORE, *CORE, *LEADER, *AGENT, *OBSERVATION, *RECOVERY, *NODES, *CONTROLLERS, *LIFE)
+MUTANTS: Final = (*STORE, *CORE, *LEADER, *AGENT, *OBSERVATION, *RECOVERY, *NODES, *CONTROLLERS, *LIFE, *PORTS)

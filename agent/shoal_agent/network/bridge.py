@@ -12,6 +12,8 @@ from shoal_agent.network.links import BRIDGE, mac_of
 from shoal_common.errors import Conflict, InvalidSpec
 
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+#: Answers to what the host sent from its loopback to a published port come in by the bridge (ip-sysctl.rst).
+_ROUTE_LOCALNET = Path(f"/proc/sys/net/ipv4/conf/{BRIDGE}/route_localnet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ def apply(route: IPRoute, plan: BridgePlan) -> None:
     # Writing it, even the same value, resets the setting of every link; so only if it is off.
     if _FORWARDING.read_text().strip() != "1":
         _FORWARDING.write_text("1\n")
+    _ROUTE_LOCALNET.write_text("1\n")
 
 
 def remove(route: IPRoute) -> None:

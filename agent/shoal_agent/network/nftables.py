@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ctypes
 
-from shoal_common.errors import Internal, Unavailable
+from shoal_common.errors import Conflict, Internal, Unavailable
 
 _LIBRARY = "libnftables.so.1"
+#: What the kernel says of an element that is there with other data (EEXIST).
+_EXISTS = "File exists"
 
 
 def _load() -> ctypes.CDLL:
@@ -40,10 +42,16 @@ class Nftables:
                 raise Internal("can't read what nftables answers")
 
     def apply(self, transaction: str) -> None:
-        """Apply all of it or nothing. Raises Internal with what nftables says."""
+        """Apply all of it or nothing.
+
+        Raises:
+            Conflict: an element is there already, and leads to something else.
+            Internal: nftables refused, with what it says.
+        """
         if self._library.nft_run_cmd_from_buffer(self._context, transaction.encode()):
             answer: bytes = self._library.nft_ctx_get_error_buffer(self._context) or b""
-            raise Internal(f"nftables refused: {' '.join(answer.decode(errors='replace').split())}")
+            said = " ".join(answer.decode(errors="replace").split())
+            raise (Conflict if _EXISTS in said else Internal)(f"nftables refused: {said}")
 
     def close(self) -> None:
         """Let go of the connection."""

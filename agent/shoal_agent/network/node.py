@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 from pyroute2 import IPRoute, NetlinkError
 
 from shoal_agent.kernel_work import finished
-from shoal_agent.network import bridge, plumbing, rules
+from shoal_agent.network import bridge, plumbing, publishing_rules, rules
 from shoal_agent.network.links import BRIDGE, Port
 from shoal_agent.network.nftables import Nftables
-from shoal_common.errors import Internal
+from shoal_agent.network.published import Published
+from shoal_common.errors import Conflict, Internal, InvalidSpec, Unavailable
 
 #: The port that the agent listens on by default.
 AGENT_PORT = 7410
@@ -57,35 +59,47 @@ class NodeNetwork:
 
         await self._with_route(work)
 
-    async def attach(self, net_ns: Path, ports: Sequence[Port]) -> None:
-        """Connect a sandbox.
+    async def attach(self, net_ns: Path, ports: Sequence[Port], published: Sequence[Published] = ()) -> None:
+        """Connect a sandbox, and lead ports of this node to it.
 
-        Raises Unavailable before `configure` was ever called, Internal if the kernel refused.
+        Raises:
+            Unavailable: `configure` was never called; or a port still leads to another container.
+            InvalidSpec: a port is the agent's.
+            Internal: the kernel refused.
         """
+        for port in published:
+            if port.protocol == "tcp" and port.host_port in self._guarded_ports:
+                raise InvalidSpec(f"{port} of this node is its agent's (publish another)")
 
         def work(route: IPRoute) -> None:
-            plumbing.connect(route, net_ns, ports)
+            plumbing.connect(route, net_ns, ports, hairpin=bool(published))
             self._nft().apply(rules.admission(ports))
+            if published:
+                self._publish(published)
 
         await self._with_route(work)
 
-    async def detach(self, ports: Sequence[Port]) -> None:
+    async def detach(self, ports: Sequence[Port], published: Sequence[Published] = ()) -> None:
         """Disconnect a sandbox; its links' not being there is success."""
 
         def expel(route: IPRoute) -> None:
+            for port in published:
+                # One that was never published may be another's by now.
+                with contextlib.suppress(Conflict):
+                    self._nft().apply(publishing_rules.withdrawal(port))
             if route.link_lookup(ifname=BRIDGE):
                 self._nft().apply(rules.expulsion(ports))
 
         await self._with_route(expel)
         await _with_route(self._removals, lambda route: plumbing.disconnect(route, [port.link for port in ports]))
 
-    async def retain(self, ports: Sequence[Port]) -> None:
-        """Remove every container's link but these: what a crash left behind."""
+    async def retain(self, ports: Sequence[Port], published: Sequence[Published] = ()) -> None:
+        """Remove every container's link but these, and publish these ports and no other: what a crash left behind."""
 
         def work(route: IPRoute) -> None:
             plumbing.disconnect(route, plumbing.strays(route, {port.link for port in ports}))
             if route.link_lookup(ifname=BRIDGE):
-                self._nft().apply(rules.replacement(ports))
+                self._nft().apply(rules.replacement(ports) + publishing_rules.replacement(published))
 
         await self._with_route(work)
 
@@ -106,6 +120,13 @@ class NodeNetwork:
             self._nftables = None
         for executor in (self._executor, self._removals):
             executor.shutdown(wait=False)
+
+    def _publish(self, published: Sequence[Published]) -> None:
+        try:
+            self._nft().apply(publishing_rules.publication(published))
+        except Conflict:
+            which = str(published[0]) if len(published) == 1 else f"one of {len(published)} ports"
+            raise Unavailable(f"{which} of this node still leads to another container") from None
 
     def _nft(self) -> Nftables:
         if self._nftables is None:

@@ -20,13 +20,15 @@ _NTF_MASTER = 0x04
 _NUD_NOARP = 0x40
 
 
-def connect(route: IPRoute, net_ns: Path, ports: Sequence[Port]) -> None:
+def connect(route: IPRoute, net_ns: Path, ports: Sequence[Port], *, hairpin: bool = False) -> None:
     """Make the links and configure their ends. May be repeated after it failed or was killed anywhere.
 
     Args:
         route: netlink of the host's namespace.
         net_ns: the sandbox's pinned network namespace.
         ports: the plan.
+        hairpin: the sandbox reaches itself by a published port. A bridge whose frames netfilter sees (br_netfilter)
+            turns such a frame round by itself, and sends none back where it came from unless told to.
 
     Raises:
         Unavailable: the node has no bridge yet.
@@ -39,7 +41,7 @@ def connect(route: IPRoute, net_ns: Path, ports: Sequence[Port]) -> None:
     try:
         for port in ports:
             _make_pair(route, fd, port)
-            _set_port(route, bridge, port)
+            _set_port(route, bridge, port, hairpin=hairpin)
         _inside(fd, lambda: _configure(ports))
     except NetlinkError as error:
         raise Internal(f"can't connect {net_ns.parent.name}: {error}") from None
@@ -89,12 +91,12 @@ def _make_pair(route: IPRoute, fd: int, port: Port) -> None:
         route.link("add", ifname=port.link, kind="veth", peer=peer)
 
 
-def _set_port(route: IPRoute, bridge: int, port: Port) -> None:
+def _set_port(route: IPRoute, bridge: int, port: Port, *, hairpin: bool) -> None:
     index = _index(port.link)
     route.link("set", index=index, master=bridge)
     # Who is behind a port is known. A bridge that learns can be taught wrong, and one that floods shows a container
     # the traffic of others.
-    route.brport("set", index=index, learning=0, unicast_flood=0)
+    route.brport("set", index=index, learning=0, unicast_flood=0, mode=int(hairpin))
     route.fdb("replace", ifindex=index, lladdr=port.mac, flags=_NTF_MASTER, state=_NUD_NOARP)
     route.link("set", index=index, state="up")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from shoal_agent.network import publishing_rules
 from shoal_agent.network.links import BRIDGE, LINK_PREFIX, Port
 
 #: Name of the tables, one in each family.
@@ -25,7 +26,7 @@ def configuration(subnet: str, guarded_ports: Collection[int]) -> str:
     """Return the rules of a node.
 
     - What leaves the subnet through another link than the bridge is masqueraded.
-    - Nobody outside opens a connection to a container; answers come in.
+    - Nobody outside opens a connection to a container, but to a published port; answers come in.
     - Containers don't reach the guarded TCP ports of this host, on whatever address of it.
     - A container sends IPv4 and ARP only, and only as itself.
 
@@ -45,8 +46,10 @@ flush chain inet {TABLE} forward
 flush chain inet {TABLE} input
 add rule inet {TABLE} postrouting ip saddr {subnet} oifname != "{BRIDGE}" masquerade
 add rule inet {TABLE} forward oifname "{BRIDGE}" iifname != "{BRIDGE}" ct state established,related accept
+add rule inet {TABLE} forward {publishing_rules.PASS}
 add rule inet {TABLE} forward oifname "{BRIDGE}" iifname != "{BRIDGE}" drop
 {f"add rule inet {TABLE} input {refusal}" if guard else ""}
+{publishing_rules.chains(subnet)}\
 {_PORTS_SET}\
 add chain bridge {TABLE} from_container
 add chain bridge {TABLE} prerouting {{ type filter hook prerouting priority -300; policy accept; }}

@@ -15,7 +15,7 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -25,13 +25,14 @@ from shoal_agent.kernel.mounts import is_mounted, unmount_all
 from shoal_agent.kernel_work import finished
 from shoal_agent.network.links import Port, plan_ports
 from shoal_agent.network.node import NodeNetwork
+from shoal_agent.network.published import Published, plan_published
 from shoal_agent.paths import NodePaths
 from shoal_agent.sandbox import uid_ranges
 from shoal_agent.sandbox.helper_client import HelperClient
 from shoal_agent.sandbox.host_uids import bases_in_use, delegated_ids
 from shoal_agent.sandbox.uid_ranges import UidRanges
 from shoal_common.errors import Conflict, Exhausted, InvalidSpec, ShoalError
-from shoal_proto.v1 import resources_pb2
+from shoal_proto.v1 import container_pb2, resources_pb2
 
 T = TypeVar("T")
 
@@ -62,11 +63,13 @@ class Claim:
     key: str
     uid_base: int
     ports: tuple[Port, ...]
+    published: tuple[Published, ...] = ()
 
     def encode(self) -> str:
         """Return the file's text."""
-        ports = [{name: getattr(port, name) for name in Port.__slots__} for port in self.ports]
-        return json.dumps({"key": self.key, "uid_base": self.uid_base, "ports": ports})
+        ports = [asdict(port) for port in self.ports]
+        published = [asdict(port) for port in self.published]
+        return json.dumps({"key": self.key, "uid_base": self.uid_base, "ports": ports, "published": published})
 
     @classmethod
     def decode(cls, text: str) -> Claim:
@@ -74,8 +77,10 @@ class Claim:
         try:
             value = json.loads(text)
             ports = tuple(Port(**port) for port in value["ports"])
-            return cls(key=str(value["key"]), uid_base=int(value["uid_base"]), ports=ports)
-        except (KeyError, TypeError) as error:
+            # An agent of an older version published nothing.
+            published = tuple(Published(**port) for port in value.get("published", ()))
+            return cls(key=str(value["key"]), uid_base=int(value["uid_base"]), ports=ports, published=published)
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a claim: {text[:80]!r}") from error
 
 
@@ -132,38 +137,58 @@ class Sandboxes:
         for base in pool:
             self._ranges.claim(base)
         self._pool = pool
-        await self._network.retain([port for claim in claims for port in claim.ports])
+        await self._network.retain(
+            [port for claim in claims for port in claim.ports], [port for claim in claims for port in claim.published]
+        )
         await self._helper.start()
         self._wanted.set()
         self._refiller = asyncio.create_task(self._refill(), name="shoal-sandbox-pool")
 
-    async def acquire(self, key: str, addresses: Sequence[resources_pb2.Address]) -> Sandbox:
+    async def acquire(
+        self,
+        key: str,
+        addresses: Sequence[resources_pb2.Address],
+        bindings: Sequence[container_pb2.PortBinding] = (),
+    ) -> Sandbox:
         """Return the sandbox of this key, made and connected if need be.
 
         Args:
             key: names the placement.
             addresses: where it is connected to, one link each; none: loopback only.
+            bindings: ports of this node that lead to it.
 
         Raises:
-            InvalidSpec: an address that can't be used on this node.
-            Conflict: the key has a sandbox with other addresses.
+            InvalidSpec: an address or a port that can't be used on this node.
+            Conflict: the key has a sandbox with other addresses or ports.
             Exhausted: no range of ids is free.
-            Unavailable: the node's network is not configured yet.
+            Unavailable: the node's network is not configured yet; or a port still leads to another sandbox.
         """
         ports = plan_ports(checked_key(key), addresses)
+        published = plan_published(key, ports, bindings)
         async with self._locked(key):
             claim = self._claims.get(key)
             if claim is None:
-                claim = await self._claim(key, ports)
-            elif claim.ports != ports:
-                raise Conflict(f"sandbox {key} exists with other addresses (release it first)")
+                claim = await self._claim(Claim(key, 0, ports, published))
+            elif (claim.ports, claim.published) != (ports, published):
+                raise Conflict(f"sandbox {key} exists with other addresses or ports (release it first)")
             if key not in self._ready:
                 # Also where an attempt before this one failed half-way.
                 if ports:
-                    await self._network.attach(self._sandbox(claim).net_ns, ports)
+                    await self._network.attach(self._sandbox(claim).net_ns, ports, published)
                 await self._run((self._directory / key / "ready").touch)
                 self._ready.add(key)
             return self._sandbox(claim)
+
+    def differs(
+        self,
+        key: str,
+        addresses: Sequence[resources_pb2.Address],
+        bindings: Sequence[container_pb2.PortBinding] = (),
+    ) -> bool:
+        """Say whether the key has a sandbox with other addresses or ports: of late, what is its own was changed."""
+        claim = self._claims.get(key)
+        ports = plan_ports(checked_key(key), addresses)
+        return claim is not None and (claim.ports, claim.published) != (ports, plan_published(key, ports, bindings))
 
     def find(self, key: str) -> Sandbox | None:
         """Return the sandbox of this key if it is there and connected."""
@@ -187,7 +212,7 @@ class Sandboxes:
             # A sandbox that is being taken apart is not adopted by the next agent.
             await self._run(lambda: (directory / "ready").unlink(missing_ok=True))
             if claim.ports:
-                await self._network.detach(claim.ports)
+                await self._network.detach(claim.ports, claim.published)
             await self._run(lambda: _unpin(directory))
             del self._claims[key]
             self._ranges.retire(claim.uid_base)
@@ -219,17 +244,18 @@ class Sandboxes:
         directory = self._directory / claim.key
         return Sandbox(key=claim.key, user_ns=directory / "user", net_ns=directory / "net", uid_base=claim.uid_base)
 
-    async def _claim(self, key: str, ports: tuple[Port, ...]) -> Claim:
+    async def _claim(self, wanted: Claim) -> Claim:
+        """Return what is wanted with a pair of the pool, and its range of ids."""
         base = self._pool.pop(0) if self._pool else await self._make()
         self._wanted.set()
-        claim = Claim(key=key, uid_base=base, ports=ports)
+        claim = replace(wanted, uid_base=base)
         try:
             await self._run(lambda: self._take(claim))
         except BaseException:
             await self._run(lambda: self._drop(claim))
             self._ranges.retire(base)
             raise
-        self._claims[key] = claim
+        self._claims[claim.key] = claim
         return claim
 
     def _drop(self, claim: Claim) -> None:

@@ -29,7 +29,7 @@ def ps(everything: bool, quiet: bool, no_trunc: bool, filters: tuple[str, ...], 
     """List containers, newest first.
 
     A template has fields such as {{.ID}}, {{.Image}}, {{.Command}}, {{.CreatedAt}}, {{.RunningFor}}, {{.Status}},
-    {{.State}}, {{.Node}}, {{.Names}}, {{.Labels}}, or paths into the API's object, which json shows.
+    {{.State}}, {{.Ports}}, {{.Node}}, {{.Names}}, {{.Labels}}, or paths into the API's object, which json shows.
 
     \b
     Examples:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from shoal_cli import params
+
 if TYPE_CHECKING:
     from shoal.options.network import NetworkOptions
 
@@ -17,9 +19,17 @@ OPTIONS: Final = (
         show_default=True,
         help="The cluster's network, or nothing but a loopback.",
     ),
+    click.option(
+        "-p",
+        "--publish",
+        multiple=True,
+        type=params.PUBLISH,
+        metavar="[IP:][HOST:]CONTAINER[/PROTO]",
+        help="Reach a port, or a range, by one of its node's; a free one if HOST is left out. Can be repeated.",
+    ),
 )
 
 
 def read(values: dict[str, Any]) -> NetworkOptions:
     """Return what was said of it."""
-    return {"network": values["network"]}
+    return {"network": values["network"], "ports": values["publish"]}

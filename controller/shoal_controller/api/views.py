@@ -53,6 +53,8 @@ class Views:
             view.placement.CopyFrom(entry.placement.value)
             for address in view.placement.addresses:
                 address.reach = Reach.REACH_NODE
+            if entry.placement.value.ports:
+                view.node_address = self._address_of(entry)
         if entry.status is not None:
             view.status.CopyFrom(entry.status.value)
         view.revision = revision_of(entry)
@@ -93,6 +95,12 @@ class Views:
                 down = f"waits for node {node_name(node)}, which is down"
             said = f"{said}; {down}" if said else down
         return said
+
+    def _address_of(self, entry: ContainerEntry) -> str:
+        """Return the address by which the node of a container is reached from outside; nothing if it is not known."""
+        node = self.node_of(entry)
+        described = node.status.value.description.address if node is not None and node.status is not None else ""
+        return described.rpartition(":")[0].strip("[]")
 
     def _problem_of(self, entry: ContainerEntry) -> str:
         node = self.node_of(entry)

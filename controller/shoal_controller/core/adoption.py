@@ -194,6 +194,7 @@ def plan_adoption(world: World, inventories: Inventories, now: Timestamp) -> Ado
         names=world.names,
         addresses=world.addresses,
         others=frozenset(id_ for id_, known in world.containers.items() if known.spec is not None),
+        holds=world.holds,
     )
     containers = tuple(draft.finished(claims) for draft in drafts)
     return Adoption(containers, claims.names, claims.addresses, refused)
@@ -225,6 +226,8 @@ class _Draft:
             found=self.outcome is Outcome.ADOPTED,
             created=self.spec.created_at.ToNanoseconds(),
             addresses=tuple(self.placement.addresses) if self.placement is not None else (),
+            node=self.placement.node if self.placement is not None else "",
+            ports=tuple(self.placement.ports) if self.placement is not None else (),
         )
 
     def finished(self, claims: Claims) -> Adopted:
@@ -239,6 +242,13 @@ class _Draft:
             _readdress(self.placement, addresses)
             if (hold := self.holds.get(self.placement.node)) is not None:
                 _readdress(hold, addresses)
+        if (ports := claims.reduced.get(spec.id)) is not None and self.placement is not None:
+            gone = ", ".join(f"{each.host_port}/{each.protocol}" for each in self.placement.ports if each not in ports)
+            notes.append(f"its port {gone} is another's, and leads to it no more from its next start on")
+            for part in (self.placement, self.holds.get(self.placement.node)):
+                if part is not None:
+                    del part.ports[:]
+                    part.ports.extend(ports)
         return Adopted(spec.id, self.outcome, spec, self.placement, self.status, self.holds, "; ".join(notes))
 
 
@@ -414,6 +424,7 @@ def _placement(known: Known, copy: Found, spec: ContainerSpec, now: Timestamp) -
             generation=assignment.generation,
             addresses=assignment.addresses,
             placed_at=_oldest(copy.status, now),
+            ports=assignment.ports,
         )
     placed.run_admitted = max(placed.run_admitted, assignment.run_admitted, copy.status.run_served)
     return placed
@@ -443,10 +454,12 @@ def _hold(
     hold.namespace, hold.container, hold.generation = spec.namespace, spec.id, generation
     hold.role = HoldRole.HOLD_ROLE_REMOVE if spec.desired == _REMOVED else role
     hold.reserved.Clear()
+    del hold.ports[:]
     if placed is None:
         return hold
     del hold.addresses[:]
     hold.addresses.extend(placed.addresses)
+    hold.ports.extend(placed.ports)
     if placed.run_admitted and not _has_ended(spec, placed, status):
         need = spec.config.resources
         hold.reserved.CopyFrom(Resources(memory_bytes=need.memory_bytes, cpu_millis=need.cpu_millis))
@@ -466,6 +479,7 @@ def _demote(holds: Mapping[str, Hold], current: str, spec: ContainerSpec) -> Non
         elif node != current and hold.role == HoldRole.HOLD_ROLE_CURRENT:
             hold.role = HoldRole.HOLD_ROLE_RETIRED
             hold.reserved.Clear()
+            del hold.ports[:]
 
 
 def _oldest(status: ContainerStatus, now: Timestamp) -> Timestamp:

@@ -1,8 +1,8 @@
-"""Who has a name, and who an address, when several containers were found with the same one. Pure.
+"""Who has a name, who an address, and who a port, when several containers were found with the same one. Pure.
 
 In one history a name is one container's at a time: whoever has it later got it after the other had given it up. So what
 a node has goes before what only the store remembers, and of two the one that was created later. Who has to give way
-gets a name made of the old one and its id, and another address.
+gets a name made of the old one and its id, another address, and no port instead: that one was for those who knew it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from shoal_common.ports import overlap
 from shoal_controller.core.allocation import Allocator
 from shoal_controller.core.snapshot import DEFAULT_NETWORK
+from shoal_proto.v1.container_pb2 import PortBinding
+from shoal_proto.v1.node_pb2 import Hold
 from shoal_proto.v1.resources_pb2 import Address
 
 #: Characters that a name has at most, and digits of the id that are put after a name.
@@ -28,6 +31,7 @@ class Claimant:
         leaves: it is being removed, and claims no name.
         found: a node has it.
         created: nanoseconds since the epoch.
+        node: where it is placed; its ports are that node's.
     """
 
     id: str
@@ -37,6 +41,8 @@ class Claimant:
     found: bool
     created: int
     addresses: tuple[Address, ...]
+    node: str = ""
+    ports: tuple[PortBinding, ...] = ()
 
     @property
     def rank(self) -> tuple[bool, int, str]:
@@ -46,12 +52,13 @@ class Claimant:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The outcome: who has each name and address of theirs, and what those got that had to give way."""
+    """The outcome: who has each name and address of theirs, and what those have that had to give way."""
 
     names: dict[tuple[str, str], str] = field(default_factory=dict)
     addresses: dict[tuple[str, str], str] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
     readdressed: dict[str, tuple[Address, ...]] = field(default_factory=dict)
+    reduced: dict[str, tuple[PortBinding, ...]] = field(default_factory=dict)
 
 
 def settle_claims(
@@ -61,6 +68,7 @@ def settle_claims(
     names: Mapping[tuple[str, str], str],
     addresses: Mapping[tuple[str, str], str],
     others: Collection[str],
+    holds: Mapping[str, Mapping[str, Hold]],
 ) -> Claims:
     """Return who has what.
 
@@ -69,6 +77,7 @@ def settle_claims(
         subnet: of the flat network.
         names, addresses: who has them in the store.
         others: ids of all containers in the store; one that is no claimant keeps what it has there.
+        holds: of the store, by container and node; ports of those that are no claimants are kept.
     """
     claims = Claims()
     ours = {claimant.id for claimant in claimants}
@@ -86,7 +95,25 @@ def settle_claims(
             claims.renamed[claimant.id] = key[1]
         claims.names[key] = claimant.id
     _settle_addresses(order, subnet, kept_addresses, claims)
+    _settle_ports(order, {id_: by_node for id_, by_node in holds.items() if id_ not in ours}, claims)
     return claims
+
+
+def _settle_ports(order: Sequence[Claimant], kept: Mapping[str, Mapping[str, Hold]], claims: Claims) -> None:
+    taken: dict[tuple[str, str, int], list[str]] = {}
+    for by_node in kept.values():
+        for node, hold in by_node.items():
+            for port in hold.ports:
+                taken.setdefault((node, port.protocol, port.host_port), []).append(port.host_ip)
+    for claimant in order:
+        left = []
+        for port in claimant.ports:
+            addresses = taken.setdefault((claimant.node, port.protocol, port.host_port), [])
+            if not any(overlap(port.host_ip, address) for address in addresses):
+                addresses.append(port.host_ip)
+                left.append(port)
+        if len(left) < len(claimant.ports):
+            claims.reduced[claimant.id] = tuple(left)
 
 
 def _settle_addresses(

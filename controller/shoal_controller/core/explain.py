@@ -37,7 +37,7 @@ def _placement(snapshot: Snapshot, container: ContainerView) -> str:
     if not snapshot.nodes:
         return "no node has joined the cluster (shoal agent on a host joins it)"
     nodes = sorted(snapshot.nodes.values(), key=lambda node: node.name)
-    if reason := explain(nodes, placing(container.need, container.constraints)):
+    if reason := explain(nodes, placing(container.need, container.constraints, container.ports)):
         return reason
     if container.addressed and len(snapshot.addresses) >= allocation.room(snapshot.subnet):
         return f"no address is free in {snapshot.subnet} (remove containers, or run some with --network none)"

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from shoal_common.ids import SHORT_ID
 from shoal_common.units import format_bytes, format_cpus
+from shoal_controller.core.ports import PortWish, Refusal, choose
 from shoal_controller.core.snapshot import Amounts, NodeView
 
 _LABELS: Final = "node.labels."
@@ -145,9 +147,33 @@ class Constraint:
         return f"{_count(refused, 'fails', 'fail')} constraint {self.text}"
 
 
-def placing(need: Amounts, constraints: Iterable[str]) -> tuple[Filter, ...]:
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports of the node by which a container is to be reached are free."""
+
+    wishes: tuple[PortWish, ...]
+
+    def check(self, node: NodeView) -> bool:
+        return not self.wishes or not isinstance(choose(self.wishes, node.ports, seed=""), Refusal)
+
+    def explain(self, refused: Sequence[NodeView]) -> str:
+        found = [(node, choose(self.wishes, node.ports, seed="")) for node in refused]
+        refusals = [(node, each) for node, each in found if isinstance(each, Refusal)]
+        if len(refusals) > _NAMED:
+            return f"{len(refusals)} have no free {refusals[0][1].wish}"
+        return ", ".join(f"{node.name}: {_refusal(each)}" for node, each in refusals)
+
+
+def _refusal(refusal: Refusal) -> str:
+    if refusal.owner is None:
+        return f"{refusal.wish} is not free"
+    whose = f"container {refusal.owner[:SHORT_ID]}" if refusal.owner else "its agent"
+    return f"{refusal.wish} is taken by {whose}"
+
+
+def placing(need: Amounts, constraints: Iterable[str], ports: tuple[PortWish, ...] = ()) -> tuple[Filter, ...]:
     """Return the filters that a node has to pass to be given a container, in the order in which they are asked."""
-    return (Readiness(), Schedulable(), *admitting(need), *(Constraint(text) for text in constraints))
+    return (Readiness(), Schedulable(), *admitting(need), *(Constraint(text) for text in constraints), Ports(ports))
 
 
 def admitting(need: Amounts) -> tuple[Filter, ...]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from shoal_controller.core.allocation import AddressView, Allocator
+from shoal_controller.core.ports import PortView
 from shoal_controller.core.removal import Depart, GiveUp, given_up, removals
 from shoal_controller.core.scheduler import Room
 from shoal_controller.core.snapshot import NOTHING, Amounts, ContainerView, HoldView, Snapshot
@@ -24,13 +25,14 @@ from shoal_proto.v1.node_pb2 import HoldRole
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Give a container to a node, with an address unless it wants none, and book `reserve` there."""
+    """Give a container to a node, with an address unless it wants none, and book `reserve` and `ports` there."""
 
     container: str
     node: str
     address: AddressView | None
     reserve: Amounts
     run_admitted: int
+    ports: tuple[PortView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +239,13 @@ def _placements(snapshot: Snapshot, containers: list[ContainerView], room: Room)
                 continue
         runs = container.desired == DesiredState.DESIRED_STATE_RUNNING
         reserve = container.need if runs else NOTHING
-        node = room.place(container, reserve=reserve)
-        if node is None:
+        place = room.place(container, reserve=reserve)
+        if place is None:
             continue
+        node, ports = place
         run_admitted = container.run if runs else 0
         if container.addressed:
-            yield Place(container.id, node, address, reserve, run_admitted)
+            yield Place(container.id, node, address, reserve, run_admitted, ports)
             address = None
         else:
-            yield Place(container.id, node, None, reserve, run_admitted)
+            yield Place(container.id, node, None, reserve, run_admitted, ports)

@@ -10,10 +10,13 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush, heapreplace
 
 from shoal_controller.core.filters import Constraint, Filter, placing
+from shoal_controller.core.ports import PortView, PortWish, Refusal, choose, taken
 from shoal_controller.core.snapshot import Amounts, ContainerView, NodeView
 
 #: What nodes are chosen by, the least first: containers, free memory (negative), name, id.
 _Rank = tuple[int, int, str, str]
+#: What is asked for of a node, as far as nodes go on lacking it once they do: amounts, constraints, ports.
+_Asked = tuple[Amounts, tuple[str, ...], tuple[PortWish, ...]]
 
 
 class Room:
@@ -25,7 +28,7 @@ class Room:
         #: Nodes that meet a set of constraints: these don't change while a plan is made.
         self._eligible: dict[tuple[str, ...], list[str]] = {}
         #: For what is asked for, the nodes that may have it: a heap, the best first. Good until something is freed.
-        self._ranked: dict[tuple[Amounts, tuple[str, ...]], list[_Rank]] = {}
+        self._ranked: dict[_Asked, list[_Rank]] = {}
 
     def free(self, node: str) -> Amounts | None:
         """Return what is free on a node now, or None if it isn't known."""
@@ -46,23 +49,35 @@ class Room:
         self._nodes[node] = replace(self._nodes[node], booked_capacity=capacity, reserved=reserved, has_ledger=True)
         self._ranked.clear()
 
-    def place(self, container: ContainerView, *, reserve: Amounts) -> str | None:
-        """Choose a node for a container, book `reserve` there, and return the node's id; None if none can take it.
+    def place(self, container: ContainerView, *, reserve: Amounts) -> tuple[str, tuple[PortView, ...]] | None:
+        """Choose a node for a container and its ports there, and book both; None if no node can take it.
 
         The whole of its need has to fit, also when less is reserved: a container that could never start on its node
         must not be sent there.
+
+        Returns:
+            The node's id, and its ports that lead to the container.
         """
-        wanted = (container.need, container.constraints)
+        wanted = (container.need, container.constraints, container.ports)
         if wanted not in self._ranked:
             ranked = [self._rank(node) for node in self._meeting(container.constraints)]
             heapify(ranked)
             self._ranked[wanted] = ranked
-        best = self._first(self._ranked[wanted], container, placing(container.need, ()))
+        best = self._first(self._ranked[wanted], container, placing(container.need, (), container.ports))
         if best is None:
             return None
         self._counts[best] += 1
         self.take(best, reserve)
-        return best
+        return best, self._take_ports(best, container)
+
+    def _take_ports(self, node: str, container: ContainerView) -> tuple[PortView, ...]:
+        view = self._nodes[node]
+        ports = choose(container.ports, view.ports, seed=container.id)
+        if isinstance(ports, Refusal):
+            raise AssertionError(f"{node} passed the filter of ports, and lacks {ports.wish}")
+        if ports:
+            self._nodes[node] = replace(view, ports=taken(view.ports, container.id, ports))
+        return ports
 
     def _first(self, ranked: list[_Rank], container: ContainerView, filters: tuple[Filter, ...]) -> str | None:
         """Return the node that ranks first of those that can take a container, and forget those that can take no such.

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from shoal_controller.core.ports import PortView, PortWish, Taken
 from shoal_proto.v1.container_pb2 import DesiredState
 from shoal_proto.v1.node_pb2 import HoldRole, NodeRemoval
 
@@ -54,6 +55,7 @@ class HoldView:
     generation: int
     role: HoldRole
     reserved: Amounts
+    ports: tuple[PortView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class NodeView:
         cordoned: nothing new is placed here.
         removal: whether, and how, it is on its way out of the cluster.
         problem: what is wrong with the host, so that nothing new is to begin there; "" if nothing is.
+        ports: of its own, that are taken by what it holds.
     """
 
     id: str
@@ -87,6 +90,7 @@ class NodeView:
     cordoned: bool = False
     removal: NodeRemoval = NodeRemoval.NODE_REMOVAL_UNSPECIFIED
     problem: str = ""
+    ports: Taken = field(default_factory=dict)
 
     #: What the holds reserve together, and how many are current: summed up once, since a plan looks at all nodes.
     held: Amounts = field(init=False, compare=False, default=NOTHING)
@@ -134,6 +138,7 @@ class ContainerView:
     Attributes:
         need: what a run of it reserves.
         addressed: it has an address in the flat network.
+        ports: of its node's by which it is to be reached.
         created: nanoseconds since the epoch; who came first is placed first.
     """
 
@@ -145,6 +150,7 @@ class ContainerView:
     need: Amounts = NOTHING
     constraints: tuple[str, ...] = ()
     addressed: bool = True
+    ports: tuple[PortWish, ...] = ()
     auto_remove: bool = False
     created: int = 0
     placement: PlacementView | None = None

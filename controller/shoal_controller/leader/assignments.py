@@ -46,6 +46,7 @@ class Assignments:
             role=hold.role,
             desired=_desired(hold),
             addresses=hold.addresses,
+            ports=hold.ports,
         )
         entry = self._cache.containers.get(container)
         if entry is None or entry.spec is None:

@@ -13,6 +13,7 @@ from shoal_controller.core.snapshot import NOTHING, StatusView
 from shoal_controller.core.statuses import Verdict, frees, judge_removed, judge_status
 from shoal_controller.leader.draft import resources
 from shoal_controller.leader.node_draft import NodeDraft
+from shoal_controller.leader.port_messages import port_bindings
 from shoal_controller.leader.projection import amounts
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
@@ -57,6 +58,9 @@ class Draft(NodeDraft):
                 self._require(keys.container_placement(entry.namespace, container), entry.placement)
                 hold = copied(self._hold(node, container))
                 hold.role = role
+                if role == HoldRole.HOLD_ROLE_RETIRED:
+                    # Whoever comes after it on this node may have them; the node has them free before it gives them.
+                    del hold.ports[:]
                 self._put(keys.hold(node, container), self._node(node).holds[container], hold)
                 # Every transaction that concerns holds goes by the ledger, so that two can't pass each other.
                 self._require(keys.node_ledger(node), self._node(node).ledger)
@@ -92,6 +96,7 @@ class Draft(NodeDraft):
                 )
             )
             self._put(keys.address(found.network, found.ip), None, container)
+        ports = port_bindings(decision.ports)
         placement = ContainerPlacement(
             schema=SCHEMA,
             node=node,
@@ -99,6 +104,7 @@ class Draft(NodeDraft):
             addresses=addresses,
             run_admitted=decision.run_admitted,
             placed_at=self._now,
+            ports=ports,
         )
         self._put(keys.container_placement(namespace, container), None, placement)
         hold = Hold(
@@ -109,6 +115,7 @@ class Draft(NodeDraft):
             role=HoldRole.HOLD_ROLE_CURRENT,
             addresses=addresses,
             reserved=resources(decision.reserve),
+            ports=ports,
         )
         self._put(keys.hold(node, container), None, hold)
         self._book(node, decision.reserve)

@@ -14,7 +14,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from shoal_common.errors import InvalidSpec
 from shoal_common.ids import check_container_id, check_name, is_container_id
-from shoal_proto.v1.container_pb2 import ContainerStatus
+from shoal_common.ports import LAST_PORT, MAX_PORTS, PROTOCOLS
+from shoal_proto.v1.container_pb2 import ContainerStatus, PortBinding
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from shoal_proto.v1.node_pb2 import NodeDescription
 from shoal_proto.v1.resources_pb2 import Address, Resources
@@ -104,6 +105,20 @@ def check_copy(assignment: Assignment, status: ContainerStatus) -> None:
         raise InvalidSpec(f"it has {len(assignment.addresses)} addresses")
     for address in assignment.addresses:
         _check_address(address)
+    if len(assignment.ports) > MAX_PORTS:
+        raise InvalidSpec(f"it has {len(assignment.ports)} ports")
+    for port in assignment.ports:
+        _check_port(port)
+
+
+def _check_port(port: PortBinding) -> None:
+    numbers = (port.host_port, port.container_port)
+    if port.protocol not in PROTOCOLS or not all(0 < number <= LAST_PORT for number in numbers):
+        raise InvalidSpec(f"it has a port that is none: {port.protocol[:20]!a} {numbers}")
+    try:
+        ipaddress.IPv4Address(port.host_ip or "0.0.0.0")
+    except ValueError as error:
+        raise InvalidSpec(f"it has a port of an address that is none: {port.host_ip[:40]!a}") from error
 
 
 def _check_address(address: Address) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from shoal_common.status import is_over
+from shoal_controller.core.ports import PortView, Taken, taken
 from shoal_controller.core.snapshot import (
     DEFAULT_NETWORK,
     NOTHING,
@@ -16,6 +17,7 @@ from shoal_controller.core.snapshot import (
     Snapshot,
     StatusView,
 )
+from shoal_controller.leader.port_messages import port_views, port_wishes
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry, NodeEntry
 from shoal_proto.v1.container_pb2 import ContainerSpec, NetworkMode
@@ -86,6 +88,7 @@ def container_view(entry: ContainerEntry, spec: ContainerSpec) -> ContainerView:
         need=amounts(spec.config.resources),
         constraints=tuple(spec.config.constraints),
         addressed=spec.config.network != NetworkMode.NETWORK_MODE_NONE,
+        ports=port_wishes(spec.config.ports),
         auto_remove=spec.config.auto_remove,
         created=spec.created_at.ToNanoseconds(),
         placement=None
@@ -125,8 +128,21 @@ def node_view(entry: NodeEntry) -> NodeView:
         problem="; ".join(each.message or each.kind for each in description.problems)[:_LONGEST_PROBLEM]
         if description is not None
         else "",
+        ports=_taken(entry, description.address if description is not None else ""),
     )
 
 
 def _hold_view(node: str, hold: Hold) -> HoldView:
-    return HoldView(node, hold.container, hold.generation, hold.role, amounts(hold.reserved))
+    return HoldView(node, hold.container, hold.generation, hold.role, amounts(hold.reserved), port_views(hold.ports))
+
+
+def _taken(entry: NodeEntry, address: str) -> Taken:
+    """Return which ports of a node are taken: by its agent, which listens on `address`, and by what it holds."""
+    ports: Taken = {}
+    agent = address.rpartition(":")[2]
+    if agent.isdecimal():
+        ports = taken(ports, "", (PortView(int(agent), 0),))
+    for container, hold in entry.holds.items():
+        if hold.value.ports:
+            ports = taken(ports, container, port_views(hold.value.ports))
+    return ports

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, TypedDict
 
-from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode
+from shoal_common.ports import check_together, parse_publication
+from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode, PortMapping
 
 
 class Network(StrEnum):
@@ -27,8 +29,28 @@ class NetworkOptions(TypedDict, total=False):
     """Of its network."""
 
     network: Network
+    #: Each "[IP:][HOST:]CONTAINER[/tcp|udp]", such as "8080:80", "127.0.0.1:53:53/udp", "8000-8010:80-90", or "80" for
+    #: a port of the node's that is free.
+    ports: Iterable[str]
 
 
 def apply(config: ContainerConfig, options: NetworkOptions) -> None:
-    """Put the options into a configuration."""
+    """Put the options into a configuration.
+
+    Raises:
+        InvalidSpec: a port can never be right.
+    """
     config.network = _NETWORKS[Network(options.get("network", Network.DEFAULT))]
+    published = [parse_publication(text) for text in options.get("ports", ())]
+    check_together(published)
+    config.ports.extend(
+        PortMapping(
+            host_ip=each.host_ip,
+            host_first=each.host_first,
+            host_last=each.host_last,
+            container_first=each.container_first,
+            container_last=each.container_last,
+            protocol=each.protocol,
+        )
+        for each in published
+    )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal_agent.network import rules
+from shoal_agent.network import publishing_rules, rules
 from shoal_agent.network.bridge import plan_bridge
 from shoal_agent.network.links import LINK_PREFIX, link_name, mac_of, plan_ports
+from shoal_agent.network.published import Published, plan_published
+from shoal_agent.sandbox.sandboxes import Claim
 from shoal_common.errors import InvalidSpec
+from shoal_proto.v1.container_pb2 import PortBinding
 from shoal_proto.v1.resources_pb2 import Address
 
 
@@ -101,6 +107,71 @@ def test_expulsion_adds_before_it_deletes() -> None:
         f"add element bridge shoal ports {element}",
         f"delete element bridge shoal ports {element}",
     ]
+
+
+def binding(**fields: object) -> PortBinding:
+    return PortBinding(**{"host_port": 8080, "container_port": 80, "protocol": "tcp", **fields})  # type: ignore[arg-type]
+
+
+def test_published_ports_lead_to_the_first_address() -> None:
+    links = plan_ports("c0ffee-1", [address(), address(ip="10.88.0.8")])
+    made = plan_published("c0ffee-1", links, [binding(), binding(host_ip="127.0.0.1", protocol="udp")])
+    assert made == (
+        Published("", 8080, "tcp", "10.88.0.7", 80),
+        Published("127.0.0.1", 8080, "udp", "10.88.0.7", 80),
+    )
+    assert publishing_rules.publication(made).splitlines()[-2:] == [
+        "add element inet shoal published { tcp . 8080 : 10.88.0.7 . 80 }",
+        "add element inet shoal published_at { 127.0.0.1 . udp . 8080 : 10.88.0.7 . 80 }",
+    ]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"host_port": 0},
+        {"host_port": 65536},
+        {"container_port": 0},
+        {"protocol": "sctp"},
+        {"protocol": "tcp; flush ruleset"},
+        {"host_ip": "::1"},
+        {"host_ip": "0.0.0.0 }; flush ruleset"},
+    ],
+)
+def test_port_that_can_not_be_published_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(InvalidSpec, match="c0ffee-1"):
+        plan_published("c0ffee-1", plan_ports("c0ffee-1", [address()]), [binding(**fields)])
+
+
+def test_ports_need_an_address() -> None:
+    with pytest.raises(InvalidSpec, match="no address"):
+        plan_published("c0ffee-1", (), [binding()])
+
+
+def test_withdrawal_is_of_one_port_and_adds_before_it_deletes() -> None:
+    # Added with another destination it is refused as a whole: what has become another's stays.
+    element = "inet shoal published { tcp . 8080 : 10.88.0.7 . 80 }"
+    assert publishing_rules.withdrawal(Published("", 8080, "tcp", "10.88.0.7", 80)).splitlines()[-2:] == [
+        f"add element {element}",
+        f"delete element {element}",
+    ]
+
+
+def test_loopback_is_for_this_node_alone() -> None:
+    rules_ = publishing_rules.chains("10.88.0.0/16").splitlines()
+    inward = [line for line in rules_ if line.startswith("add rule inet shoal published_in")]
+    assert inward
+    assert all("ip daddr != 127.0.0.0/8" in line for line in inward)
+    assert 'add rule inet shoal guard iifname "shoal0" ip daddr 127.0.0.0/8 drop' in rules_
+
+
+def test_claim_keeps_what_is_published_and_reads_an_older_agents() -> None:
+    links = plan_ports("c0ffee-1", [address()])
+    claim = Claim("c0ffee-1", 524288, links, plan_published("c0ffee-1", links, [binding()]))
+    assert Claim.decode(claim.encode()) == claim
+    older = json.loads(claim.encode())
+    del older["published"]
+    assert Claim.decode(json.dumps(older)) == replace(claim, published=())
 
 
 def test_replacement_by_nothing_only_flushes() -> None:

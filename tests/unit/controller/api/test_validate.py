@@ -8,6 +8,7 @@ from shoal_proto.v1.container_pb2 import (
     ContainerConfig,
     CreateContainerRequest,
     NetworkMode,
+    PortMapping,
     RestartMode,
     RestartPolicy,
 )
@@ -54,6 +55,12 @@ def test_leaves_a_good_request_as_it_is_but_for_what_was_left_out() -> None:
         ({"args": ["a\0b"]}, "NUL"),
         ({"entrypoint": StringList(values=["\0"])}, "NUL"),
         ({"args": ["x" * validate.MAX_CONFIG]}, "512 KiB"),
+        ({"ports": [PortMapping(container_first=70000)]}, "65535"),
+        ({"ports": [PortMapping(host_first=80, container_first=80, protocol="sctp")]}, "tcp or udp"),
+        ({"ports": [PortMapping(host_first=80, container_first=80)] * 2}, "80/tcp"),
+        ({"ports": [PortMapping(container_first=80)], "network": NetworkMode.NETWORK_MODE_NONE}, "--network"),
+        ({"publish_all": True, "network": NetworkMode.NETWORK_MODE_NONE}, "--network"),
+        ({"exposed_ports": ["80/sctp"]}, "80/sctp"),
     ],
 )
 def test_names_the_field_and_its_value(config: dict[str, object], named: str) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from shoal_controller.core import orchestrate, removal
 from shoal_controller.core.allocation import room
+from shoal_controller.core.ports import PortView, PortWish, taken
 from shoal_controller.core.snapshot import (
     NOTHING,
     Amounts,
@@ -80,7 +81,7 @@ class Applied:
 
     def apply(self, decision: orchestrate.Decision) -> None:
         match decision:
-            case orchestrate.Place(container, node_id, address, reserve, run_admitted):
+            case orchestrate.Place(container, node_id, address, reserve, run_admitted, ports):
                 view = self.containers[container]
                 assert view.placement is None
                 assert not self.nodes[node_id].problem
@@ -92,7 +93,8 @@ class Applied:
                 generation = (view.status.generation if view.status else 0) + 1
                 self.containers[container] = replace(view, placement=PlacementView(node_id, generation, run_admitted))
                 self.holders[container] = self.holders.get(container, frozenset()) | {node_id}
-                self._hold(HoldView(node_id, container, generation, CURRENT, NOTHING))
+                self._hold(HoldView(node_id, container, generation, CURRENT, NOTHING, ports))
+                self._take_ports(node_id, container, ports)
                 self._reserve(node_id, container, reserve)
             case orchestrate.Admit(container, node_id, run, reserve):
                 view = self.containers[container]
@@ -133,6 +135,10 @@ class Applied:
                 self.nodes[node_id] = replace(
                     self.nodes[node_id], booked_capacity=capacity, reserved=reserved, has_ledger=True
                 )
+
+    def _take_ports(self, node_id: str, container: str, ports: tuple[PortView, ...]) -> None:
+        view = self.nodes[node_id]
+        self.nodes[node_id] = replace(view, ports=taken(view.ports, container, ports))
 
     def _hold(self, hold: HoldView) -> None:
         view = self.nodes[hold.node]
@@ -186,6 +192,20 @@ _constraints = st.lists(
 _mostly = st.sampled_from([True, True, True, False])
 
 
+#: Of few ports, so that containers meet.
+_wishes = st.lists(
+    st.sampled_from(
+        [
+            PortWish(80, 80, 80),
+            PortWish(80, 80, 80, "udp"),
+            PortWish(80, 80, 80, host_ip="127.0.0.1"),
+            PortWish(80, 82, 8080),
+            PortWish(0, 0, 53),
+        ]
+    ),
+    max_size=2,
+    unique=True,
+).map(tuple)
 _labels = st.sampled_from([(), (("ssd", "true"),), (("ssd", "no"),)])
 
 
@@ -218,6 +238,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
             addressed=draw(_mostly),
             auto_remove=not draw(_mostly),
             created=draw(st.integers(0, 3)),
+            ports=() if draw(_mostly) else draw(_wishes),
         )
         if draw(st.booleans()) and nodes:
             home = draw(st.sampled_from(sorted(nodes)))

@@ -18,6 +18,7 @@ from shoal_proto.v1.container_pb2 import (
     ContainerState,
     ContainerStatus,
     DesiredState,
+    PortBinding,
 )
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from shoal_proto.v1.node_pb2 import Hold, HoldRole
@@ -49,6 +50,10 @@ def addresses(last: int) -> list[Address]:
     return [Address(network="default", ip=view.ip, prefix_length=24, gateway=view.gateway, mac=view.mac)]
 
 
+def bindings(port: int) -> list[PortBinding]:
+    return [PortBinding(host_port=port, container_port=80, protocol="tcp")] if port else []
+
+
 def found(
     number: int,
     node: str = "na",
@@ -57,6 +62,7 @@ def found(
     run: int = 1,
     name: str = "",
     last: int = 0,
+    port: int = 0,
     state: ContainerState = S.CONTAINER_STATE_RUNNING,
     desired: DesiredState = RUNNING,
     role: HoldRole = CURRENT,
@@ -71,6 +77,7 @@ def found(
         desired=desired,
         run_admitted=run,
         addresses=addresses(last),
+        ports=bindings(port),
         config=ContainerConfig(image="web", env=["A=1"], resources=Resources(memory_bytes=10)),
         image_digest="sha256:1",
     )
@@ -88,6 +95,7 @@ def known(
     admitted: int | None = None,
     name: str = "",
     last: int = 0,
+    port: int = 0,
     state: ContainerState | None = S.CONTAINER_STATE_RUNNING,
     desired: DesiredState = RUNNING,
     created: int = 400,
@@ -110,6 +118,7 @@ def known(
         generation=generation,
         run_admitted=run if admitted is None else admitted,
         addresses=addresses(last),
+        ports=bindings(port),
     )
     status = None
     if state is not None:
@@ -135,6 +144,7 @@ def world(*containers: Known, tombstones: frozenset[tuple[str, str]] = frozenset
                 role=role,
                 addresses=each.placement.addresses,
                 reserved=Resources(memory_bytes=10),
+                ports=each.placement.ports,
             )
             holds[id_] = {each.placement.node: hold}
             for one in each.placement.addresses:
@@ -286,6 +296,34 @@ def test_what_a_node_has_goes_before_what_only_the_store_remembers() -> None:
     assert after.holds[cid(1)]["na"].addresses == placement.addresses
 
 
+def test_a_container_keeps_its_ports_whatever_the_store_remembers() -> None:
+    for before in (World(SUBNET), world(known(1, port=8080)), world(known(1, generation=1, port=80))):
+        _, after = adopt(before, found(1, generation=2, port=8080))
+        placement = after.containers[cid(1)].placement
+        assert placement is not None
+        assert [port.host_port for port in placement.ports] == [8080]
+        assert after.holds[cid(1)]["na"].ports == placement.ports
+
+
+def test_a_port_of_a_node_is_who_has_it_there_and_nobody_elses() -> None:
+    before = world(known(1, port=8080, last=9, created=900), known(3, "nb", port=8080))
+    adoption, after = adopt(before, found(2, port=8080), found(3, "nb", port=8080))
+    assert [port.host_port for port in after.holds[cid(2)]["na"].ports] == [8080]
+    assert not after.holds[cid(1)]["na"].ports
+    placement = after.containers[cid(1)].placement
+    assert placement is not None
+    assert not placement.ports
+    assert [port.host_port for port in after.holds[cid(3)]["nb"].ports] == [8080]
+    note = next(each.note for each in adoption.containers if each.id == cid(1))
+    assert "its port 8080/tcp is another's" in note
+
+
+def test_a_superseded_copy_has_no_port() -> None:
+    _, after = adopt(World(SUBNET), found(1, generation=1, port=8080), found(1, "nb", generation=2, port=8080))
+    assert not after.holds[cid(1)]["na"].ports
+    assert [port.host_port for port in after.holds[cid(1)]["nb"].ports] == [8080]
+
+
 def test_one_being_removed_goes_on_being_removed_and_claims_no_name() -> None:
     removing = found(1, name="web", role=REMOVE, desired=REMOVED, started=900)
     _, after = adopt(world(known(1, name="web")), removing, found(2, "nb", name="web", started=100))
@@ -426,6 +464,18 @@ def test_no_name_and_no_address_is_two_containers(before: World, told: Inventori
         for one in each.placement.addresses if each.placement is not None else ():
             assert each.spec is not None
             assert after.addresses[(one.network, one.ip)] == each.spec.id
+
+
+@given(stores(), inventories)
+def test_no_port_of_a_node_is_two_containers(before: World, told: Inventories) -> None:
+    after = applied(before, plan_adoption(before, told, NOW))
+    taken = Counter(
+        (node, port.protocol, port.host_port)
+        for holds in after.holds.values()
+        for node, hold in holds.items()
+        for port in hold.ports
+    )
+    assert all(count == 1 for count in taken.values())
 
 
 @given(stores(), inventories)

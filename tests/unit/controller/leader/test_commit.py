@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from shoal_common.errors import NotFound, NotLeader
 from shoal_controller.core.allocation import address
 from shoal_controller.core.orchestrate import Admit, Finish, Place, Release, SetRemoved, SetRole
+from shoal_controller.core.ports import PortView, owner
 from shoal_controller.core.removal import Depart, GiveUp
 from shoal_controller.core.snapshot import NOTHING, Amounts
 from shoal_controller.core.statuses import Verdict
@@ -149,6 +150,29 @@ async def test_a_placement_goes_by_the_ledger_whatever_it_reserves(bench: Bench)
     draft = bench.draft()
     draft.decide(replace(PLACE, reserve=NOTHING))
     assert LEDGER in (await bench.commit(draft)).writes
+
+
+async def test_ports_are_in_placement_hold_and_assignment(bench: Bench) -> None:
+    draft = bench.draft()
+    draft.decide(replace(PLACE, ports=(PortView(8080, 80), PortView(53, 53, "udp", "127.0.0.1"))))
+    await bench.commit(draft)
+    placement = bench.cache.containers[C1].placement
+    assert placement is not None
+    ports = list(placement.value.ports)
+    assert [(port.host_ip, port.host_port, port.container_port, port.protocol) for port in ports] == [
+        ("", 8080, 80, "tcp"),
+        ("127.0.0.1", 53, 53, "udp"),
+    ]
+    assert list(bench.cache.nodes[NODE].holds[C1].value.ports) == ports
+    assignment = Assignments(bench.cache, bench.rig.sealer).of_hold(NODE, C1)
+    assert assignment is not None
+    assert list(assignment.ports) == ports
+    view = Projector(bench.cache).snapshot().nodes[NODE]
+    assert owner(view.ports, "", 8080, "tcp") == C1
+    draft = bench.draft()
+    draft.decide(SetRole(C1, NODE, HoldRole.HOLD_ROLE_RETIRED))
+    await bench.commit(draft)
+    assert owner(Projector(bench.cache).snapshot().nodes[NODE].ports, "", 8080, "tcp") is None
 
 
 async def test_every_transaction_is_fenced(bench: Bench) -> None:

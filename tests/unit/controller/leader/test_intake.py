@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shoal_common.errors import InvalidSpec
 from shoal_controller.leader import intake
-from shoal_proto.v1.container_pb2 import Attempt, ContainerConfig, ContainerState, ContainerStatus
+from shoal_proto.v1.container_pb2 import Attempt, ContainerConfig, ContainerState, ContainerStatus, PortBinding
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from shoal_proto.v1.node_pb2 import NodeDescription
 from shoal_proto.v1.resources_pb2 import Address, Resources
@@ -104,6 +104,10 @@ def test_what_an_agent_has_can_be_taken_over() -> None:
         {"addresses": [Address(network="default", ip="10.88.0.7", prefix_length=99)]},
         {"addresses": [Address(network="a/b", ip="10.88.0.7", prefix_length=16)]},
         {"addresses": [Address(network="default", ip="10.88.0.7", prefix_length=16)] * 50},
+        {"ports": [PortBinding(host_port=0, container_port=80, protocol="tcp")]},
+        {"ports": [PortBinding(host_port=80, container_port=80, protocol="gre")]},
+        {"ports": [PortBinding(host_port=80, container_port=80, protocol="tcp", host_ip="x")]},
+        {"ports": [PortBinding(host_port=80, container_port=80, protocol="tcp")] * 2000},
     ],
 )
 def test_what_no_agent_has_is_not_taken_over(what: dict[str, object]) -> None:
