@@ -18,6 +18,7 @@ from shoal_agent.images.store import Images, LocalImage
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
+from shoal_agent.runtime.host_files import names_of
 from shoal_agent.runtime.mounts import DEFAULT_SHM_BYTES, FileSystems, tmpfs_of
 from shoal_agent.runtime.process import Process, resolve
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks, TaskSpec
@@ -152,6 +153,7 @@ class RuntimeHost:
                     read_only=config.read_only,
                     shm_bytes=config.shm_size_bytes or DEFAULT_SHM_BYTES,
                 ),
+                names=names_of(config, assignment.addresses),
             )
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from shoal_common import ids, mounts, ports, references, restart_policy, units
+from shoal_common import ids, mounts, naming, ports, references, restart_policy, units
 from shoal_common.errors import InvalidSpec, ShoalError
 
 if TYPE_CHECKING:
@@ -89,7 +89,11 @@ MEMORY: Final = Checked("memory", _memory)
 CPUS: Final = Checked("cpus", units.parse_cpus)
 LABEL: Final = Checked("label", _label)
 VARIABLE: Final = Checked("variable", _variable)
-PRIVATE_PORT: Final = Checked("port", ports.parse_exposed)
+EXPOSED: Final = Checked("port", ports.parse_exposed)
+SERVER: Final = Checked("address", naming.check_server)
+SEARCH: Final = Checked("domain", naming.check_search)
+RESOLVER_OPTION: Final = Checked("option", naming.check_option)
+HOST: Final = Checked("host", naming.parse_host)
 PUBLISH: Final = Checked("port", ports.parse_publication)
 RESTART: Final = Checked("policy", restart_policy.parse_restart)
 TMPFS: Final = Checked("tmpfs", mounts.parse_tmpfs)

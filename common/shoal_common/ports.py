@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shoal_common.errors import InvalidSpec
+from shoal_common.quoting import quoted
 
 PROTOCOLS: Final = ("tcp", "udp")
 LAST_PORT: Final = 65535
@@ -68,7 +69,7 @@ def parse_publication(text: str) -> Publication:
     before, _, inside = body.rpartition(":")
     address, colon, host = before.rpartition(":")
     if not inside or (slash and not protocol) or (colon and not address):
-        raise InvalidSpec(f'port "{text[:60]}" is not valid ({_REMEDY})')
+        raise InvalidSpec(f"port {quoted(text)} is not valid ({_REMEDY})")
     container = _parsed_range(inside, text)
     outside = _parsed_range(host, text) if host else (0, 0)
     made = Publication(address.strip("[]"), *outside, *container, protocol.lower() or "tcp")
@@ -84,21 +85,21 @@ def check_publication(made: Publication, text: str = "") -> Publication:
     Raises:
         InvalidSpec: it can never be right.
     """
-    text = (text or str(made))[:60]
+    shown = quoted(text or str(made))
     if made.protocol not in PROTOCOLS:
-        raise InvalidSpec(f'port "{text}" has protocol "{made.protocol[:20]}" (use tcp or udp)')
-    address = _address(made.host_ip, text)
+        raise InvalidSpec(f"port {shown} has protocol {quoted(made.protocol)} (use tcp or udp)")
+    address = _address(made.host_ip, shown)
     for first, last in ((made.host_first, made.host_last), (made.container_first, made.container_last)):
         if max(first, last) > LAST_PORT:
-            raise InvalidSpec(f'port "{text}" is not valid (ports go from 1 to {LAST_PORT})')
+            raise InvalidSpec(f"port {shown} is not valid (ports go from 1 to {LAST_PORT})")
         if first > last:
-            raise InvalidSpec(f'port "{text}" is not valid (a range begins with its lower port)')
+            raise InvalidSpec(f"port {shown} is not valid (a range begins with its lower port)")
     if not made.container_first or bool(made.host_first) is not bool(made.host_last):
-        raise InvalidSpec(f'port "{text}" is not valid (a container\'s ports go from 1 to {LAST_PORT})')
+        raise InvalidSpec(f"port {shown} is not valid (a container's ports go from 1 to {LAST_PORT})")
     host = made.host_last - made.host_first + 1
     if made.host_first and made.count > 1 and host != made.count:
         raise InvalidSpec(
-            f'port "{text}" leads {host} ports to {made.count} '
+            f"port {shown} leads {host} ports to {made.count} "
             "(make both ranges equally long, or name one container port)"
         )
     return Publication(
@@ -144,30 +145,30 @@ def parse_exposed(text: str) -> list[str]:
     match = _RANGE.fullmatch(ports)
     first, last = (int(match[1]), int(match[2] or match[1])) if match is not None else (0, 0)
     if protocol not in PROTOCOLS or not 0 < first <= last <= LAST_PORT:
-        raise InvalidSpec(f'exposed port "{text[:60]}" is not valid ({remedy})')
+        raise InvalidSpec(f"exposed port {quoted(text)} is not valid ({remedy})")
     if last - first >= MAX_PORTS:
-        raise InvalidSpec(f'exposed ports "{text[:60]}" are more than {MAX_PORTS} (name fewer)')
+        raise InvalidSpec(f"exposed ports {quoted(text)} are more than {MAX_PORTS} (name fewer)")
     return [f"{port}/{protocol}" for port in range(first, last + 1)]
 
 
 def _parsed_range(ports: str, text: str) -> tuple[int, int]:
     match = _RANGE.fullmatch(ports)
     if match is None:
-        raise InvalidSpec(f'port "{text[:60]}" is not valid ({_REMEDY})')
+        raise InvalidSpec(f"port {quoted(text)} is not valid ({_REMEDY})")
     return int(match[1]), int(match[2] or match[1])
 
 
-def _address(host_ip: str, text: str) -> str:
+def _address(host_ip: str, shown: str) -> str:
     if not host_ip:
         return ""
     try:
         address = ipaddress.ip_address(host_ip)
     except ValueError:
-        raise InvalidSpec(f'port "{text}" names "{host_ip[:40]}", which is no address ({_REMEDY})') from None
+        raise InvalidSpec(f"port {shown} names {quoted(host_ip)}, which is no address ({_REMEDY})") from None
     if address.version != 4:
-        raise InvalidSpec(f'port "{text}" names an IPv6 address (ports are published on IPv4 addresses only)')
+        raise InvalidSpec(f"port {shown} names an IPv6 address (ports are published on IPv4 addresses only)")
     if address.is_multicast or (not address.is_unspecified and int(address) == 0xFFFFFFFF):
-        raise InvalidSpec(f'port "{text}" names {address}, which no host has (name an address of the node)')
+        raise InvalidSpec(f"port {shown} names {address}, which no host has (name an address of the node)")
     return "" if address.is_unspecified else str(address)
 
 

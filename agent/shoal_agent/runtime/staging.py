@@ -76,7 +76,8 @@ def stage(
     # mounts: in a user namespace runc can't take a further one off again.
     flags = MountFlag.NOSUID | MountFlag.NODEV
     syscalls.mount("shoal-files", files.own, "tmpfs", flags, f"mode=0755,size={_OWN_FILES},nr_inodes=16")
-    for file, text in host_files.contents(spec.process.hostname, text_of(Path("/etc/resolv.conf"))).items():
+    own = host_files.contents(spec.process.hostname, text_of(Path("/etc/resolv.conf")), spec.names)
+    for file, text in own.items():
         write_file(files.own / file, text, mode=0o644, owner=base)
     config = configuration(
         process=spec.process,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from shoal_agent.runtime.host_files import Names
 from shoal_agent.runtime.mounts import FileSystems
 from shoal_agent.runtime.process import Process
 from shoal_agent.sandbox.sandboxes import Sandbox
@@ -47,6 +48,7 @@ class TaskSpec:
         runtime: name of the OCI runtime; "" for the node's default.
         log: the first file of its output; its directory is made.
         systems: mounts beside the root file system.
+        names: what it is given to know beside the host's.
     """
 
     key: TaskKey
@@ -57,6 +59,7 @@ class TaskSpec:
     runtime: str
     log: Path
     systems: FileSystems
+    names: Names
 
 
 @dataclass(frozen=True, slots=True)

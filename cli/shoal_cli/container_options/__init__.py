@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from shoal_cli import params
-from shoal_cli.container_options import files, life, limits, network, process
+from shoal_cli.container_options import files, life, limits, naming, network, process
 
 if TYPE_CHECKING:
     from shoal.options import ContainerOptions
@@ -23,6 +23,7 @@ _OPTIONS = (
     *limits.OPTIONS,
     *files.OPTIONS,
     *network.OPTIONS,
+    *naming.OPTIONS,
     *life.OPTIONS,
 )
 
@@ -47,5 +48,6 @@ def read(values: dict[str, Any]) -> ContainerOptions:
         **limits.read(values),
         **files.read(values),
         **network.read(values),
+        **naming.read(values),
         **life.read(values),
     }

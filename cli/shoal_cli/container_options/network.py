@@ -27,9 +27,18 @@ OPTIONS: Final = (
         metavar="[IP:][HOST:]CONTAINER[/PROTO]",
         help="Reach a port, or a range, by one of its node's; a free one if HOST is left out. Can be repeated.",
     ),
+    click.option("-P", "--publish-all", is_flag=True, help="Publish every exposed port, each by one that is free."),
+    click.option(
+        "--expose", multiple=True, type=params.EXPOSED, metavar="PORT[/PROTO]", help="Expose a port. Can be repeated."
+    ),
 )
 
 
 def read(values: dict[str, Any]) -> NetworkOptions:
     """Return what was said of it."""
-    return {"network": values["network"], "ports": values["publish"]}
+    return {
+        "network": values["network"],
+        "ports": values["publish"],
+        "publish_all": values["publish_all"],
+        "expose": values["expose"],
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,11 +14,12 @@ from shoal_common.errors import AlreadyExists, Unavailable
 from shoal_common.ids import SHORT_ID
 from shoal_common.log_context import bind
 from shoal_common.references import parse_reference
-from shoal_common.registry import Registry
+from shoal_common.registry import Registry, parse_config
 from shoal_common.sealing import Sealer
 from shoal_common.timings import phase
 from shoal_common.tracing import current_trace
 from shoal_controller.api import validate
+from shoal_controller.api.exposed import publish_exposed
 from shoal_controller.api.views import Views
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
@@ -74,7 +76,9 @@ class Creation:
         if answer is not None:
             return answer
         with phase("image"):
-            repository, digest = await self._resolve(config.image)
+            repository, digest, manifest = await self._resolve(config.image)
+            if config.publish_all:
+                publish_exposed(config, await self._exposed_by(config.image, manifest))
         spec = ContainerSpec(
             schema=SCHEMA,
             id=request.id,
@@ -109,8 +113,21 @@ class Creation:
             return CreateContainerResponse(tombstone=_shown(tombstone.value))
         return None
 
-    async def _resolve(self, image: str) -> tuple[str, str]:
-        """Return repository (with its registry) and digest of an image."""
+    async def _exposed_by(self, image: str, manifest: bytes) -> Iterable[str]:
+        """Return the ports that an image exposes.
+
+        Raises:
+            Unavailable: the registry does not answer, so that nobody knows.
+        """
+        reference = parse_reference(image)
+        host = reference.registry or self._default_registry
+        if not manifest:
+            raise Unavailable(f'registry {host} does not say which ports image "{image}" exposes (name them: -p)')
+        config = await self._registry.config(host, reference.repository, manifest)
+        return parse_config(config, name=f'image "{image}"').config.exposed_ports
+
+    async def _resolve(self, image: str) -> tuple[str, str, bytes]:
+        """Return repository (with its registry), digest and manifest of an image; no manifest if only nodes have it."""
         reference = parse_reference(image)
         host = reference.registry or self._default_registry
         repository = f"{host}/{reference.repository}"
@@ -119,9 +136,9 @@ class Creation:
         except Unavailable:
             # What the cluster runs already may run once more without its registry: nodes may have it.
             if reference.digest and self._runs(repository, reference.digest):
-                return repository, reference.digest
+                return repository, reference.digest, b""
             raise
-        return repository, manifest.digest
+        return repository, manifest.digest, manifest.body
 
     def _runs(self, repository: str, digest: str) -> bool:
         specs = (entry.spec.value for entry in self._cache.containers.values() if entry.spec is not None)

@@ -15,8 +15,9 @@ from shoal_common.ids import DEFAULT_NAMESPACE, check_container_id, check_name
 from shoal_common.references import parse_reference
 from shoal_common.signals import signal_number
 from shoal_common.units import MIN_MEMORY, format_bytes
-from shoal_controller.api import validate_ports
 from shoal_controller.api.validate_files import files
+from shoal_controller.api.validate_naming import naming
+from shoal_controller.api.validate_ports import ports
 from shoal_proto.v1.container_pb2 import (
     ContainerConfig,
     CreateContainerRequest,
@@ -123,7 +124,8 @@ def _check_config(config: ContainerConfig) -> None:
     _match(_RUNTIME, "runtime", config.runtime, "name one that the nodes have, such as crun")
     _restart(config)
     files(config)
-    validate_ports.check(config)
+    ports(config)
+    naming(config)
 
 
 def _restart(config: ContainerConfig) -> None:

@@ -10,7 +10,7 @@ from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode
 _PUBLISHING = (NetworkMode.NETWORK_MODE_UNSPECIFIED, NetworkMode.NETWORK_MODE_DEFAULT)
 
 
-def check(config: ContainerConfig) -> None:
+def ports(config: ContainerConfig) -> None:
     """Check the ports of a configuration, and write them as they are stored.
 
     Raises:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from shoal.options import files, life, limits, network, process
+from shoal.options import files, life, limits, naming, network, process
 from shoal.options.files import FileOptions
 from shoal.options.life import LifeOptions
 from shoal.options.limits import LimitOptions
+from shoal.options.naming import NamingOptions
 from shoal.options.network import Network, NetworkOptions
 from shoal.options.process import ProcessOptions
 from shoal.options.waiting import CONDITIONS, Until
@@ -17,7 +18,9 @@ from shoal_proto.v1.container_pb2 import ContainerConfig
 __all__ = ["CONDITIONS", "ContainerOptions", "Network", "Until", "configure"]
 
 
-class ContainerOptions(ProcessOptions, LifeOptions, NetworkOptions, LimitOptions, FileOptions, total=False):
+class ContainerOptions(
+    ProcessOptions, LifeOptions, NetworkOptions, NamingOptions, LimitOptions, FileOptions, total=False
+):
     """What may be said of a container beside image and arguments; what is left out is the image's or the default."""
 
 
@@ -32,6 +35,7 @@ def configure(image: str, args: Iterable[str], options: ContainerOptions) -> Con
     process.apply(config, options)
     life.apply(config, options)
     network.apply(config, options)
+    naming.apply(config, options)
     limits.apply(config, options)
     files.apply(config, options)
     return config

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, TypedDict
 
-from shoal_common.ports import check_together, parse_publication
+from shoal_common.ports import check_together, parse_exposed, parse_publication
 from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode, PortMapping
 
 
@@ -32,6 +32,10 @@ class NetworkOptions(TypedDict, total=False):
     #: Each "[IP:][HOST:]CONTAINER[/tcp|udp]", such as "8080:80", "127.0.0.1:53:53/udp", "8000-8010:80-90", or "80" for
     #: a port of the node's that is free.
     ports: Iterable[str]
+    #: Publish also every port that it exposes, each on one of the node's that is free.
+    publish_all: bool
+    #: "80", "53/udp" or "3000-3003", beside those of the image.
+    expose: Iterable[str]
 
 
 def apply(config: ContainerConfig, options: NetworkOptions) -> None:
@@ -54,3 +58,5 @@ def apply(config: ContainerConfig, options: NetworkOptions) -> None:
         )
         for each in published
     )
+    config.publish_all = options.get("publish_all", False)
+    config.exposed_ports.extend(port for text in options.get("expose", ()) for port in parse_exposed(text))

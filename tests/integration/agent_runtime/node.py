@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from shoal_agent.paths import NodePaths
+from shoal_agent.runtime.host_files import Names
 from shoal_agent.runtime.mounts import FileSystems
 from shoal_agent.runtime.process import Process
 from shoal_agent.runtime.tasks import Exited, TaskKey, Tasks, TaskSpec
@@ -67,6 +68,7 @@ class Node:
             runtime="",
             log=self.log(attempt),
             systems=FileSystems(),
+            names=Names(),
         )
 
     def lines(self, stream: str = "stdout", attempt: int = 1) -> list[str]:

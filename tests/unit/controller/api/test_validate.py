@@ -7,6 +7,7 @@ from shoal_controller.api import validate
 from shoal_proto.v1.container_pb2 import (
     ContainerConfig,
     CreateContainerRequest,
+    Dns,
     NetworkMode,
     PortMapping,
     RestartMode,
@@ -61,6 +62,12 @@ def test_leaves_a_good_request_as_it_is_but_for_what_was_left_out() -> None:
         ({"ports": [PortMapping(container_first=80)], "network": NetworkMode.NETWORK_MODE_NONE}, "--network"),
         ({"publish_all": True, "network": NetworkMode.NETWORK_MODE_NONE}, "--network"),
         ({"exposed_ports": ["80/sctp"]}, "80/sctp"),
+        ({"dns": Dns(servers=["x"])}, '"x"'),
+        ({"dns": Dns(search=["a b"])}, '"a b"'),
+        ({"dns": Dns(options=["a\nb"])}, "option"),
+        ({"extra_hosts": ["db"]}, '"db"'),
+        ({"extra_hosts": ["db:10.0.0.7"] * 300}, "300"),
+        ({"extra_hosts": ["n:host-gateway"], "network": NetworkMode.NETWORK_MODE_NONE}, "host-gateway"),
     ],
 )
 def test_names_the_field_and_its_value(config: dict[str, object], named: str) -> None:
