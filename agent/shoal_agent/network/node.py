@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 from pyroute2 import IPRoute, NetlinkError
 
 from shoal_agent.kernel_work import finished
-from shoal_agent.network import bridge, plumbing, publishing_rules, rules
+from shoal_agent.network import bridge, conntrack, plumbing, publishing_rules, rules
+from shoal_agent.network.host_ports import HostPorts
 from shoal_agent.network.links import BRIDGE, Port
 from shoal_agent.network.nftables import Nftables
 from shoal_agent.network.published import Published
@@ -23,7 +25,7 @@ AGENT_PORT = 7410
 class NodeNetwork:
     """Everything of the network that belongs to this node, in the namespace that the agent runs in.
 
-    It keeps nothing in memory: what is there is in the kernel, and every method may be repeated.
+    What is there is in the kernel, and every method may be repeated; it remembers only sockets on published ports.
 
     Args:
         guarded_ports: TCP ports of this host that containers may not connect to.
@@ -37,6 +39,7 @@ class NodeNetwork:
         # start don't queue behind those that go.
         self._removals = ThreadPoolExecutor(2, thread_name_prefix="shoal-network-removal")
         self._nftables: Nftables | None = None
+        self._host_ports = HostPorts()
 
     async def configure(self, subnet: str, gateway: str) -> None:
         """Make the bridge and the rules, or change them to this; containers that are connected stay so.
@@ -65,6 +68,7 @@ class NodeNetwork:
         Raises:
             Unavailable: `configure` was never called; or a port still leads to another container.
             InvalidSpec: a port is the agent's.
+            Conflict: a port is another program's of this host, or on an address that it has not.
             Internal: the kernel refused.
         """
         for port in published:
@@ -72,10 +76,12 @@ class NodeNetwork:
                 raise InvalidSpec(f"{port} of this node is its agent's (publish another)")
 
         def work(route: IPRoute) -> None:
+            self._host_ports.take(published)
             plumbing.connect(route, net_ns, ports, hairpin=bool(published))
             self._nft().apply(rules.admission(ports))
             if published:
                 self._publish(published)
+                conntrack.forget_before(published, _addresses(route))
 
         await self._with_route(work)
 
@@ -87,6 +93,8 @@ class NodeNetwork:
                 # One that was never published may be another's by now.
                 with contextlib.suppress(Conflict):
                     self._nft().apply(publishing_rules.withdrawal(port))
+            conntrack.forget_after(published)
+            self._host_ports.give(published)
             if route.link_lookup(ifname=BRIDGE):
                 self._nft().apply(rules.expulsion(ports))
 
@@ -100,6 +108,7 @@ class NodeNetwork:
             plumbing.disconnect(route, plumbing.strays(route, {port.link for port in ports}))
             if route.link_lookup(ifname=BRIDGE):
                 self._nft().apply(rules.replacement(ports) + publishing_rules.replacement(published))
+            self._host_ports.keep(published)
 
         await self._with_route(work)
 
@@ -115,6 +124,7 @@ class NodeNetwork:
 
     async def close(self) -> None:
         """Let go of the kernel's ear; everything that was made stays."""
+        await finished(self._executor, self._host_ports.close)
         if self._nftables is not None:
             await finished(self._executor, self._nftables.close)
             self._nftables = None
@@ -135,6 +145,11 @@ class NodeNetwork:
 
     async def _with_route(self, work: Callable[[IPRoute], None]) -> None:
         await _with_route(self._executor, work)
+
+
+def _addresses(route: IPRoute) -> set[str]:
+    """Return the IPv4 addresses of this host."""
+    return {str(found.get("address")) for found in route.get_addr(family=socket.AF_INET)}
 
 
 async def _with_route(executor: ThreadPoolExecutor, work: Callable[[IPRoute], None]) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-_SCENARIOS = Path(__file__).with_name("scenarios.py")
+_ROOT = Path(__file__).parents[3]
+_PACKAGE = "tests.integration.agent_sandbox"
 _DEADLINE_SECONDS = 120
 _OURS = re.compile(r"shl[0-9a-f]{12}|shoal0|uplink|up0")
 
@@ -23,14 +24,20 @@ def _machine() -> dict[str, set[str]]:
 
 
 @pytest.fixture
-def private_host(tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """Return what runs the scenario of this name and fails with its output."""
+def private_host(tmp_path: Path) -> Iterator[Callable[[str, str], None]]:
+    """Return what runs the scenario of this name, of a module here, and fails with its output."""
     before = _machine()
 
-    def run(name: str) -> None:
-        command = ["unshare", "-m", "-n", "--propagation", "private", sys.executable, "-W", "error", str(_SCENARIOS)]
+    def run(module: str, name: str) -> None:
+        command = ["unshare", "-m", "-n", "--propagation", "private", sys.executable, "-W", "error"]
+        command += ["-m", f"{_PACKAGE}.{module}"]
         result = subprocess.run(
-            [*command, name, str(tmp_path)], capture_output=True, text=True, timeout=_DEADLINE_SECONDS, check=False
+            [*command, name, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            timeout=_DEADLINE_SECONDS,
+            check=False,
+            cwd=_ROOT,
         )
         assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
         assert "Warning" not in result.stderr, result.stderr

@@ -1,4 +1,4 @@
-"""What the tests do, each inside namespaces made for it. Run as: scenarios.py NAME DIRECTORY."""
+"""What the tests do, each inside namespaces made for it. Run as a module: scenarios NAME DIRECTORY."""
 
 # One thing happens at a time here, so nothing waits while a command of the test blocks; conditions of the kernel have
 # no event to wait for.
@@ -21,7 +21,9 @@ import pytest
 
 from shoal_agent.kernel.mounts import mounts_below
 from shoal_agent.network import plumbing
+from shoal_agent.network.host_ports import HostPorts
 from shoal_agent.network.links import mac_of
+from shoal_agent.network.nftables import Nftables
 from shoal_agent.network.node import NodeNetwork
 from shoal_agent.paths import NodePaths
 from shoal_agent.sandbox.helper_client import HelperClient
@@ -30,6 +32,7 @@ from shoal_agent.sandbox.host_uids import parse_uid_map
 from shoal_agent.sandbox.rootfs import RootFilesystems
 from shoal_agent.sandbox.sandboxes import Sandbox, Sandboxes
 from shoal_common.errors import Conflict, InvalidSpec, Unavailable
+from shoal_proto.v1.container_pb2 import PortBinding
 from shoal_proto.v1.resources_pb2 import Address
 
 SUBNET, GATEWAY = "10.88.0.0/16", "10.88.0.1"
@@ -100,9 +103,9 @@ class Host:
             (layer / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
         return layer
 
-    async def container(self, key: str, number: int) -> tuple[Sandbox, Path]:
+    async def container(self, key: str, number: int, *ports: PortBinding) -> tuple[Sandbox, Path]:
         """A sandbox with an address, and a root file system."""
-        sandbox = await self.sandboxes.acquire(key, [address(number)] if number else [])
+        sandbox = await self.sandboxes.acquire(key, [address(number)] if number else [], ports)
         root = await self.roots.mount(key, layers=[self.layer()], writable=self.writable(key), sandbox=sandbox)
         return sandbox, root
 
@@ -437,7 +440,10 @@ STEPS: Sequence[tuple[object, str]] = (
     (plumbing, "_set_port"),
     (plumbing, "_configure"),
     (plumbing, "disconnect"),
+    (Nftables, "apply"),
+    (HostPorts, "take"),
 )
+PORT = PortBinding(host_port=8080, container_port=80, protocol="tcp")
 
 
 def die_at(step: int) -> None:
@@ -462,7 +468,7 @@ async def life(directory: Path, step: int) -> None:
     die_at(step)
     made = Host(directory, pool_size=0)
     await made.open()
-    await made.container(KEY, 7)
+    await made.container(KEY, 7, PORT)
     await made.remove(KEY)
     await made.close()
 
@@ -472,8 +478,9 @@ async def agent_killed_at_any_step_leaves_what_the_next_one_can_use(directory: P
     while True:
         process = subprocess.run([sys.executable, __file__, "life", str(directory), str(step)], check=False)
         async with host(directory, pool_size=0) as made:
-            sandbox, root = await made.container(KEY, 7)
+            sandbox, root = await made.container(KEY, 7, PORT)
             assert answers(sandbox, GATEWAY)
+            assert "tcp . 8080 : 10.88.0.7 . 80" in sh("nft", "list", "map", "inet", "shoal", "published")
             assert not os.statvfs(root).f_flag & os.ST_RDONLY
             assert root.stat().st_uid == sandbox.uid_base
         if process.returncode == 0:

@@ -27,5 +27,19 @@ import pytest
         "data_root_that_others_may_enter_is_refused",
     ],
 )
-def test(scenario: str, private_host: Callable[[str], None]) -> None:
-    private_host(scenario)
+def test(scenario: str, private_host: Callable[[str, str], None]) -> None:
+    private_host("scenarios", scenario)
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "port_leads_to_its_sandbox_from_outside_and_from_the_host",
+        "port_that_leads_elsewhere_is_not_taken_over_nor_withdrawn",
+        "port_of_a_program_of_the_host_is_left_to_it",
+        "next_agent_publishes_what_it_adopts_and_nothing_else",
+        "flows_from_before_and_after_are_led_anew",
+    ],
+)
+def test_ports(scenario: str, private_host: Callable[[str, str], None]) -> None:
+    private_host("port_scenarios", scenario)
