@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from pyroute2 import IPRoute
+
+from shoal_agent.network.links import BRIDGE
 from shoal_agent.settings import Settings
 from shoal_common.errors import Unavailable
+from shoal_common.ports import is_loopback
 from shoal_common.version import shoal_version
 from shoal_proto.v1.node_pb2 import NodeDescription
 from shoal_proto.v1.resources_pb2 import Resources
@@ -40,7 +45,17 @@ async def describe(settings: Settings, *, boot_id: str) -> NodeDescription:
         runtimes=await _versions(settings.runtimes),
         cgroups=cgroup_kind(Path("/proc/self/mountinfo").read_text()),
         boot_id=boot_id,
+        addresses=await asyncio.to_thread(_addresses),
     )
+
+
+def _addresses() -> list[str]:
+    """Return the host's IPv4 addresses but for its loopback's and those of links that are Shoal's own."""
+    with IPRoute() as route:
+        own = set(route.link_lookup(ifname=BRIDGE))
+        found = [each for each in route.get_addr(family=socket.AF_INET) if each["index"] not in own]
+    addresses = {str(each.get("local") or each.get("address")) for each in found}
+    return sorted(address for address in addresses if not is_loopback(address))
 
 
 def total_memory(meminfo: str) -> int:

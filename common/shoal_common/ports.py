@@ -133,6 +133,11 @@ def overlap(one: str, other: str) -> bool:
     return not one or not other or one == other
 
 
+def is_loopback(host_ip: str) -> bool:
+    """Say whether an address is of the loopback, which every host has."""
+    return host_ip.startswith("127.")
+
+
 def parse_exposed(text: str) -> list[str]:
     """Return the ports that "80", "53/udp" or "3000-3003" mean, such as ["80/tcp"].
 

@@ -149,7 +149,7 @@ class NodeNetwork:
 
 def _addresses(route: IPRoute) -> set[str]:
     """Return the IPv4 addresses of this host."""
-    return {str(found.get("address")) for found in route.get_addr(family=socket.AF_INET)}
+    return {str(found.get("local") or found.get("address")) for found in route.get_addr(family=socket.AF_INET)}
 
 
 async def _with_route(executor: ThreadPoolExecutor, work: Callable[[IPRoute], None]) -> None:

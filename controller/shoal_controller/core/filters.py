@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from shoal_common.ids import SHORT_ID
+from shoal_common.ports import is_loopback
 from shoal_common.units import format_bytes, format_cpus
 from shoal_controller.core.ports import PortWish, Refusal, choose
 from shoal_controller.core.snapshot import Amounts, NodeView
@@ -148,6 +149,32 @@ class Constraint:
 
 
 @dataclass(frozen=True, slots=True)
+class Publishing:
+    """The node has the addresses on which a container's ports are to be published."""
+
+    wishes: tuple[PortWish, ...]
+
+    def check(self, node: NodeView) -> bool:
+        return not self.wishes or self._lacks(node) is None
+
+    def _lacks(self, node: NodeView) -> str | None:
+        """Return an address that a node does not have; "" if its agent publishes no ports at all."""
+        if not node.addresses:
+            return ""
+        asked = (wish.host_ip for wish in self.wishes)
+        return next((ip for ip in asked if ip and not is_loopback(ip) and ip not in node.addresses), None)
+
+    def explain(self, refused: Sequence[NodeView]) -> str:
+        if len(refused) > _NAMED:
+            return f"{len(refused)} can't publish its ports ({refused[0].name}: {self._reason(refused[0])})"
+        return ", ".join(f"{node.name}: {self._reason(node)}" for node in refused)
+
+    def _reason(self, node: NodeView) -> str:
+        lacking = self._lacks(node)
+        return f"has no address {lacking}" if lacking else "its agent is of a version that publishes no ports"
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     """The ports of the node by which a container is to be reached are free."""
 
@@ -173,7 +200,14 @@ def _refusal(refusal: Refusal) -> str:
 
 def placing(need: Amounts, constraints: Iterable[str], ports: tuple[PortWish, ...] = ()) -> tuple[Filter, ...]:
     """Return the filters that a node has to pass to be given a container, in the order in which they are asked."""
-    return (Readiness(), Schedulable(), *admitting(need), *(Constraint(text) for text in constraints), Ports(ports))
+    return (
+        Readiness(),
+        Schedulable(),
+        *admitting(need),
+        *(Constraint(text) for text in constraints),
+        Publishing(ports),
+        Ports(ports),
+    )
 
 
 def admitting(need: Amounts) -> tuple[Filter, ...]:

@@ -75,6 +75,7 @@ class NodeView:
         removal: whether, and how, it is on its way out of the cluster.
         problem: what is wrong with the host, so that nothing new is to begin there; "" if nothing is.
         ports: of its own, that are taken by what it holds.
+        addresses: on which ports can be published, beside its loopback; empty of an agent that publishes none.
     """
 
     id: str
@@ -91,6 +92,7 @@ class NodeView:
     removal: NodeRemoval = NodeRemoval.NODE_REMOVAL_UNSPECIFIED
     problem: str = ""
     ports: Taken = field(default_factory=dict)
+    addresses: frozenset[str] = frozenset()
 
     #: What the holds reserve together, and how many are current: summed up once, since a plan looks at all nodes.
     held: Amounts = field(init=False, compare=False, default=NOTHING)

@@ -129,6 +129,7 @@ def node_view(entry: NodeEntry) -> NodeView:
         if description is not None
         else "",
         ports=_taken(entry, description.address if description is not None else ""),
+        addresses=frozenset(description.addresses if description is not None else ()),
     )
 
 

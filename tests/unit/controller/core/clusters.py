@@ -37,7 +37,14 @@ FORCED = NodeRemoval.NODE_REMOVAL_FORCED
 
 def node(name: str, *, memory: int = 8 * GIB, cpu: int = 4000, **more: object) -> NodeView:
     capacity = Amounts(memory, cpu)
-    return replace(NodeView(id=f"id-{name}", name=name, capacity=capacity, booked_capacity=capacity), **more)  # type: ignore[arg-type]
+    made = NodeView(
+        id=f"id-{name}",
+        name=name,
+        capacity=capacity,
+        booked_capacity=capacity,
+        addresses=frozenset({f"10.0.0.{name[-1]}"}),
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
 
 
 def cluster(nodes: Iterable[NodeView], containers: Iterable[ContainerView] = (), **more: object) -> Snapshot:

@@ -101,6 +101,28 @@ def test_the_reason_names_node_port_and_owner() -> None:
     )
 
 
+def test_a_node_without_the_address_is_no_place_and_every_node_has_a_loopback() -> None:
+    def placed(host_ip: str, *nodes: NodeView) -> list[str]:
+        waiting = ContainerView(id=A, ports=(replace(WEB, host_ip=host_ip),))
+        return [each.node for each in plan(cluster(nodes, [waiting]), limit=9) if isinstance(each, Place)]
+
+    one, two = node("n1"), node("n2")
+    assert placed("10.0.0.2", one, two) == ["id-n2"]
+    assert placed("127.0.0.5", one, two) == ["id-n1"]
+    assert placed("10.0.0.9", one, two) == []
+    waiting = ContainerView(id=A, ports=(replace(WEB, host_ip="10.0.0.9"),))
+    old = node("n3", addresses=frozenset())
+    assert pending_reason(cluster([one, old], [waiting]), waiting) == (
+        "2 nodes: n1: has no address 10.0.0.9, n3: its agent is of a version that publishes no ports"
+    )
+
+
+def test_an_agent_that_publishes_no_ports_gets_no_container_that_needs_some() -> None:
+    old = node("n1", addresses=frozenset())
+    assert not plan(cluster([old], [ContainerView(id=A, ports=(WEB,))]), limit=9)
+    assert plan(cluster([old], [ContainerView(id=A)]), limit=9)
+
+
 @given(snapshots())
 def test_no_port_of_a_node_leads_to_two_containers(snapshot: Snapshot) -> None:
     for each in settle(snapshot).nodes.values():
