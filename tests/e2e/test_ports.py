@@ -123,6 +123,58 @@ def test_ports_outlast_the_agent_and_a_reboot(clean_lab: LabUnderTest) -> None:
     assert "elements" not in shoal.inside("node1", "nft", "list", "map", "inet", "shoal", "published")
 
 
+def test_ranges_free_ports_and_all_that_is_exposed(clean_lab: LabUnderTest) -> None:
+    shoal = clean_lab
+    node = address(shoal, "node1")
+    serve(shoal, "range", "-p", "8000-8001:79-80", *_ON_NODE1)
+    assert shoal.out("ps", "--format", "{{.Ports}}") == f"{node}:8000-8001->79-80/tcp"
+    eventually(lambda: fetched(shoal, "control1", node, 8001), seconds=10, what="the second of the range")
+    # The first that is free, on each node anew.
+    serve(shoal, "one", "-p", "8000-8010:80", *_ON_NODE1)
+    assert shoal.out("port", "one", "80") == f"{node}:8002"
+    serve(shoal, "all", "-P", "--expose", "80", "--expose", "53/udp", *_ON_NODE1)
+    ports = {each["container_port"]: each for each in shoal.json_lines("port", "all", "--format", "json")}
+    assert {(each["container_port"], each["protocol"]) for each in ports.values()} == {(80, "tcp"), (53, "udp")}
+    assert all(30000 <= each["host_port"] <= 32767 for each in ports.values())
+    eventually(lambda: fetched(shoal, "control1", node, ports[80]["host_port"]), seconds=10, what="the page")
+    assert f"{ports[80]['host_port']}" in shoal.out("port", "all", "80/tcp")
+    done = shoal.run("port", "all", "81", ok=False)
+    assert done.returncode == 1
+    assert 'port 81 of container "all" is not published' in done.stderr
+
+
+def test_a_port_of_the_hosts_own_program_is_not_taken_from_it(clean_lab: LabUnderTest) -> None:
+    shoal = clean_lab
+    server = shoal.spawn(
+        *("lab", "exec", "--name", shoal.name, "node1", "--"),
+        *(sys.executable, "-m", "http.server", "8088", "--bind", "0.0.0.0"),
+    )
+    try:
+        node = address(shoal, "node1")
+        eventually(lambda: fetched(shoal, "control1", node, 8088), seconds=20, what="the host's own page")
+        done = shoal.run("run", "-d", "--name", "late", "-p", "8088:80", *_ON_NODE1, shoal.image, ok=False)
+        assert done.returncode == 125
+        assert "port 8088/tcp of this node is in use by a program of its own" in done.stderr
+        assert fetched(shoal, "control1", node, 8088), "the host's own page still"
+    finally:
+        server.terminate()
+        server.communicate(timeout=20)
+
+
+def test_names_are_the_containers_own(clean_lab: LabUnderTest) -> None:
+    names = ("--dns", "10.9.9.9", "--dns-search", "a.example", "--dns-option", "ndots:2")
+    hosts = ("--add-host", "db:10.0.0.7", "--add-host", "node:host-gateway", "--hostname", "web")
+    told = clean_lab.out(
+        *("run", "--rm", *names, *hosts, clean_lab.image, "sh", "-c"), "cat /etc/resolv.conf /etc/hosts; hostname"
+    ).splitlines()
+    assert [line for line in told if line.startswith("nameserver")] == ["nameserver 10.9.9.9"]
+    for line in ("search a.example", "options ndots:2", "10.0.0.7\tdb", "10.88.0.1\tnode", "127.0.1.1\tweb", "web"):
+        assert line in told
+    done = clean_lab.run("run", "--add-host", "db", clean_lab.image, ok=False)
+    assert done.returncode == 2
+    assert "NAME:IP" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [

@@ -74,4 +74,12 @@ PORTS: Final = (
         "tests/unit/agent/network/test_plans.py::test_loopback_is_for_this_node_alone",
         "neighbours on the node's network reach what was published to the node itself only",
     ),
+    Mutant(
+        "agent-that-publishes-nothing-given-ports",
+        f"{_CORE}/filters.py",
+        '        if not node.addresses:\n            return ""',
+        "        if not node.addresses:\n            return None",
+        f"{_TESTS}/core/test_ports.py::test_an_agent_that_publishes_no_ports_gets_no_container_that_needs_some",
+        "while a cluster is upgraded containers run that nobody reaches",
+    ),
 )
