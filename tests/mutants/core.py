@@ -20,8 +20,8 @@ CORE: Final = (
     Mutant(
         "readiness-not-asked",
         f"{_CORE}/filters.py",
-        "return (Readiness(), Schedulable(), *admitting(need),",
-        "return (Schedulable(), *admitting(need),",
+        "        Readiness(),\n        Schedulable(),",
+        "        Schedulable(),",
         "tests/unit/controller/core/test_removal.py::test_a_node_that_is_down_takes_nothing_new",
         "containers are given to nodes that are down",
     ),
