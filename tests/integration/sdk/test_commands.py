@@ -215,3 +215,31 @@ async def test_strays_are_listed_and_what_can_not_be_done_is_said(command: Shoal
     assert (code, output, errors) == (1, "web\n", f"shoal: stray {'6' * 12} of n1: no record\n")
     assert (await outcome(await command("node", "strays", "n1", "5555")))[0] == 2
     assert (await outcome(await command("node", "strays", "n1", "--adopt", "--rm")))[0] == 2
+
+
+async def test_port_shows_where_a_container_is_reached(command: Shoal, cluster: shoal.Cluster, state: State) -> None:
+    made = await cluster.containers.create("web:3", name="web", ports=["8080:80", "127.0.0.1:53:53/udp"])
+    assert [(each.host_first, each.container_first, each.protocol) for each in made.spec.config.ports] == [
+        (8080, 80, "tcp"),
+        (53, 53, "udp"),
+    ]
+    stored = state.containers[made.spec.id]
+    stored.node_address = "10.0.0.5"
+    stored.placement.ports.add(host_port=8080, container_port=80, protocol="tcp")
+    stored.placement.ports.add(host_ip="127.0.0.1", host_port=53, container_port=53, protocol="udp")
+    assert [each.host_ip for each in await cluster.containers.ports("web")] == ["127.0.0.1", "10.0.0.5"]
+    assert await outcome(await command("port", "web")) == (
+        0,
+        "53/udp -> 127.0.0.1:53\n80/tcp -> 10.0.0.5:8080\n",
+        "",
+    )
+    assert await outcome(await command("port", "web", "80/tcp")) == (0, "10.0.0.5:8080\n", "")
+    code, output, _ = await outcome(await command("port", "--format", "json", "web", "80"))
+    assert code == 0
+    assert json.loads(output) == {"host_ip": "10.0.0.5", "host_port": 8080, "container_port": 80, "protocol": "tcp"}
+    assert await outcome(await command("port", "web", "81")) == (
+        1,
+        "",
+        'shoal: port 81 of container "web" is not published (shoal port web lists those that are)\n',
+    )
+    assert (await outcome(await command("port", "web", "x")))[0] == 2
