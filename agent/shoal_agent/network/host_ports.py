@@ -16,7 +16,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from shoal_agent.network.published import Published
-from shoal_common.errors import Conflict
+from shoal_common.errors import Conflict, ShoalError, Unavailable
+from shoal_common.ports import overlap
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +37,20 @@ class HostPorts:
 
         Raises:
             Conflict: a program of the host has one, or the host has no such address.
+            Unavailable: one is taken, and leads to another container.
         """
         new: dict[Published, socket.socket] = {}
+        held: dict[tuple[str, int], list[str]] = {}
+        for port in self._held:
+            held.setdefault((port.protocol, port.host_port), []).append(port.host_ip)
         try:
             for port in ports:
-                if port not in self._held:
-                    new[port] = _listening(port)
-        except Conflict:
+                if port in self._held:
+                    continue
+                if any(overlap(port.host_ip, ip) for ip in held.get((port.protocol, port.host_port), ())):
+                    raise Unavailable(f"{port} of this node still leads to another container")
+                new[port] = _listening(port)
+        except ShoalError:
             for made in new.values():
                 made.close()
             raise
@@ -57,7 +65,7 @@ class HostPorts:
         for port in ports:
             try:
                 self.take((port,))
-            except (Conflict, OSError) as error:
+            except (ShoalError, OSError) as error:
                 log.warning("%s; it leads to a container all the same", error)
 
     def give(self, ports: Iterable[Published]) -> None:

@@ -72,11 +72,7 @@ def words(net_ns: Path, port: int, word: str) -> Iterator[None]:
 
 
 def listening(number: int) -> socket.socket:
-    made = socket.socket()
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.bind(("0.0.0.0", number))
-    made.listen()
-    return made
+    return socket.create_server(("0.0.0.0", number))
 
 
 async def port_leads_to_its_sandbox_from_outside_and_from_the_host(directory: Path) -> None:
@@ -85,7 +81,7 @@ async def port_leads_to_its_sandbox_from_outside_and_from_the_host(directory: Pa
         one, root = await made.container(KEY, 7, PORT, local)
         with running(made, one, root, "httpd -f -p 80 -h /www"):
             await until(lambda: "LISTEN" in inside(one, "ss", "-ltn"))
-            fetch = ("nsenter", "-t", str(there.pid), "-n", "busybox", "wget", "-q", "-T", "2", "-O-")
+            fetch = ("nsenter", "-t", str(there.pid), "-n", "timeout", "2", "busybox", "wget", "-q", "-O-")
             assert "page of the image" in sh(*fetch, "http://192.0.2.1:8080/")
             assert "page of the image" not in sh(*fetch, "http://192.0.2.1:8081/", check=False)
             assert "page of the image" in page("127.0.0.1", 8080)
@@ -94,7 +90,7 @@ async def port_leads_to_its_sandbox_from_outside_and_from_the_host(directory: Pa
             assert not page("192.0.2.1", 8081)
             # A container reaches itself by the node.
             assert "page of the image" in inside(
-                one, "busybox", "wget", "-q", "-T", "2", "-O-", "http://192.0.2.1:8080/"
+                one, "timeout", "2", "busybox", "wget", "-q", "-O-", "http://192.0.2.1:8080/"
             )
         await made.remove(KEY)
         assert "elements" not in sh("nft", "list", "map", "inet", "shoal", "published")
@@ -145,7 +141,7 @@ async def next_agent_publishes_what_it_adopts_and_nothing_else(directory: Path) 
         async with host(directory) as other:
             listed = sh("nft", "list", "map", "inet", "shoal", "published")
             assert "tcp . 8080 : 10.88.0.7 . 80" in listed
-            assert listed.count(" : ") == 1, listed
+            assert listed.count("10.88.") == 1, listed
             again = await other.sandboxes.acquire("whole-1", [address(7)], [PORT])
             assert again == whole
             assert other.sandboxes.differs("whole-1", [address(7)], [])
@@ -185,7 +181,8 @@ async def flows_from_before_and_after_are_led_anew(directory: Path) -> None:
         with words(two.net_ns, 53, "two"):
             assert says("two")
             # What leads to the container is left alone.
-            conntrack.forget_before([Published("", 5353, "udp", "10.88.0.8", 53)], {"192.0.2.1"})
+            here = [Published("", 5353, "udp", "10.88.0.8", 53)]
+            await asyncio.to_thread(conntrack.forget_before, here, {"192.0.2.1"})
             assert said() == "two"
         client.close()
 
