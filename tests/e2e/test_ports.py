@@ -17,6 +17,16 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5) as pee
         answer += data
     sys.stdout.write(answer.decode())
 """
+#: A program of the host's that serves two pages and ends.
+_TWO_PAGES = """
+import socket, sys
+with socket.create_server(("0.0.0.0", int(sys.argv[1]))) as server:
+    for _ in range(2):
+        peer, _ = server.accept()
+        with peer:
+            peer.recv(65536)
+            peer.sendall(b"HTTP/1.0 200 OK\\r\\n\\r\\n")
+"""
 _ON_NODE1 = ("--constraint", "node.name==node1")
 
 
@@ -145,20 +155,16 @@ def test_ranges_free_ports_and_all_that_is_exposed(clean_lab: LabUnderTest) -> N
 
 def test_a_port_of_the_hosts_own_program_is_not_taken_from_it(clean_lab: LabUnderTest) -> None:
     shoal = clean_lab
-    server = shoal.spawn(
-        *("lab", "exec", "--name", shoal.name, "node1", "--"),
-        *(sys.executable, "-m", "http.server", "8088", "--bind", "0.0.0.0"),
-    )
-    try:
-        node = address(shoal, "node1")
-        eventually(lambda: fetched(shoal, "control1", node, 8088), seconds=20, what="the host's own page")
-        done = shoal.run("run", "-d", "--name", "late", "-p", "8088:80", *_ON_NODE1, shoal.image, ok=False)
-        assert done.returncode == 125
-        assert "port 8088/tcp of this node is in use by a program of its own" in done.stderr
-        assert fetched(shoal, "control1", node, 8088), "the host's own page still"
-    finally:
-        server.terminate()
-        server.communicate(timeout=20)
+    node = address(shoal, "node1")
+    server = shoal.spawn("lab", "exec", "--name", shoal.name, "node1", "--", sys.executable, "-c", _TWO_PAGES, "8088")
+    eventually(lambda: fetched(shoal, "control1", node, 8088), seconds=20, what="the host's own page")
+    done = shoal.run("run", "-d", "--name", "late", "-p", "8088:80", *_ON_NODE1, shoal.image, ok=False)
+    assert done.returncode == 125
+    assert "port 8088/tcp of this node is in use by a program of its own" in done.stderr
+    assert fetched(shoal, "control1", node, 8088), "the host's own page still"
+    server.communicate(timeout=20)
+    shoal.run("start", "late")
+    eventually(lambda: fetched(shoal, "control1", node, 8088), seconds=10, what="the container's page")
 
 
 def test_names_are_the_containers_own(clean_lab: LabUnderTest) -> None:

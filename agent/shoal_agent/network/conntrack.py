@@ -35,7 +35,7 @@ def forget_before(ports: Collection[Published], local: Collection[str]) -> None:
 
     def outdated(flow: Flow) -> bool:
         there, back = flow
-        return there.daddr in local and back.saddr != places.get(("udp", there.dport))
+        return there.daddr in local and bool(back.saddr != places.get(("udp", there.dport)))
 
     _forget(places, outdated)
 
@@ -47,7 +47,7 @@ def forget_after(ports: Collection[Published]) -> None:
     def outdated(flow: Flow) -> bool:
         there, back = flow
         protocol = "udp" if there.proto == socket.IPPROTO_UDP else "tcp"
-        return there.daddr != back.saddr and back.saddr == places.get((protocol, there.dport))
+        return bool(there.daddr != back.saddr and back.saddr == places.get((protocol, there.dport)))
 
     _forget(places, outdated)
 
