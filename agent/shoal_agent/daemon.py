@@ -13,6 +13,9 @@ from typing import Final
 
 from shoal_agent.claims import HostUse, note_use, only_one
 from shoal_agent.clock import Clock, read_boot_id
+from shoal_agent.copying.commits import Commits
+from shoal_agent.copying.copies import Copies
+from shoal_agent.copying.entrances import Entrances
 from shoal_agent.describe import describe
 from shoal_agent.disk import Disk, Spares
 from shoal_agent.images.store import Images
@@ -158,7 +161,10 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             node.look_again()
 
         disk.changed = disk_changed
-        service = AgentService(paths, node, tasks, images)
+        entrances = Entrances(node, tasks, host)
+        commits = Commits(entrances, registry, disk, paths.data)
+        stack.callback(commits.close)
+        service = AgentService(paths, node, tasks, images, Copies(entrances), commits)
         stack.callback(service.close)
         closing = asyncio.Event()
         async with (

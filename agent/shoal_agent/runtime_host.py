@@ -23,7 +23,7 @@ from shoal_agent.runtime.mounts import DEFAULT_SHM_BYTES, FileSystems, tmpfs_of
 from shoal_agent.runtime.process import Process, resolve
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks, TaskSpec
 from shoal_agent.sandbox.rootfs import RootFilesystems
-from shoal_agent.sandbox.sandboxes import Sandboxes
+from shoal_agent.sandbox.sandboxes import Sandbox, Sandboxes
 from shoal_agent.trees import remove_tree
 from shoal_common.errors import Conflict, ShoalError
 from shoal_proto.v1.agent_pb2 import ContainerRecord
@@ -212,6 +212,30 @@ class RuntimeHost:
         """Say whether there is a sandbox or a root file system of the placement."""
         key = placement_key(record.assignment.id, record.status.generation)
         return key in self._left_mounted or key in self._sandboxes.known()
+
+    def root(self, record: ContainerRecord) -> tuple[Path, Sandbox]:
+        """Return the mounted root file system of a placement, and the sandbox whose ids it has.
+
+        Raises:
+            Conflict: it was taken down.
+        """
+        key = placement_key(record.assignment.id, record.status.generation)
+        root, sandbox = self._rootfs.find(key), self._sandboxes.find(key)
+        if root is None or sandbox is None:
+            raise Conflict(f"container {record.assignment.id[:12]} is being taken down")
+        return root, sandbox
+
+    def layers(self, record: ContainerRecord) -> tuple[Path, tuple[Path, ...]]:
+        """Return a placement's writable layer and the image's layers below it, lowest first.
+
+        Raises:
+            Conflict: the image is not here any more.
+        """
+        assignment = record.assignment
+        image = self._images.find(assignment.image_digest)
+        if image is None:
+            raise Conflict(f"the image of container {assignment.id[:12]} is not on its node any more (pull it again)")
+        return self._paths.writable(assignment.id, record.status.generation) / "upper", image.layers
 
     def exits(self) -> AsyncIterator[tuple[TaskKey, Exited]]:
         """Yield the end of every attempt that was started or adopted, once."""

@@ -12,6 +12,8 @@ from typing import Final
 
 import grpc.aio
 
+from shoal_agent.copying.commits import Commits
+from shoal_agent.copying.copies import Copies
 from shoal_agent.core.lifecycle import RUNNING, STARTING, STOPPING, state_name
 from shoal_agent.host import task_key
 from shoal_agent.images.store import Images
@@ -22,6 +24,11 @@ from shoal_agent.runtime.exec import ExecProcess, ExecSpec
 from shoal_agent.runtime.tasks import Tasks
 from shoal_common.errors import Conflict, Exhausted, InvalidSpec
 from shoal_proto.v1.agent_pb2 import (
+    AgentCommitRequest,
+    AgentCommitResponse,
+    AgentContainerRef,
+    AgentCopyInRequest,
+    AgentCopyOutRequest,
     AgentExecRequest,
     AgentInventoryItem,
     AgentInventoryRequest,
@@ -29,10 +36,19 @@ from shoal_proto.v1.agent_pb2 import (
     AgentPullRequest,
     AgentSignalRequest,
     AgentSignalResponse,
+    AgentStatPathRequest,
     ContainerRecord,
 )
 from shoal_proto.v1.agent_pb2_grpc import AgentServiceServicer
-from shoal_proto.v1.container_pb2 import ExecResponse, LogsResponse
+from shoal_proto.v1.container_pb2 import (
+    CopyInResponse,
+    CopyOutResponse,
+    DiffResponse,
+    ExecResponse,
+    ExportResponse,
+    LogsResponse,
+    PathInfo,
+)
 from shoal_proto.v1.image_pb2 import PullProgress
 from shoal_proto.v1.node_pb2 import HoldRole
 
@@ -52,7 +68,11 @@ _WAITING: Final = 4
 class AgentService(AgentServiceServicer):
     """Serves `shoal.v1.AgentService`."""
 
-    def __init__(self, paths: NodePaths, node: Node, tasks: Tasks, images: Images) -> None:
+    def __init__(
+        self, paths: NodePaths, node: Node, tasks: Tasks, images: Images, copies: Copies, commits: Commits
+    ) -> None:
+        self._copies = copies
+        self._commits = commits
         self._node = node
         self._tasks = tasks
         self._images = images
@@ -137,6 +157,51 @@ class AgentService(AgentServiceServicer):
                 if record.removing or record.removed:
                     item.assignment.role = HoldRole.HOLD_ROLE_REMOVE
                 yield item
+
+    async def StatPath(self, request: AgentStatPathRequest, context: _Context) -> PathInfo:
+        """Look at one path of a container."""
+        with self._stream():
+            return await self._copies.stat(request)
+
+    async def CopyOut(self, request: AgentCopyOutRequest, context: _Context) -> AsyncIterator[CopyOutResponse]:
+        """Give a file or a directory of a container as a tar."""
+        with self._stream():
+            async with contextlib.aclosing(self._copies.out(request)) as responses:
+                async for response in responses:
+                    yield response
+
+    async def CopyIn(
+        self, request_iterator: AsyncIterator[AgentCopyInRequest], context: _Context
+    ) -> AsyncIterator[CopyInResponse]:
+        """Unpack a tar in a directory of a container."""
+        with self._stream():
+            first = await anext(request_iterator, None)
+            if first is None or first.WhichOneof("message") != "start":
+                raise InvalidSpec("the first message of a copy does not say where to (send start first)")
+            async with contextlib.aclosing(self._copies.into(first.start, request_iterator)) as responses:
+                async for response in responses:
+                    yield response
+
+    async def Diff(self, request: AgentContainerRef, context: _Context) -> AsyncIterator[DiffResponse]:
+        """Tell what a container has changed of its image."""
+        with self._stream():
+            async with contextlib.aclosing(self._copies.diff(request)) as responses:
+                async for response in responses:
+                    yield response
+
+    async def Export(self, request: AgentContainerRef, context: _Context) -> AsyncIterator[ExportResponse]:
+        """Give a container's root file system as a tar."""
+        with self._stream():
+            async with contextlib.aclosing(self._copies.export(request)) as responses:
+                async for response in responses:
+                    yield response
+
+    async def Commit(self, request: AgentCommitRequest, context: _Context) -> AsyncIterator[AgentCommitResponse]:
+        """Push what a container has changed as a layer."""
+        with self._stream():
+            async with contextlib.aclosing(self._commits.commit(request)) as responses:
+                async for response in responses:
+                    yield response
 
     async def _running(self, container: str, generation: int) -> ContainerRecord:
         """Return the record of a container that has a process.

@@ -20,7 +20,7 @@ from shoal_agent.host import ContainerHost, task_key
 from shoal_agent.records import Records
 from shoal_agent.runtime.failures import StartFailed
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey
-from shoal_common.errors import ShoalError
+from shoal_common.errors import Conflict, ShoalError
 from shoal_common.ids import SHORT_ID
 from shoal_common.log_context import bind
 from shoal_common.tracing import set_trace
@@ -88,6 +88,7 @@ class Worker:
         self._running: Running | None = None
         self._retries = 0
         self._closing = False
+        self._reached: asyncio.Future[None] | None = None
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._accepted = record.report_accepted
@@ -168,6 +169,21 @@ class Worker:
             if self._saved is not None and (value := condition(self._saved)) is not None:
                 return value
             await moved.wait()
+
+    async def reach(self) -> None:
+        """Have the root file system of a container that does not run mounted. Give it a time limit.
+
+        Raises:
+            ShoalError, OSError: it can't be mounted; the container's state is as it was.
+        """
+        if self._observed.prepared:
+            return
+        if self._reached is None:
+            self._reached = asyncio.get_running_loop().create_future()
+        self._observed = replace(self._observed, reach=True)
+        self._wake.set()
+        # Others may wait for the same.
+        await asyncio.shield(self._reached)
 
     def close(self) -> None:
         """End after the action under way; preparing is broken off."""
@@ -264,6 +280,8 @@ class Worker:
                 await self._save(lifecycle.begun(record))
             case planning.Prepare():
                 await self._prepare()
+            case planning.Reach():
+                await self._reach()
             case planning.NoteReady():
                 await self._save(lifecycle.ready(record))
             case planning.Start():
@@ -360,6 +378,27 @@ class Worker:
             command=found.command,
             now=self._around.clock.timestamp(),
         )
+
+    async def _reach(self) -> None:
+        waiting, self._reached = self._reached, None
+        assert waiting is not None, "somebody asked for it"
+        self._observed = replace(self._observed, mounted=True, reach=False)
+        if self._observed.prepared:
+            waiting.set_result(None)
+            return
+        try:
+            found = await self._while_wanted(self._around.host.prepare(self._record))
+        except (ShoalError, OSError) as error:
+            waiting.set_exception(error)
+            # Whoever asked may have given up meanwhile.
+            waiting.exception()
+            return
+        if found is None:
+            waiting.set_exception(Conflict(f"container {self.id[:12]} is being taken down"))
+            waiting.exception()
+            return
+        self._observed = replace(self._observed, prepared=True, retry_at_ms=0)
+        waiting.set_result(None)
 
     async def _while_wanted(self, preparing: Coroutine[None, None, _T]) -> _T | None:
         """Await a preparation; give it up, and return None, once nobody wants it any more."""

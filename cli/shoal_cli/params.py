@@ -81,6 +81,14 @@ def _variable(text: str) -> None:
         raise InvalidSpec(f'environment variable "{text[:40]}" is not valid (write NAME=VALUE, or NAME to pass it on)')
 
 
+def _change(text: str) -> None:
+    # Not with the module: it takes protobuf, which no help needs.
+    from shoal_common.image_changes import apply_changes
+    from shoal_proto.v1.image_pb2 import ImageConfig
+
+    apply_changes(ImageConfig(), [text])
+
+
 NAME: Final = Checked("name", lambda text: ids.check_name("container", text))
 CONTAINER: Final = Checked("container", _reference_to_container)
 NODE: Final = Checked("node", lambda text: ids.check_name("node", text))
@@ -98,6 +106,7 @@ PUBLISH: Final = Checked("port", ports.parse_publication)
 RESTART: Final = Checked("policy", restart_policy.parse_restart)
 TMPFS: Final = Checked("tmpfs", mounts.parse_tmpfs)
 SHM_SIZE: Final = Checked("size", _shm_size)
+CHANGE: Final = Checked("change", _change)
 CONTEXT: Final = Context()
 
 

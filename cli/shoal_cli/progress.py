@@ -26,9 +26,9 @@ def _bars() -> Progress:
 
 
 @contextmanager
-def received(ref: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def received(ref: str, total: int | None, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
     """Give what shows how many bytes of an archive (of `total`, if that is known) have arrived."""
-    if not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty():
         yield lambda count: None
         return
     with _bars() as bars:

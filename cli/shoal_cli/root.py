@@ -15,11 +15,15 @@ _COMMANDS: Final = "shoal_cli.commands"
 
 TABLE: Final = {
     "cluster": command(f"{_COMMANDS}.cluster", "cluster", "Manage the cluster itself."),
+    "commit": command(f"{_COMMANDS}.commit", "commit", "Make an image of what a container has become."),
     "completion": command(f"{_COMMANDS}.completion", "completion", "Print a shell's completion script."),
     "context": command(f"{_COMMANDS}.context", "context", "List clusters, and choose the one in use."),
+    "cp": command(f"{_COMMANDS}.copy", "copy", "Copy files between a container and this machine."),
     "create": command(f"{_COMMANDS}.run", "create", "Create a container without starting it."),
+    "diff": command(f"{_COMMANDS}.copy", "diff", "Show what a container has changed of its image."),
     "events": command(f"{_COMMANDS}.events", "events", "Show what happens in the cluster."),
     "exec": command(f"{_COMMANDS}.execute", "execute", "Run a command in a running container."),
+    "export": command(f"{_COMMANDS}.copy", "export", "Write a container's file system as a tar."),
     "image": command(f"{_COMMANDS}.image", "image", "Bring images in, look at them, fetch them to nodes."),
     "info": command(f"{_COMMANDS}.cluster", "info", "Show how large the cluster is and what is used."),
     "inspect": command(f"{_COMMANDS}.inspect", "inspect", "Show all there is to know of containers, as JSON."),

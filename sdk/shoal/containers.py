@@ -7,16 +7,15 @@ from contextlib import aclosing
 from typing import Final, Unpack
 
 from shoal import ports, watching
+from shoal.container_files import ContainerFiles
 from shoal.execution import ExecProcess, exec_start
 from shoal.names import random_name
 from shoal.options import CONDITIONS, ContainerOptions, Until, configure
-from shoal.transport import Transport
 from shoal_common.errors import InvalidSpec, NotFound, Unavailable
-from shoal_common.ids import DEFAULT_NAMESPACE, check_container_id, check_name, new_container_id, new_request_id
+from shoal_common.ids import check_container_id, check_name, new_container_id, new_request_id
 from shoal_proto.v1.container_pb2 import (
     Container,
     ContainerPhase,
-    ContainerRef,
     ContainerSpec,
     ContainerState,
     CreateContainerRequest,
@@ -44,22 +43,12 @@ from shoal_proto.v1.container_pb2_grpc import ContainerServiceStub
 CREATE_DEADLINE: Final = 60.0
 
 
-class Containers:
+class Containers(ContainerFiles):
     """The containers of a cluster: `cluster.containers`.
 
     `ref` always is a container's name, its id, or the beginning of its id if no other has it. Everything raises
     `Unavailable` if no controller answers, and `NotFound` if there is no such container.
     """
-
-    def __init__(self, transport: Transport, *, namespace: str = DEFAULT_NAMESPACE) -> None:
-        self._transport = transport
-        self._namespace = namespace
-
-    def _ref(self, ref: str) -> ContainerRef:
-        if not ref:
-            raise InvalidSpec("the name of a container can't be empty (give a name, an id or the beginning of one)")
-        check_name("container", ref[:12] if len(ref) == 64 else ref)
-        return ContainerRef(namespace=self._namespace, ref=ref)
 
     async def run(
         self,

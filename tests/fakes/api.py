@@ -35,6 +35,7 @@ from shoal_proto.v1 import (
 from shoal_proto.v1 import (
     container_pb2 as pb,
 )
+from tests.fakes.files import ApiFiles, Files
 
 SERVICES = ("ContainerService", "NodeService", "ImageService", "ClusterService")
 
@@ -115,6 +116,7 @@ class State:
         self.new_phase = pb.CONTAINER_PHASE_RUNNING
         self.new_detail = ""
         self.exit_code = 0
+        self.files = Files()
 
     async def changed(self) -> None:
         """Wake whoever waits."""
@@ -156,9 +158,10 @@ class State:
             await self.drop(container.spec.id)
 
 
-class Containers(container_pb2_grpc.ContainerServiceServicer):
+class Containers(ApiFiles, container_pb2_grpc.ContainerServiceServicer):
     def __init__(self, state: State) -> None:
         self.state = state
+        self.files = state.files
 
     async def _note(self, name: str, request: Any, context: Any) -> None:
         self.state.calls.append((name, request))

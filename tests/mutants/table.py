@@ -10,6 +10,7 @@ from typing import Final
 
 from tests.mutants.agent import AGENT
 from tests.mutants.controllers import CONTROLLERS
+from tests.mutants.copying import COPYING
 from tests.mutants.core import CORE
 from tests.mutants.leader import LEADER
 from tests.mutants.life import LIFE
@@ -22,4 +23,16 @@ from tests.mutants.store import STORE
 
 __all__ = ["MUTANTS", "Mutant"]
 
-MUTANTS: Final = (*STORE, *CORE, *LEADER, *AGENT, *OBSERVATION, *RECOVERY, *NODES, *CONTROLLERS, *LIFE, *PORTS)
+MUTANTS: Final = (
+    *STORE,
+    *CORE,
+    *LEADER,
+    *AGENT,
+    *OBSERVATION,
+    *RECOVERY,
+    *NODES,
+    *CONTROLLERS,
+    *LIFE,
+    *PORTS,
+    *COPYING,
+)

@@ -51,6 +51,7 @@ from shoal_proto.v1.container_pb2 import (
     Tombstone,
 )
 from shoal_proto.v1.node_pb2 import NodeDescription, NodeLedger, NodeSpec, NodeState, NodeStatus
+from tests.fakes.files import AgentFiles, Files
 
 T = TypeVar("T")
 Q = TypeVar("Q")
@@ -68,7 +69,7 @@ def root_tar() -> bytes:
 
 
 @dataclass
-class SmallAgent(agent_pb2_grpc.AgentServiceServicer):
+class SmallAgent(AgentFiles, agent_pb2_grpc.AgentServiceServicer):
     """An agent with one container's worth of behaviour, that tests set."""
 
     lines: list[bytes] = field(default_factory=list)
@@ -82,6 +83,7 @@ class SmallAgent(agent_pb2_grpc.AgentServiceServicer):
     exec_cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     #: Trace ids of the calls that it was made.
     traces: list[str] = field(default_factory=list)
+    files: Files = field(default_factory=Files)
 
     def write(self, *lines: bytes) -> None:
         self.lines.extend(lines)

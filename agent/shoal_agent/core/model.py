@@ -85,6 +85,7 @@ class Observed:
         retry_at_ms: preparing failed for now and is to be tried again then.
         kill_again_ms: SIGKILL was sent, and is sent again then; 0 if it wasn't.
         frozen: the processes of the attempt are frozen, which the kernel remembers for the next agent.
+        reach: somebody wants to get at its files, which takes a mounted root file system.
     """
 
     task: TaskState = TaskState.UNKNOWN
@@ -96,6 +97,7 @@ class Observed:
     retry_at_ms: int = 0
     kill_again_ms: int = 0
     frozen: bool = False
+    reach: bool = False
 
 
 def remembered(record: ContainerRecord, *, boot_id: str) -> Remembered:

@@ -83,6 +83,11 @@ class Prepare:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """Do what `Prepare` does for somebody who wants to get at the files; nothing is recorded, whatever comes of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class NoteReady:
     """Record that it could start at once."""
 
@@ -174,6 +179,7 @@ Action = (
     | NoteDataLost
     | BeginAttempt
     | Prepare
+    | Reach
     | NoteReady
     | Start
     | CancelRestart
@@ -308,6 +314,8 @@ def _current(record: Remembered, wanted: Wanted, observed: Observed, now: int) -
     if asked and wanted.desired == DesiredState.DESIRED_STATE_STOPPED:
         return NoteCancelled(wanted.run_admitted)
     due = asked and wanted.desired == _RUNNING
+    if observed.reach and not due and record.state in (READY, *ENDED):
+        return Reach()
     if record.state in ENDED:
         if due:
             return Start(wanted.run_admitted) if observed.prepared else BeginAttempt()

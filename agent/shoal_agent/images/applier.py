@@ -18,9 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from shoal_agent.images import tarstream
-from shoal_agent.images.tarstream import ByteStream, Entry, MalformedArchive
 from shoal_agent.kernel.syscalls import Resolve, openat2
+from shoal_common.archives import tarstream
+from shoal_common.archives.tarstream import ByteStream, Entry, MalformedArchive
 
 _WHITEOUT: Final = b".wh."
 _OPAQUE: Final = b".wh..wh..opq"

@@ -75,7 +75,7 @@ def confine(root: Path, *, capabilities: Collection[Capability], limits: Mapping
     Raises:
         OSError: a step failed; the process must end, since it may be half confined.
     """
-    last = int(_LAST_CAPABILITY.read_text())
+    last = last_capability()
     unshare(CloneFlag.NEWNS | CloneFlag.NEWNET | CloneFlag.NEWIPC | CloneFlag.NEWUTS)
     mount("none", "/", None, MountFlag.REC | MountFlag.PRIVATE)
     tree = open_tree_clone(root)
@@ -89,6 +89,20 @@ def confine(root: Path, *, capabilities: Collection[Capability], limits: Mapping
         _, hard = resource.getrlimit(kind)
         value = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (value, value))
+    drop_capabilities(capabilities, last=last)
+
+
+def last_capability() -> int:
+    """Return the highest capability that the kernel knows."""
+    return int(_LAST_CAPABILITY.read_text())
+
+
+def drop_capabilities(capabilities: Collection[int], *, last: int) -> None:
+    """Leave this process, and whatever it executes, no capability but these.
+
+    Args:
+        last: see `last_capability`, which takes a /proc.
+    """
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     kept = {int(capability) for capability in capabilities}
     for capability in range(last + 1):

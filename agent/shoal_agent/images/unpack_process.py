@@ -20,7 +20,7 @@ from typing import Final
 from shoal_agent.images.applier import Applied, Applier, LimitExceeded, Limits
 from shoal_agent.images.compression import MalformedCompression, decompressed
 from shoal_agent.images.confinement import Capability, confine, die_with_parent
-from shoal_agent.images.tarstream import MalformedArchive
+from shoal_common.archives.tarstream import MalformedArchive
 
 #: Decompressed pieces (1 MiB each) that may wait for the applier.
 _AHEAD: Final = 8

@@ -169,6 +169,14 @@ def openat2(directory: int, path: str | os.PathLike[str], flags: int, *, resolve
     return _checked(result, os.fspath(path))
 
 
+def filesystem_type(fd: int) -> int:
+    """Return the magic number of the file system that an open file is on (statfs(2), f_type)."""
+    # Its first field, of the 120 bytes that the structure has on 64-bit machines.
+    buffer = (ctypes.c_long * 32)()
+    _checked(_libc.fstatfs(fd, ctypes.byref(buffer)), "fstatfs")
+    return int(buffer[0]) & 0xFFFFFFFF
+
+
 def keep_capabilities_on_setuid() -> None:
     """Let the calling thread change its user ids without losing capabilities (SECBIT_NO_SETUID_FIXUP, prctl(2))."""
     _checked(_libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0), "prctl")

@@ -207,6 +207,17 @@ class Tasks:
             # What is frozen dies only when it is let go.
             self.groups.thaw(str(key))
 
+    def running(self, key: TaskKey) -> Running:
+        """Return the processes of a task.
+
+        Raises:
+            Conflict: it isn't running.
+        """
+        running = self._watched.get(key)
+        if running is None or not running.pid_start:
+            raise Conflict(f"container {key.container} is not running")
+        return running
+
     async def exits(self) -> AsyncIterator[tuple[TaskKey, Exited]]:
         """Give every exit of a started or adopted task, once. For one consumer."""
         while True:

@@ -87,6 +87,11 @@ class RootFilesystems:
         target = self._target(key)
         await self._run(lambda: _unmount(target))
 
+    def find(self, key: str) -> Path | None:
+        """Return where a container's root file system is mounted; None if it isn't."""
+        target = self._target(key)
+        return target if is_mounted(target) else None
+
     def mounted(self) -> set[str]:
         """Return the keys of what is mounted now, also by an agent before this one."""
         targets = (Path(entry.target) for entry in mounts_below(self._paths.rootfs))

@@ -165,6 +165,39 @@ class Registry:
         pieces = self._read_file(source) if isinstance(source, Path) else source
         return await Upload(self._transport, host, repository, what).push(pieces, digest=digest)
 
+    async def copy_blob(
+        self, host: str, repository: str, digest: str, *, source_host: str, source_repository: str
+    ) -> None:
+        """Have a blob of another repository, of this registry or another one, in a repository as well.
+
+        Raises:
+            NotFound: the source has no such blob.
+        """
+        if await self.has_blob(host, repository, digest):
+            return
+        what = f'layer {digest} of image "{source_repository}"'
+        if host == source_host and await self._mount(host, repository, digest, source_repository, what):
+            return
+
+        async def attempt() -> None:
+            async with self.blob(source_host, source_repository, digest) as pieces:
+                await self.push_blob(host, repository, digest, pieces)
+
+        await self._transport.retried(source_host, what, attempt)
+
+    async def _mount(self, host: str, repository: str, digest: str, source: str, what: str) -> bool:
+        """Have the registry take a blob over from another repository; False if it doesn't."""
+        url = self._transport.url(host, f"{repository}/blobs/uploads/").update_query({"mount": digest, "from": source})
+
+        async def attempt() -> bool:
+            async with self._transport.request("POST", url, headers={"Content-Length": "0"}) as response:
+                if response.status not in (201, 202):
+                    raise await refusal(response, host, what)
+                # 202: it wants to be sent the bytes, and forgets the upload that it has begun when nothing comes.
+                return response.status == 201
+
+        return await self._transport.retried(host, what, attempt)
+
     async def push_manifest(
         self, host: str, repository: str, target: str, body: bytes, *, media_type: str = manifests.OCI_MANIFEST
     ) -> str:

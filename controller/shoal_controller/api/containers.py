@@ -13,6 +13,8 @@ from shoal_common.sealing import Sealer
 from shoal_common.signals import signal_number
 from shoal_common.tracing import current_trace, trace_metadata
 from shoal_controller.api import pausing, stopping
+from shoal_controller.api.committing import Committer
+from shoal_controller.api.copying import CopyRelay
 from shoal_controller.api.creation import Creation
 from shoal_controller.api.execution import ExecRelay, require_process
 from shoal_controller.api.listing import Lister
@@ -60,6 +62,8 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         self._waiter = Waiter(cache, self._finder, self._views)
         self._logs = LogRelay(cache, self._finder, agents)
         self._exec = ExecRelay(cache, self._finder, agents)
+        self._copies = CopyRelay(cache, self._finder, agents)
+        self._committer = Committer(self._copies, agents, registry, sealer, default_registry)
 
     async def CreateContainer(
         self, request: container_pb2.CreateContainerRequest, context: _Context
@@ -213,6 +217,40 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
     ) -> AsyncGenerator[container_pb2.ExecResponse, None]:
         """See container.proto."""
         return self._exec.exec(request_iterator)
+
+    async def StatPath(self, request: container_pb2.StatPathRequest, context: _Context) -> container_pb2.PathInfo:
+        """See container.proto."""
+        return await self._copies.stat(request)
+
+    def CopyOut(
+        self, request: container_pb2.CopyOutRequest, context: _Context
+    ) -> AsyncGenerator[container_pb2.CopyOutResponse, None]:
+        """See container.proto."""
+        return self._copies.out(request)
+
+    def CopyIn(
+        self, request_iterator: AsyncIterator[container_pb2.CopyInRequest], context: _Context
+    ) -> AsyncGenerator[container_pb2.CopyInResponse, None]:
+        """See container.proto."""
+        return self._copies.into(request_iterator)
+
+    def DiffContainer(
+        self, request: container_pb2.DiffRequest, context: _Context
+    ) -> AsyncGenerator[container_pb2.DiffResponse, None]:
+        """See container.proto."""
+        return self._copies.diff(request)
+
+    def ExportContainer(
+        self, request: container_pb2.ExportRequest, context: _Context
+    ) -> AsyncGenerator[container_pb2.ExportResponse, None]:
+        """See container.proto."""
+        return self._copies.export(request)
+
+    def CommitContainer(
+        self, request: container_pb2.CommitRequest, context: _Context
+    ) -> AsyncGenerator[container_pb2.CommitProgress, None]:
+        """See container.proto."""
+        return self._committer.commit(request)
 
 
 def _asked(request: container_pb2.StopContainerRequest | container_pb2.RestartContainerRequest) -> int | None:

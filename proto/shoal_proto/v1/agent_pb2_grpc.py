@@ -62,6 +62,36 @@ class AgentServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentInventoryRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentInventoryItem.FromString,
                 _registered_method=True)
+        self.StatPath = channel.unary_unary(
+                '/shoal.v1.AgentService/StatPath',
+                request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentStatPathRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.PathInfo.FromString,
+                _registered_method=True)
+        self.CopyOut = channel.unary_stream(
+                '/shoal.v1.AgentService/CopyOut',
+                request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCopyOutRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.CopyOutResponse.FromString,
+                _registered_method=True)
+        self.CopyIn = channel.stream_stream(
+                '/shoal.v1.AgentService/CopyIn',
+                request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCopyInRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.CopyInResponse.FromString,
+                _registered_method=True)
+        self.Diff = channel.unary_stream(
+                '/shoal.v1.AgentService/Diff',
+                request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentContainerRef.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.DiffResponse.FromString,
+                _registered_method=True)
+        self.Export = channel.unary_stream(
+                '/shoal.v1.AgentService/Export',
+                request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentContainerRef.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.ExportResponse.FromString,
+                _registered_method=True)
+        self.Commit = channel.unary_stream(
+                '/shoal.v1.AgentService/Commit',
+                request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCommitRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCommitResponse.FromString,
+                _registered_method=True)
 
 
 class AgentServiceServicer:
@@ -101,6 +131,44 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StatPath(self, request, context):
+        """What belongs to a container's files is asked of one that runs, and of one that doesn't.
+        Errors: NOT_FOUND; FAILED_PRECONDITION (another placement, not prepared yet, being removed).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CopyOut(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CopyIn(self, request_iterator, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Diff(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Export(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Commit(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +196,36 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.Inventory,
                     request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentInventoryRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentInventoryItem.SerializeToString,
+            ),
+            'StatPath': grpc.unary_unary_rpc_method_handler(
+                    servicer.StatPath,
+                    request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentStatPathRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.PathInfo.SerializeToString,
+            ),
+            'CopyOut': grpc.unary_stream_rpc_method_handler(
+                    servicer.CopyOut,
+                    request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCopyOutRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.CopyOutResponse.SerializeToString,
+            ),
+            'CopyIn': grpc.stream_stream_rpc_method_handler(
+                    servicer.CopyIn,
+                    request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCopyInRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.CopyInResponse.SerializeToString,
+            ),
+            'Diff': grpc.unary_stream_rpc_method_handler(
+                    servicer.Diff,
+                    request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentContainerRef.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.DiffResponse.SerializeToString,
+            ),
+            'Export': grpc.unary_stream_rpc_method_handler(
+                    servicer.Export,
+                    request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentContainerRef.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.ExportResponse.SerializeToString,
+            ),
+            'Commit': grpc.unary_stream_rpc_method_handler(
+                    servicer.Commit,
+                    request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCommitRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCommitResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +364,168 @@ class AgentService:
             '/shoal.v1.AgentService/Inventory',
             shoal__proto_dot_v1_dot_agent__pb2.AgentInventoryRequest.SerializeToString,
             shoal__proto_dot_v1_dot_agent__pb2.AgentInventoryItem.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StatPath(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.AgentService/StatPath',
+            shoal__proto_dot_v1_dot_agent__pb2.AgentStatPathRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.PathInfo.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CopyOut(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/shoal.v1.AgentService/CopyOut',
+            shoal__proto_dot_v1_dot_agent__pb2.AgentCopyOutRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.CopyOutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CopyIn(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/shoal.v1.AgentService/CopyIn',
+            shoal__proto_dot_v1_dot_agent__pb2.AgentCopyInRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.CopyInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Diff(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/shoal.v1.AgentService/Diff',
+            shoal__proto_dot_v1_dot_agent__pb2.AgentContainerRef.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.DiffResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Export(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/shoal.v1.AgentService/Export',
+            shoal__proto_dot_v1_dot_agent__pb2.AgentContainerRef.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.ExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Commit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/shoal.v1.AgentService/Commit',
+            shoal__proto_dot_v1_dot_agent__pb2.AgentCommitRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_agent__pb2.AgentCommitResponse.FromString,
             options,
             channel_credentials,
             insecure,

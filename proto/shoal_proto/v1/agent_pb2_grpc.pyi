@@ -43,6 +43,15 @@ class AgentServiceStub:
     Pull: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentPullRequest, _image_pb2.PullProgress]
     Inventory: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentInventoryRequest, _agent_pb2.AgentInventoryItem]
     """What the node has records of, environments in clear."""
+    StatPath: _grpc.UnaryUnaryMultiCallable[_agent_pb2.AgentStatPathRequest, _container_pb2.PathInfo]
+    """What belongs to a container's files is asked of one that runs, and of one that doesn't.
+    Errors: NOT_FOUND; FAILED_PRECONDITION (another placement, not prepared yet, being removed).
+    """
+    CopyOut: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentCopyOutRequest, _container_pb2.CopyOutResponse]
+    CopyIn: _grpc.StreamStreamMultiCallable[_agent_pb2.AgentCopyInRequest, _container_pb2.CopyInResponse]
+    Diff: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentContainerRef, _container_pb2.DiffResponse]
+    Export: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentContainerRef, _container_pb2.ExportResponse]
+    Commit: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentCommitRequest, _agent_pb2.AgentCommitResponse]
 
 @_typing.type_check_only
 class AgentServiceAsyncStub(AgentServiceStub):
@@ -57,6 +66,15 @@ class AgentServiceAsyncStub(AgentServiceStub):
     Pull: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentPullRequest, _image_pb2.PullProgress]  # type: ignore[assignment]
     Inventory: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentInventoryRequest, _agent_pb2.AgentInventoryItem]  # type: ignore[assignment]
     """What the node has records of, environments in clear."""
+    StatPath: _aio.UnaryUnaryMultiCallable[_agent_pb2.AgentStatPathRequest, _container_pb2.PathInfo]  # type: ignore[assignment]
+    """What belongs to a container's files is asked of one that runs, and of one that doesn't.
+    Errors: NOT_FOUND; FAILED_PRECONDITION (another placement, not prepared yet, being removed).
+    """
+    CopyOut: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentCopyOutRequest, _container_pb2.CopyOutResponse]  # type: ignore[assignment]
+    CopyIn: _aio.StreamStreamMultiCallable[_agent_pb2.AgentCopyInRequest, _container_pb2.CopyInResponse]  # type: ignore[assignment]
+    Diff: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentContainerRef, _container_pb2.DiffResponse]  # type: ignore[assignment]
+    Export: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentContainerRef, _container_pb2.ExportResponse]  # type: ignore[assignment]
+    Commit: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentCommitRequest, _agent_pb2.AgentCommitResponse]  # type: ignore[assignment]
 
 class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Served by every agent, for controllers only."""
@@ -98,5 +116,50 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_agent_pb2.AgentInventoryItem], _abc.AsyncIterator[_agent_pb2.AgentInventoryItem]]:
         """What the node has records of, environments in clear."""
+
+    @_abc_1.abstractmethod
+    def StatPath(
+        self,
+        request: _agent_pb2.AgentStatPathRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_container_pb2.PathInfo, _abc.Awaitable[_container_pb2.PathInfo]]:
+        """What belongs to a container's files is asked of one that runs, and of one that doesn't.
+        Errors: NOT_FOUND; FAILED_PRECONDITION (another placement, not prepared yet, being removed).
+        """
+
+    @_abc_1.abstractmethod
+    def CopyOut(
+        self,
+        request: _agent_pb2.AgentCopyOutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_container_pb2.CopyOutResponse], _abc.AsyncIterator[_container_pb2.CopyOutResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def CopyIn(
+        self,
+        request_iterator: _MaybeAsyncIterator[_agent_pb2.AgentCopyInRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_container_pb2.CopyInResponse], _abc.AsyncIterator[_container_pb2.CopyInResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Diff(
+        self,
+        request: _agent_pb2.AgentContainerRef,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_container_pb2.DiffResponse], _abc.AsyncIterator[_container_pb2.DiffResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Export(
+        self,
+        request: _agent_pb2.AgentContainerRef,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_container_pb2.ExportResponse], _abc.AsyncIterator[_container_pb2.ExportResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Commit(
+        self,
+        request: _agent_pb2.AgentCommitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_agent_pb2.AgentCommitResponse], _abc.AsyncIterator[_agent_pb2.AgentCommitResponse]]: ...
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

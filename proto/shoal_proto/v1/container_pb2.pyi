@@ -1114,16 +1114,14 @@ class CopyOutResponse(_message.Message):
     def __init__(self, info: _Optional[_Union[PathInfo, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class CopyInStart(_message.Message):
-    __slots__ = ("container", "path", "keep_ids", "allow_replacing")
+    __slots__ = ("container", "path", "keep_ids")
     CONTAINER_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     KEEP_IDS_FIELD_NUMBER: _ClassVar[int]
-    ALLOW_REPLACING_FIELD_NUMBER: _ClassVar[int]
     container: ContainerRef
     path: str
     keep_ids: bool
-    allow_replacing: bool
-    def __init__(self, container: _Optional[_Union[ContainerRef, _Mapping]] = ..., path: _Optional[str] = ..., keep_ids: _Optional[bool] = ..., allow_replacing: _Optional[bool] = ...) -> None: ...
+    def __init__(self, container: _Optional[_Union[ContainerRef, _Mapping]] = ..., path: _Optional[str] = ..., keep_ids: _Optional[bool] = ...) -> None: ...
 
 class CopyInRequest(_message.Message):
     __slots__ = ("start", "data")
@@ -1134,10 +1132,12 @@ class CopyInRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[CopyInStart, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
 
 class CopyInResponse(_message.Message):
-    __slots__ = ("bytes",)
+    __slots__ = ("bytes", "done")
     BYTES_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
     bytes: int
-    def __init__(self, bytes: _Optional[int] = ...) -> None: ...
+    done: bool
+    def __init__(self, bytes: _Optional[int] = ..., done: _Optional[bool] = ...) -> None: ...
 
 class StatPathRequest(_message.Message):
     __slots__ = ("container", "path")

@@ -105,6 +105,36 @@ class ContainerServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_container__pb2.ExecRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_container__pb2.ExecResponse.FromString,
                 _registered_method=True)
+        self.StatPath = channel.unary_unary(
+                '/shoal.v1.ContainerService/StatPath',
+                request_serializer=shoal__proto_dot_v1_dot_container__pb2.StatPathRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.PathInfo.FromString,
+                _registered_method=True)
+        self.CopyOut = channel.unary_stream(
+                '/shoal.v1.ContainerService/CopyOut',
+                request_serializer=shoal__proto_dot_v1_dot_container__pb2.CopyOutRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.CopyOutResponse.FromString,
+                _registered_method=True)
+        self.CopyIn = channel.stream_stream(
+                '/shoal.v1.ContainerService/CopyIn',
+                request_serializer=shoal__proto_dot_v1_dot_container__pb2.CopyInRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.CopyInResponse.FromString,
+                _registered_method=True)
+        self.DiffContainer = channel.unary_stream(
+                '/shoal.v1.ContainerService/DiffContainer',
+                request_serializer=shoal__proto_dot_v1_dot_container__pb2.DiffRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.DiffResponse.FromString,
+                _registered_method=True)
+        self.ExportContainer = channel.unary_stream(
+                '/shoal.v1.ContainerService/ExportContainer',
+                request_serializer=shoal__proto_dot_v1_dot_container__pb2.ExportRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.ExportResponse.FromString,
+                _registered_method=True)
+        self.CommitContainer = channel.unary_stream(
+                '/shoal.v1.ContainerService/CommitContainer',
+                request_serializer=shoal__proto_dot_v1_dot_container__pb2.CommitRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.CommitProgress.FromString,
+                _registered_method=True)
 
 
 class ContainerServiceServicer:
@@ -211,6 +241,51 @@ class ContainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StatPath(self, request, context):
+        """Looks at one path of a container, running or not. A link is not followed.
+        Errors: NOT_FOUND (the path too); FAILED_PRECONDITION (nothing of it is there yet); UNAVAILABLE (its node).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CopyOut(self, request, context):
+        """Reads a file or a directory of a container as a tar. Errors: as StatPath.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CopyIn(self, request_iterator, context):
+        """Unpacks a tar in a directory of a container. Each file is there whole or not at all; what was there before an error
+        stays. Errors: as StatPath; INVALID_ARGUMENT (no tar, cut off, or it does not fit); RESOURCE_EXHAUSTED (the disk).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DiffContainer(self, request, context):
+        """Tells what a container has changed of its image. Errors: as StatPath, but for the path.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportContainer(self, request, context):
+        """Reads the whole root file system of a container as a tar. Errors: as DiffContainer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CommitContainer(self, request, context):
+        """Makes an image of a container's image and what it has changed, and pushes it to the cluster's registry.
+        Errors: as DiffContainer; INVALID_ARGUMENT (name, changes); UNAVAILABLE (the registry); RESOURCE_EXHAUSTED (the disk).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ContainerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -283,6 +358,36 @@ def add_ContainerServiceServicer_to_server(servicer, server):
                     servicer.ExecContainer,
                     request_deserializer=shoal__proto_dot_v1_dot_container__pb2.ExecRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_container__pb2.ExecResponse.SerializeToString,
+            ),
+            'StatPath': grpc.unary_unary_rpc_method_handler(
+                    servicer.StatPath,
+                    request_deserializer=shoal__proto_dot_v1_dot_container__pb2.StatPathRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.PathInfo.SerializeToString,
+            ),
+            'CopyOut': grpc.unary_stream_rpc_method_handler(
+                    servicer.CopyOut,
+                    request_deserializer=shoal__proto_dot_v1_dot_container__pb2.CopyOutRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.CopyOutResponse.SerializeToString,
+            ),
+            'CopyIn': grpc.stream_stream_rpc_method_handler(
+                    servicer.CopyIn,
+                    request_deserializer=shoal__proto_dot_v1_dot_container__pb2.CopyInRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.CopyInResponse.SerializeToString,
+            ),
+            'DiffContainer': grpc.unary_stream_rpc_method_handler(
+                    servicer.DiffContainer,
+                    request_deserializer=shoal__proto_dot_v1_dot_container__pb2.DiffRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.DiffResponse.SerializeToString,
+            ),
+            'ExportContainer': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportContainer,
+                    request_deserializer=shoal__proto_dot_v1_dot_container__pb2.ExportRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.ExportResponse.SerializeToString,
+            ),
+            'CommitContainer': grpc.unary_stream_rpc_method_handler(
+                    servicer.CommitContainer,
+                    request_deserializer=shoal__proto_dot_v1_dot_container__pb2.CommitRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.CommitProgress.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -664,6 +769,168 @@ class ContainerService:
             '/shoal.v1.ContainerService/ExecContainer',
             shoal__proto_dot_v1_dot_container__pb2.ExecRequest.SerializeToString,
             shoal__proto_dot_v1_dot_container__pb2.ExecResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StatPath(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.ContainerService/StatPath',
+            shoal__proto_dot_v1_dot_container__pb2.StatPathRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.PathInfo.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CopyOut(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/shoal.v1.ContainerService/CopyOut',
+            shoal__proto_dot_v1_dot_container__pb2.CopyOutRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.CopyOutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CopyIn(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/shoal.v1.ContainerService/CopyIn',
+            shoal__proto_dot_v1_dot_container__pb2.CopyInRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.CopyInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiffContainer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/shoal.v1.ContainerService/DiffContainer',
+            shoal__proto_dot_v1_dot_container__pb2.DiffRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.DiffResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportContainer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/shoal.v1.ContainerService/ExportContainer',
+            shoal__proto_dot_v1_dot_container__pb2.ExportRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.ExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CommitContainer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/shoal.v1.ContainerService/CommitContainer',
+            shoal__proto_dot_v1_dot_container__pb2.CommitRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.CommitProgress.FromString,
             options,
             channel_credentials,
             insecure,

@@ -65,6 +65,24 @@ class ContainerServiceStub:
     """What it wrote, resumable by cursor."""
     ExecContainer: _grpc.StreamStreamMultiCallable[_container_pb2.ExecRequest, _container_pb2.ExecResponse]
     """Runs a command in a running container. Never retried."""
+    StatPath: _grpc.UnaryUnaryMultiCallable[_container_pb2.StatPathRequest, _container_pb2.PathInfo]
+    """Looks at one path of a container, running or not. A link is not followed.
+    Errors: NOT_FOUND (the path too); FAILED_PRECONDITION (nothing of it is there yet); UNAVAILABLE (its node).
+    """
+    CopyOut: _grpc.UnaryStreamMultiCallable[_container_pb2.CopyOutRequest, _container_pb2.CopyOutResponse]
+    """Reads a file or a directory of a container as a tar. Errors: as StatPath."""
+    CopyIn: _grpc.StreamStreamMultiCallable[_container_pb2.CopyInRequest, _container_pb2.CopyInResponse]
+    """Unpacks a tar in a directory of a container. Each file is there whole or not at all; what was there before an error
+    stays. Errors: as StatPath; INVALID_ARGUMENT (no tar, cut off, or it does not fit); RESOURCE_EXHAUSTED (the disk).
+    """
+    DiffContainer: _grpc.UnaryStreamMultiCallable[_container_pb2.DiffRequest, _container_pb2.DiffResponse]
+    """Tells what a container has changed of its image. Errors: as StatPath, but for the path."""
+    ExportContainer: _grpc.UnaryStreamMultiCallable[_container_pb2.ExportRequest, _container_pb2.ExportResponse]
+    """Reads the whole root file system of a container as a tar. Errors: as DiffContainer."""
+    CommitContainer: _grpc.UnaryStreamMultiCallable[_container_pb2.CommitRequest, _container_pb2.CommitProgress]
+    """Makes an image of a container's image and what it has changed, and pushes it to the cluster's registry.
+    Errors: as DiffContainer; INVALID_ARGUMENT (name, changes); UNAVAILABLE (the registry); RESOURCE_EXHAUSTED (the disk).
+    """
 
 @_typing.type_check_only
 class ContainerServiceAsyncStub(ContainerServiceStub):
@@ -103,6 +121,24 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     """What it wrote, resumable by cursor."""
     ExecContainer: _aio.StreamStreamMultiCallable[_container_pb2.ExecRequest, _container_pb2.ExecResponse]  # type: ignore[assignment]
     """Runs a command in a running container. Never retried."""
+    StatPath: _aio.UnaryUnaryMultiCallable[_container_pb2.StatPathRequest, _container_pb2.PathInfo]  # type: ignore[assignment]
+    """Looks at one path of a container, running or not. A link is not followed.
+    Errors: NOT_FOUND (the path too); FAILED_PRECONDITION (nothing of it is there yet); UNAVAILABLE (its node).
+    """
+    CopyOut: _aio.UnaryStreamMultiCallable[_container_pb2.CopyOutRequest, _container_pb2.CopyOutResponse]  # type: ignore[assignment]
+    """Reads a file or a directory of a container as a tar. Errors: as StatPath."""
+    CopyIn: _aio.StreamStreamMultiCallable[_container_pb2.CopyInRequest, _container_pb2.CopyInResponse]  # type: ignore[assignment]
+    """Unpacks a tar in a directory of a container. Each file is there whole or not at all; what was there before an error
+    stays. Errors: as StatPath; INVALID_ARGUMENT (no tar, cut off, or it does not fit); RESOURCE_EXHAUSTED (the disk).
+    """
+    DiffContainer: _aio.UnaryStreamMultiCallable[_container_pb2.DiffRequest, _container_pb2.DiffResponse]  # type: ignore[assignment]
+    """Tells what a container has changed of its image. Errors: as StatPath, but for the path."""
+    ExportContainer: _aio.UnaryStreamMultiCallable[_container_pb2.ExportRequest, _container_pb2.ExportResponse]  # type: ignore[assignment]
+    """Reads the whole root file system of a container as a tar. Errors: as DiffContainer."""
+    CommitContainer: _aio.UnaryStreamMultiCallable[_container_pb2.CommitRequest, _container_pb2.CommitProgress]  # type: ignore[assignment]
+    """Makes an image of a container's image and what it has changed, and pushes it to the cluster's registry.
+    Errors: as DiffContainer; INVALID_ARGUMENT (name, changes); UNAVAILABLE (the registry); RESOURCE_EXHAUSTED (the disk).
+    """
 
 class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Containers of the cluster, wherever they run."""
@@ -222,5 +258,59 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_container_pb2.ExecResponse], _abc.AsyncIterator[_container_pb2.ExecResponse]]:
         """Runs a command in a running container. Never retried."""
+
+    @_abc_1.abstractmethod
+    def StatPath(
+        self,
+        request: _container_pb2.StatPathRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_container_pb2.PathInfo, _abc.Awaitable[_container_pb2.PathInfo]]:
+        """Looks at one path of a container, running or not. A link is not followed.
+        Errors: NOT_FOUND (the path too); FAILED_PRECONDITION (nothing of it is there yet); UNAVAILABLE (its node).
+        """
+
+    @_abc_1.abstractmethod
+    def CopyOut(
+        self,
+        request: _container_pb2.CopyOutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_container_pb2.CopyOutResponse], _abc.AsyncIterator[_container_pb2.CopyOutResponse]]:
+        """Reads a file or a directory of a container as a tar. Errors: as StatPath."""
+
+    @_abc_1.abstractmethod
+    def CopyIn(
+        self,
+        request_iterator: _MaybeAsyncIterator[_container_pb2.CopyInRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_container_pb2.CopyInResponse], _abc.AsyncIterator[_container_pb2.CopyInResponse]]:
+        """Unpacks a tar in a directory of a container. Each file is there whole or not at all; what was there before an error
+        stays. Errors: as StatPath; INVALID_ARGUMENT (no tar, cut off, or it does not fit); RESOURCE_EXHAUSTED (the disk).
+        """
+
+    @_abc_1.abstractmethod
+    def DiffContainer(
+        self,
+        request: _container_pb2.DiffRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_container_pb2.DiffResponse], _abc.AsyncIterator[_container_pb2.DiffResponse]]:
+        """Tells what a container has changed of its image. Errors: as StatPath, but for the path."""
+
+    @_abc_1.abstractmethod
+    def ExportContainer(
+        self,
+        request: _container_pb2.ExportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_container_pb2.ExportResponse], _abc.AsyncIterator[_container_pb2.ExportResponse]]:
+        """Reads the whole root file system of a container as a tar. Errors: as DiffContainer."""
+
+    @_abc_1.abstractmethod
+    def CommitContainer(
+        self,
+        request: _container_pb2.CommitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_container_pb2.CommitProgress], _abc.AsyncIterator[_container_pb2.CommitProgress]]:
+        """Makes an image of a container's image and what it has changed, and pushes it to the cluster's registry.
+        Errors: as DiffContainer; INVALID_ARGUMENT (name, changes); UNAVAILABLE (the registry); RESOURCE_EXHAUSTED (the disk).
+        """
 
 def add_ContainerServiceServicer_to_server(servicer: ContainerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

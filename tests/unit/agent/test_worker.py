@@ -28,6 +28,8 @@ from shoal_proto.v1.node_pb2 import HoldRole
 from tests.fakes.container_host import FakeHost, Killed
 
 if TYPE_CHECKING:
+    from shoal_agent.copying.commits import Commits
+    from shoal_agent.copying.copies import Copies
     from shoal_agent.images.store import Images
     from shoal_agent.runtime.tasks import Tasks
 
@@ -131,7 +133,14 @@ async def test_a_signal_waits_for_a_start_under_way(paths: NodePaths, host: Fake
     """What the program wrote first may be read, and answered, before its start is on record."""
     host.starting = asyncio.Event()
     async with agent(paths, host) as one:
-        service = AgentService(paths, one.node, cast("Tasks", None), cast("Images", None))
+        service = AgentService(
+            paths,
+            one.node,
+            cast("Tasks", None),
+            cast("Images", None),
+            cast("Copies", None),
+            cast("Commits", None),
+        )
         one.node.apply_set([assignment()])
         await one.state(STARTING)
         asked = asyncio.create_task(service._running(ID, 1), name="signal")

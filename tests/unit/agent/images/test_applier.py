@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal_agent.images.applier import Applied, Applier, LimitExceeded, Limits
-from shoal_agent.images.tarstream import MalformedArchive
+from shoal_common.archives.tarstream import MalformedArchive
 
 LIMITS = Limits(bytes=1 << 30, inodes=1000)
 TIME = 1_600_000_000

@@ -76,6 +76,8 @@ class ByteStream:
         self._pull = pull
         self._piece = b""
         self._at = 0
+        #: The archive's own end was seen, not only that of the stream.
+        self.complete = False
 
     def take(self, length: int) -> bytes:
         """Return exactly `length` bytes.
@@ -134,6 +136,7 @@ def entries(stream: ByteStream) -> Iterator[Entry]:
     while not stream.at_end():
         header = stream.take(BLOCK)
         if header == _ZERO:
+            stream.complete = True
             return
         _check_sum(header)
         kind = header[156]

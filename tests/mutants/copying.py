@@ -1,0 +1,77 @@
+"""Mutants of copies: what a container's files may be mistaken for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant
+
+_ARCHIVES: Final = "common/shoal_common/archives"
+_TESTS: Final = "tests/unit/common/test_archives.py"
+
+COPYING: Final = (
+    Mutant(
+        "archives-lead-upwards",
+        f"{_ARCHIVES}/placing.py",
+        '    if b".." in parts:\n',
+        "    if not parts:\n",
+        f"{_TESTS}::test_no_name_leads_upwards",
+        "a container's tar writes over its user's files",
+    ),
+    Mutant(
+        "links-of-an-archive-are-followed",
+        f"{_ARCHIVES}/placing.py",
+        "_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC",
+        "_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC",
+        f"{_TESTS}::test_nothing_is_written_through_a_link_of_the_archive",
+        "a container's tar writes wherever a link in it leads",
+    ),
+    Mutant(
+        "hard-links-to-what-was-there",
+        f"{_ARCHIVES}/placing.py",
+        "if target is None or target not in self._placed:",
+        "if target is None:",
+        f"{_TESTS}::test_no_hard_link_to_what_was_there_before",
+        "a container's tar gets hold of files beside it",
+    ),
+    Mutant(
+        "cut-off-copies-count",
+        f"{_ARCHIVES}/placing.py",
+        "if not stream.complete:",
+        "if stream is None:",
+        f"{_TESTS}::test_a_tar_without_its_end_is_cut_off",
+        "half a copy passes for all of it",
+    ),
+    Mutant(
+        "links-in-the-place-of-files-are-packed",
+        f"{_ARCHIVES}/packing.py",
+        "_OPEN: Final = os.O_RDONLY | os.O_NOFOLLOW |",
+        "_OPEN: Final = os.O_RDONLY |",
+        f"{_TESTS}::test_a_link_that_takes_the_place_of_a_file_is_not_read",
+        "what a link leads to is read in the place of the file that was there",
+    ),
+    Mutant(
+        "what-was-deleted-comes-back",
+        "agent/shoal_agent/core/changes.py",
+        "return Kind.DELETED if image is not None else None",
+        "return None",
+        "tests/unit/agent/test_writable.py::test_a_whiteout_of_nothing_is_no_change",
+        "a commit has the files that the container has deleted",
+    ),
+    Mutant(
+        "opaque-directories-hide-nothing",
+        "agent/shoal_agent/copying/writable.py",
+        "if level.image and is_opaque(level.opened):",
+        "if level.image and not level.opened:",
+        "tests/unit/agent/test_writable.py::test_a_directory_made_anew_hides_what_was_in_it",
+        "a commit has what was in a directory that the container made anew",
+    ),
+    Mutant(
+        "files-are-reached-before-a-start",
+        "agent/shoal_agent/core/planning.py",
+        "if observed.reach and not due and record.state",
+        "if observed.reach and record.state",
+        "tests/unit/agent/test_reaching.py::test_a_start_goes_before_who_asks_for_files",
+        "whoever copies all the time keeps a container from starting",
+    ),
+)
