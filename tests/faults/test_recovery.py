@@ -28,7 +28,7 @@ def store(clean_lab: LabUnderTest) -> Iterator[StoreOfLab]:
 
 
 def facts(lab: LabUnderTest, *names: str) -> dict[str, tuple[Any, ...]]:
-    """Return what must not change: of each container, its id, process, address, environment and runs."""
+    """Return what must not change: of each container, its id, process, address, ports, environment and runs."""
     found = {}
     for name in names:
         each = lab.inspect(name)
@@ -39,6 +39,7 @@ def facts(lab: LabUnderTest, *names: str) -> dict[str, tuple[Any, ...]]:
             status["pid"],
             status["started_at"],
             address,
+            each["placement"]["ports"],
             spec["config"]["env"],
             status["run_served"],
             each["node_name"],
@@ -82,7 +83,8 @@ def assert_works(lab: LabUnderTest) -> None:
 def test_an_emptied_etcd_is_filled_again_from_the_nodes(store: StoreOfLab) -> None:
     shoal = store.lab
     for number, node in enumerate(ON, start=1):
-        shoal.run("run", "-d", "--name", f"r{number}", "-e", f"SECRET={number}", "-m", "64m", *ON[node], shoal.image)
+        words = ("-e", f"SECRET={number}", "-m", "64m", "-p", "8080:80", "-p", "80", *ON[node])
+        shoal.run("run", "-d", "--name", f"r{number}", *words, shoal.image)
     shoal.run("create", "--name", "waits", shoal.image)
     shoal.run("run", "-d", "--name", "ended", shoal.image, "sh", "-c", "exit 3")
     shoal.run("wait", "ended")
@@ -110,8 +112,12 @@ def test_an_emptied_etcd_is_filled_again_from_the_nodes(store: StoreOfLab) -> No
         for each in shoal.json_lines("node", "ls", "--format", "json")
     }
     assert reserved == dict.fromkeys(ON, str(64 << 20))
-    # Names and addresses are held, and freed.
+    # Names, addresses and ports are held, and freed.
     assert "taken" in refused(shoal, "run", "-d", "--name", "r1", shoal.image)
+    shoal.run("create", "--name", "late", "-p", "8080:80", shoal.image)
+    reason = eventually(lambda: shoal.inspect("late")["detail"], seconds=10, what="a reason")
+    assert all(f"{node}: port 8080/tcp is taken by container" in reason for node in ON)
+    shoal.run("rm", "late")
     assert "the store is well" in refused(shoal, "cluster", "recover", "--from-nodes", "--yes")
     shoal.run("start", "waits")
     shoal.run("restart", "-t", "0", "r1")
