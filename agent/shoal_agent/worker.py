@@ -122,6 +122,9 @@ class Worker:
                 self._record.assignment.generation,
             )
         elif assignment != self._record.assignment:
+            if not lifecycle.same_place(self._record.assignment, assignment):
+                # A recovery gave its address or its port to another: it is set up anew before its next start.
+                self._observed = replace(self._observed, prepared=False)
             self._record = lifecycle.assigned(self._record, assignment)
         self._wake.set()
 
@@ -355,6 +358,7 @@ class Worker:
 
     async def _prepare(self) -> None:
         self._observed = replace(self._observed, mounted=True)
+        before = self._record.assignment
         try:
             found = await self._while_wanted(self._around.host.prepare(self._record))
         except ShoalError as error:
@@ -369,7 +373,8 @@ class Worker:
         if found is None:
             return
         self._retries = 0
-        self._observed = replace(self._observed, prepared=True, retry_at_ms=0)
+        same = lifecycle.same_place(before, self._record.assignment)
+        self._observed = replace(self._observed, prepared=same, retry_at_ms=0)
         self._record = lifecycle.prepared(
             self._record,
             image=found.image,

@@ -82,4 +82,12 @@ PORTS: Final = (
         f"{_TESTS}/core/test_ports.py::test_an_agent_that_publishes_no_ports_gets_no_container_that_needs_some",
         "while a cluster is upgraded containers run that nobody reaches",
     ),
+    Mutant(
+        "given-up-port-kept-over-the-next-start",
+        "agent/shoal_agent/core/lifecycle.py",
+        "return (list(one.addresses), list(one.ports)) == (list(other.addresses), list(other.ports))",
+        "return True",
+        "tests/unit/agent/test_worker.py::test_another_address_or_port_is_set_up_before_the_next_start",
+        "after a recovery the container to which a port was given never gets it",
+    ),
 )

@@ -119,6 +119,11 @@ def _attempt(status: ContainerStatus) -> Attempt:
     return status.attempts[-1]
 
 
+def same_place(one: Assignment, other: Assignment) -> bool:
+    """Say whether what is set up for one assignment serves another: addresses and ports are those of the sandbox."""
+    return (list(one.addresses), list(one.ports)) == (list(other.addresses), list(other.ports))
+
+
 def new_record(assignment: Assignment) -> ContainerRecord:
     """Return the record of a container that this node has nothing of yet."""
     record = ContainerRecord(schema=1, assignment=assignment)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
@@ -241,6 +242,34 @@ async def refuses_what_it_must(host: Machine) -> None:
     host.check_clean()
 
 
+async def gives_up_an_address_and_a_port_with_the_next_start(host: Machine) -> None:
+    """A recovery may have given both to another: what runs keeps them, the next run has its new ones."""
+
+    def led() -> str:
+        listed = subprocess.run(["nft", "list", "map", "inet", "shoal", "published"], capture_output=True, check=True)
+        return listed.stdout.decode()
+
+    one = host.assignment("sleep", "1000", network=True)
+    one.ports.add(host_port=8080, container_port=80, protocol="tcp")
+    await host.leader.put(one)
+    await _reached(host, RUNNING, one)
+    assert f"tcp . 8080 : {one.addresses[0].ip} . 80" in led()
+    other = host.assignment("sleep", "1000", network=True).addresses[0]
+    one.addresses[0].CopyFrom(other)
+    one.ports[0].host_port = 8081
+    pid = host.leader.statuses[one.id][-1].pid
+    one = await host.change(one, stop_grace_ms=0)
+    one = await host.change(one, run_admitted=2)
+    await host.leader.until(lambda: host.leader.statuses[one.id][-1].run_served == 2, "another run", seconds=25)
+    await _reached(host, RUNNING, one)
+    assert host.leader.statuses[one.id][-1].pid != pid
+    assert f"tcp . 8081 : {other.ip} . 80" in led()
+    assert "8080" not in led()
+    await host.remove(one)
+    assert "8081" not in led()
+    host.check_clean()
+
+
 async def follows_the_leader(host: Machine) -> None:
     """A controller that does not lead says who does; one of another cluster is refused; heartbeats find new leaders."""
     one = host.assignment("sleep", "1000")
@@ -280,6 +309,7 @@ SCENARIOS: Final[dict[str, Callable[[Machine], Awaitable[None]]]] = {
         survives_kill_in_a_burst,
         adopts_and_reports_exits,
         refuses_what_it_must,
+        gives_up_an_address_and_a_port_with_the_next_start,
         *RESTARTS,
         *FULL_DISK,
     )

@@ -129,6 +129,26 @@ async def test_runs_stops_and_runs_again(paths: NodePaths, host: FakeHost) -> No
         assert [str(key)[-3:] for key in host.started] == ["1-1", "1-2"]
 
 
+async def test_another_address_or_port_is_set_up_before_the_next_start(paths: NodePaths, host: FakeHost) -> None:
+    steps: list[str] = []
+    host.on_step = steps.append
+    async with agent(paths, host) as one:
+        one.node.apply_set([assignment()])
+        await one.state(RUNNING)
+        # What stays where it is needs no more than another start.
+        one.node.apply_set([assignment(run_admitted=2, stop_grace_ms=0)])
+        await one.reached(lambda status: status.state == RUNNING and status.run_served == 2)
+        assert steps.count("prepare") == 1
+        moved = assignment(run_admitted=2, stop_grace_ms=0)
+        moved.ports.add(host_port=8080, container_port=80, protocol="tcp")
+        one.node.apply_set([moved])
+        again = assignment(run_admitted=3, stop_grace_ms=0)
+        again.ports.extend(moved.ports)
+        one.node.apply_set([again])
+        await one.reached(lambda status: status.state == RUNNING and status.run_served == 3)
+        assert steps.count("prepare") == 2
+
+
 async def test_a_signal_waits_for_a_start_under_way(paths: NodePaths, host: FakeHost) -> None:
     """What the program wrote first may be read, and answered, before its start is on record."""
     host.starting = asyncio.Event()
