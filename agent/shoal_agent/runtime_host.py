@@ -17,6 +17,7 @@ from shoal_agent.host import Prepared, task_key
 from shoal_agent.images.store import Images, LocalImage
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
+from shoal_agent.runtime.confinement import confinement_of, own_limits
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.host_files import names_of
 from shoal_agent.runtime.mounts import DEFAULT_SHM_BYTES, FileSystems, tmpfs_of
@@ -25,7 +26,7 @@ from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks, TaskSpec
 from shoal_agent.sandbox.rootfs import RootFilesystems
 from shoal_agent.sandbox.sandboxes import Sandbox, Sandboxes
 from shoal_agent.trees import remove_tree
-from shoal_common.errors import Conflict, ShoalError
+from shoal_common.errors import Conflict, InvalidSpec, ShoalError
 from shoal_proto.v1.agent_pb2 import ContainerRecord
 from shoal_proto.v1.container_pb2 import NetworkMode
 
@@ -108,6 +109,7 @@ class RuntimeHost:
             image = await self._images.ensure(assignment.image_repository, assignment.image_digest)
         log.debug("container %s: its image is here", assignment.id[:12])
         process = self._process(record, image)
+        confinement_of(assignment.config, own_limits())
         addresses = () if assignment.config.network == NetworkMode.NETWORK_MODE_NONE else assignment.addresses
         async with self._starts:
             self._tasks.expect()
@@ -139,6 +141,11 @@ class RuntimeHost:
         if sandbox is None or root is None:
             raise StartFailed(RUNTIME_FAILED, "its sandbox is gone")
         config = assignment.config
+        try:
+            confinement = confinement_of(config, own_limits())
+        except InvalidSpec as error:
+            # Its agent had more when it was prepared.
+            raise StartFailed(RUNTIME_FAILED, error.message) from error
         return await self._tasks.start(
             TaskSpec(
                 key=task_key(record),
@@ -154,6 +161,7 @@ class RuntimeHost:
                     shm_bytes=config.shm_size_bytes or DEFAULT_SHM_BYTES,
                 ),
                 names=names_of(config, assignment.addresses),
+                confinement=confinement,
             )
         )
 

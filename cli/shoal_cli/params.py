@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from shoal_common import ids, mounts, naming, ports, references, restart_policy, units
+from shoal_common import (
+    capabilities,
+    ids,
+    mounts,
+    naming,
+    policy,
+    ports,
+    references,
+    restart_policy,
+    security_options,
+    sysctls,
+    ulimits,
+    units,
+)
 from shoal_common.errors import InvalidSpec, ShoalError
 
 if TYPE_CHECKING:
@@ -107,7 +121,13 @@ RESTART: Final = Checked("policy", restart_policy.parse_restart)
 TMPFS: Final = Checked("tmpfs", mounts.parse_tmpfs)
 SHM_SIZE: Final = Checked("size", _shm_size)
 CHANGE: Final = Checked("change", _change)
+CAPABILITY: Final = Checked("capability", capabilities.parse_capability)
+SECURITY_OPTION: Final = Checked("option", lambda text: security_options.parse_security_options((text,)))
+ULIMIT: Final = Checked("ulimit", ulimits.parse_ulimit)
+SYSCTL: Final = Checked("sysctl", sysctls.parse_sysctl)
+PERMISSION: Final = Checked("policy", policy.parse_permission)
 CONTEXT: Final = Context()
+FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=False)
 
 
 def pairs(labels: tuple[str, ...]) -> dict[str, str]:
@@ -122,3 +142,22 @@ def variables(values: tuple[str, ...]) -> list[str]:
         for value in values
         if "=" in value or value in os.environ
     ]
+
+
+def lines(option: str, files: tuple[Path, ...]) -> list[str]:
+    """Return the entries of files with one a line, in order.
+
+    Raises:
+        click.UsageError: one can't be read, or has a line that is no entry.
+    """
+    from shoal_common.variable_files import parse_lines
+
+    found: list[str] = []
+    for file in files:
+        try:
+            found += parse_lines(str(file), file.read_bytes())
+        except OSError as error:
+            raise click.UsageError(f"{option} {file}: {error.strerror}") from None
+        except InvalidSpec as error:
+            raise click.UsageError(f"{option} {error.message}") from None
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from functools import cached_property
 from types import TracebackType
@@ -14,19 +14,23 @@ from shoal.configuration import Context, choose_context
 from shoal.containers import Containers
 from shoal.streams import received
 from shoal.transport import Transport
+from shoal_common.ids import new_request_id
 from shoal_proto.v1.cluster_pb2 import (
     BackupClusterRequest,
     ClusterInfo,
+    ClusterPolicy,
     CompactStoreRequest,
     CompactStoreResponse,
     CreateJoinTokenRequest,
     CreateJoinTokenResponse,
     GetInfoRequest,
+    GetPolicyRequest,
     GetVersionRequest,
     GetVersionResponse,
     RecoverClusterRequest,
     RecoverClusterResponse,
     RecoverySource,
+    UpdatePolicyRequest,
 )
 from shoal_proto.v1.cluster_pb2_grpc import ClusterServiceStub
 
@@ -106,6 +110,24 @@ class Cluster:
         # A repetition makes a second token that nobody learns of, and that expires like any other.
         request = CreateJoinTokenRequest(valid_seconds=valid_seconds)
         return await self._transport.unary(lambda channel: ClusterServiceStub(channel).CreateJoinToken, request)
+
+    async def policy(self) -> ClusterPolicy:
+        """Return what containers may ask for that loosens their confinement."""
+        return await self._transport.unary(lambda channel: ClusterServiceStub(channel).GetPolicy, GetPolicyRequest())
+
+    async def update_policy(self, allow: Iterable[str] = (), deny: Iterable[str] = ()) -> ClusterPolicy:
+        """Allow and deny some of it, and return what is allowed now.
+
+        Args:
+            allow: names of `shoal_common.policy.Permission`.
+            deny: the same; containers that are there keep what they have.
+
+        Raises:
+            InvalidSpec: a name is not known, or is both allowed and denied.
+            PermissionDenied: the caller is no administrator.
+        """
+        request = UpdatePolicyRequest(request_id=new_request_id(), allow=list(allow), deny=list(deny))
+        return await self._transport.unary(lambda channel: ClusterServiceStub(channel).UpdatePolicy, request)
 
     async def recover(
         self, source: RecoverySource, *, nodes: int = 0, wait_seconds: int = 0, subnet: str = ""

@@ -14,7 +14,7 @@ from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.cluster_state import ClusterState
 from shoal_controller.state.kv import KV, Txn
 from shoal_controller.state.store import encode
-from shoal_proto.v1.cluster_pb2 import Cluster, JoinToken
+from shoal_proto.v1.cluster_pb2 import Cluster, ClusterPolicy, JoinToken
 from shoal_proto.v1.container_pb2 import ContainerPlacement, ContainerSpec, ContainerStatus, Tombstone
 from shoal_proto.v1.node_pb2 import Hold, NodeLedger, NodeSession, NodeSpec, NodeStatus
 
@@ -41,6 +41,7 @@ def some_keys() -> dict[str, Maker]:
                 keys.node_ledger(node): lambda n: encode(NodeLedger(schema=1)),
                 keys.hold(node, c): lambda n: encode(Hold(schema=1, generation=n)),
             }
+    made[keys.policy()] = lambda n: encode(ClusterPolicy(schema=1, last_request_id=f"{n}"))
     made[keys.token("t")] = lambda n: encode(JoinToken(schema=1, id=f"{n}"))
     made[keys.PREFIX + "moves/of-a-newer-version"] = lambda n: b"%d" % n
     made[keys.container_spec("default", "bad")] = lambda n: b"\xff" if n % 2 else encode(ContainerSpec(schema=1, run=n))
@@ -54,6 +55,7 @@ def contents(state: ClusterCache | ClusterState) -> dict[str, object]:
     return {
         "cluster": state.cluster,
         "leader": state.leader,
+        "policy": state.policy,
         "containers": dict(state.containers),
         "nodes": dict(state.nodes),
         "names": dict(state.names),

@@ -474,6 +474,12 @@ class Cluster(cluster_pb2_grpc.ClusterServiceServicer):
     async def CompactStore(self, request, context):  # type: ignore[no-untyped-def]
         return cluster_pb2.CompactStoreResponse(size_before=3 << 20, size_after=1 << 20, alarm_cleared=True)
 
+    async def GetPolicy(self, request, context):  # type: ignore[no-untyped-def]
+        return cluster_pb2.ClusterPolicy(schema=1, allowed=["devices"])
+
+    async def UpdatePolicy(self, request, context):  # type: ignore[no-untyped-def]
+        return cluster_pb2.ClusterPolicy(schema=1, allowed=sorted({"devices", *request.allow} - {*request.deny}))
+
 
 class FakeController:
     """One server that shows a state."""

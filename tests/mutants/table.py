@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.mutants.agent import AGENT
+from tests.mutants.confinement import CONFINEMENT
 from tests.mutants.controllers import CONTROLLERS
 from tests.mutants.copying import COPYING
 from tests.mutants.core import CORE
@@ -35,4 +36,5 @@ MUTANTS: Final = (
     *LIFE,
     *PORTS,
     *COPYING,
+    *CONFINEMENT,
 )

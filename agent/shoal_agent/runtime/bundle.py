@@ -5,17 +5,16 @@ Pure. Source: OCI runtime specification 1.0.2, config.md and config-linux.md; Do
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from shoal_agent.runtime import capabilities
+from shoal_agent.runtime.confinement import Confinement
 from shoal_agent.runtime.mounts import FileSystems, mount_section
 from shoal_agent.runtime.process import Process
-from shoal_agent.runtime.seccomp import Profile
 from shoal_agent.runtime.users import ID_COUNT, User
 from shoal_agent.sandbox.sandboxes import Sandbox
+from shoal_common import capabilities
 from shoal_proto.v1.resources_pb2 import Resources
 
 Json: TypeAlias = dict[str, Any]
@@ -43,21 +42,6 @@ MASKED_PATHS: Final = (
 READONLY_PATHS: Final = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
-@dataclass(frozen=True, slots=True)
-class Confinement:
-    """What is the same for the first process and for every command executed beside it.
-
-    Attributes:
-        capabilities: of root in the container.
-        no_new_privileges: no setuid program gives more.
-        rlimits: hard and soft limit by name ("RLIMIT_NOFILE").
-    """
-
-    capabilities: frozenset[str]
-    no_new_privileges: bool
-    rlimits: Mapping[str, tuple[int, int]]
-
-
 def process_section(*, args: Sequence[str], env: Sequence[str], cwd: str, user: User, confinement: Confinement) -> Json:
     """Return the section `process`, which is also what `exec --process` takes.
 
@@ -78,7 +62,7 @@ def process_section(*, args: Sequence[str], env: Sequence[str], cwd: str, user: 
         "capabilities": sets,
         "noNewPrivileges": confinement.no_new_privileges,
         "rlimits": [
-            {"type": name, "hard": hard, "soft": soft} for name, (hard, soft) in sorted(confinement.rlimits.items())
+            {"type": name, "hard": hard, "soft": soft} for name, (soft, hard) in sorted(confinement.rlimits.items())
         ],
     }
 
@@ -88,7 +72,6 @@ def configuration(
     process: Process,
     user: User,
     confinement: Confinement,
-    seccomp: Profile,
     rootfs: Path,
     sandbox: Sandbox,
     systems: FileSystems,
@@ -101,8 +84,7 @@ def configuration(
 
     Args:
         process: the first process; `user` is its user, resolved.
-        confinement: capabilities and limits.
-        seccomp: the compiled profile.
+        confinement: what it is held to.
         rootfs: merged root file system.
         sandbox: whose user and network namespace are joined.
         systems: mounts that were asked for.
@@ -130,7 +112,8 @@ def configuration(
             "gidMappings": mapping,
             "cgroupsPath": cgroup,
             "resources": _limits(resources, limits_swap=limits_swap),
-            "seccomp": seccomp,
+            **({} if confinement.seccomp is None else {"seccomp": dict(confinement.seccomp)}),
+            **({"sysctl": dict(confinement.sysctls)} if confinement.sysctls else {}),
             "maskedPaths": list(MASKED_PATHS),
             "readonlyPaths": list(READONLY_PATHS),
             "rootfsPropagation": "private",

@@ -5,25 +5,21 @@ from __future__ import annotations
 import base64
 import json
 import os
-import resource
 from pathlib import Path
 from typing import Final
 
 from shoal_agent.kernel import syscalls
 from shoal_agent.kernel.syscalls import MountFlag
-from shoal_agent.runtime import capabilities, host_files, own_sys
-from shoal_agent.runtime.bundle import Confinement, configuration
+from shoal_agent.runtime import host_files, own_sys
+from shoal_agent.runtime.bundle import configuration
 from shoal_agent.runtime.cgroups import Cgroups
 from shoal_agent.runtime.conmon import Runtime, TaskFiles
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
 from shoal_agent.runtime.log_format import parse_line
 from shoal_agent.runtime.mount_points import check_mount_points
-from shoal_agent.runtime.seccomp import compile_profile
 from shoal_agent.runtime.task import TaskSpec
 from shoal_agent.runtime.users import find_user
 
-#: What Docker's daemon allows its containers.
-_OPEN_FILES: Final = 1 << 20
 #: Room for a container's /etc/hosts, hostname and resolv.conf.
 _OWN_FILES: Final = "256k"
 #: Annotation in which crun takes a compiled seccomp filter (base64); its source, container.c.
@@ -43,7 +39,7 @@ def stage(
         runtime: what will start it.
         files: where the bundle goes.
         groups: the node's control groups.
-        seccomp_program: the profile as this runtime compiled it before, if it did.
+        seccomp_program: the standard profile as this runtime compiled it before, if it did.
 
     Raises:
         StartFailed: the sandbox or the image is not fit, or the attempt exists already.
@@ -53,8 +49,7 @@ def stage(
     if wrong := own_sys.check_owned(spec.sandbox.net_ns, spec.sandbox.user_ns):
         raise StartFailed(RUNTIME_FAILED, f"{wrong}: /sys would be the host's")
     check_mount_points(spec.rootfs, spec.systems.targets)
-    user = find_user(spec.rootfs, spec.process.user)
-    limits = confinement()
+    user = find_user(spec.rootfs, spec.process.user, spec.confinement.groups)
     try:
         files.directory.mkdir(mode=0o700)
     except FileExistsError:
@@ -69,6 +64,7 @@ def stage(
         "cwd": spec.process.cwd,
         "args": spec.process.args,
         "log": str(spec.log),
+        "confinement": spec.confinement.encode(),
     }
     write_file(files.facts, json.dumps(facts))
     files.own.mkdir(mode=0o700)
@@ -82,8 +78,7 @@ def stage(
     config = configuration(
         process=spec.process,
         user=user,
-        confinement=limits,
-        seccomp=compile_profile(limits.capabilities),
+        confinement=spec.confinement,
         rootfs=spec.rootfs,
         sandbox=spec.sandbox,
         systems=spec.systems,
@@ -92,7 +87,7 @@ def stage(
         cgroup=groups.container_path(name),
         limits_swap=groups.limits_swap,
     )
-    if seccomp_program:
+    if seccomp_program and spec.confinement.standard_calls:
         # crun takes the compiled filter as it is and saves a third of the time of a start. Others don't look at it.
         config["annotations"] = {_CRUN_FILTER: base64.b64encode(seccomp_program).decode()}
     write_file(files.config, json.dumps(config))
@@ -125,15 +120,6 @@ def compiled_filter(runtime: Runtime, name: str) -> bytes:
         return (runtime.root / name / "seccomp.bpf").read_bytes()
     except FileNotFoundError:
         return b""
-
-
-def confinement() -> Confinement:
-    """Return what every process of a container is held to; limits are no higher than the agent's own."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    files = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
-    return Confinement(
-        capabilities=capabilities.DEFAULT, no_new_privileges=True, rlimits={"RLIMIT_NOFILE": (files, files)}
-    )
 
 
 def make_passable(directory: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from shoal_agent.runtime.confinement import Confinement
 from shoal_agent.runtime.host_files import Names
 from shoal_agent.runtime.mounts import FileSystems
 from shoal_agent.runtime.process import Process
@@ -49,6 +50,7 @@ class TaskSpec:
         log: the first file of its output; its directory is made.
         systems: mounts beside the root file system.
         names: what it is given to know beside the host's.
+        confinement: what its processes are held to.
     """
 
     key: TaskKey
@@ -60,6 +62,7 @@ class TaskSpec:
     log: Path
     systems: FileSystems
     names: Names
+    confinement: Confinement
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from shoal_agent.paths import NodePaths
 from shoal_agent.runtime import conmon, own_sys
 from shoal_agent.runtime.bundle import process_section
 from shoal_agent.runtime.cgroups import Cgroups
+from shoal_agent.runtime.confinement import Confinement, confinement_of, own_limits
 from shoal_agent.runtime.conmon import Runtime, TaskFiles
 from shoal_agent.runtime.exec import ExecProcess, ExecSpec, execute
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
@@ -38,7 +39,6 @@ from shoal_agent.runtime.orphans import claim, orphans
 from shoal_agent.runtime.process import override
 from shoal_agent.runtime.staging import (
     compiled_filter,
-    confinement,
     failed_exec,
     make_passable,
     stage,
@@ -48,6 +48,7 @@ from shoal_agent.runtime.staging import (
 from shoal_agent.runtime.task import Exited, Running, TaskKey, TaskSpec
 from shoal_agent.runtime.users import find_user
 from shoal_common.errors import Conflict, InvalidSpec, ShoalError, Unavailable
+from shoal_proto.v1.container_pb2 import ContainerConfig
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ class Tasks:
         self._exits: asyncio.Queue[tuple[TaskKey, Exited]] = asyncio.Queue()
         self._watched: dict[TaskKey, Running] = {}
         self._monitors: dict[TaskKey, int] = {}
-        #: Compiled seccomp filters by runtime, from the first task that each of them made; b"" if it shows none.
+        #: The standard profile as each runtime compiled it for the first task that had it; b"" if it shows none.
         self._filters: dict[str, bytes] = {}
         self._losing: set[asyncio.Task[None]] = set()
         self._hastening: Future[None] | None = None
@@ -190,7 +191,7 @@ class Tasks:
                 raise explain(runtime.name, await self._run(lambda: text_of(files.runtime_log)), program)
         log.debug("container %s: started", spec.key.container[:12])
         self._watch(spec.key, running)
-        if runtime.name not in self._filters:
+        if runtime.name not in self._filters and spec.confinement.standard_calls:
             self._filters[runtime.name] = await self._run(lambda: compiled_filter(runtime, name))
         return running
 
@@ -339,11 +340,14 @@ class Tasks:
         if not cwd.startswith("/"):
             raise InvalidSpec(f'working directory "{cwd[:200]}" is not absolute (start it with "/")')
         # Looked up in what the container sees now, by way of its first process.
-        user = find_user(Path(f"/proc/{running.pid}/root"), spec.user)
+        # An agent of an older version wrote nothing of it, and knew but one.
+        held = facts.get("confinement")
+        limits = Confinement.decode(held) if held is not None else confinement_of(ContainerConfig(), own_limits())
+        user = find_user(Path(f"/proc/{running.pid}/root"), spec.user, limits.groups)
         if processes.start_time(running.pid) != running.pid_start:
             raise ProcessLookupError(f"process {running.pid} has ended")
         env = [f"{name}={value}" for name, value in variables.items()]
-        return process_section(args=spec.args, env=env, cwd=cwd, user=user, confinement=confinement())
+        return process_section(args=spec.args, env=env, cwd=cwd, user=user, confinement=limits)
 
     def _remove_files(self, key: TaskKey) -> None:
         name = str(key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -54,8 +55,13 @@ def open_in_root(root: Path, path: str, flags: int) -> int:
         os.close(directory)
 
 
-def find_user(root: Path, text: str) -> User:
+def find_user(root: Path, text: str, further: Sequence[str] = ()) -> User:
     """Resolve "user", "uid", "user:group" or "uid:gid" inside `root`; "" means root.
+
+    Args:
+        root: of the container.
+        text: names the user.
+        further: names or numbers of groups that the user is to be in as well.
 
     Raises:
         InvalidSpec: the user or group is not in the image's files, or an id is beyond the container's 65536.
@@ -78,6 +84,7 @@ def find_user(root: Path, text: str) -> User:
         groups = tuple(
             sorted({found for row in rows if entry[0] in row[3].split(",") and (found := _id(row[2])) is not None})
         )
+    groups = tuple(sorted({*groups, *(_find_group(root, name) for name in further)}))
     for kind, value in (("uid", uid), ("gid", gid), *(("gid", extra) for extra in groups)):
         if value >= ID_COUNT:
             raise InvalidSpec(

@@ -1,4 +1,4 @@
-"""`shoal cluster token`, `backup`, `recover`, `compact` and `info`, and `shoal version`."""
+"""`shoal cluster token`, `policy`, `backup`, `recover`, `compact` and `info`, and `shoal version`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from shoal_cli import params
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
@@ -39,6 +41,46 @@ def token(valid: int) -> int:
 
 
 _format = click.option("-f", "--format", "form", metavar="json|TEMPLATE", help="The API's object, or fields of it.")
+
+
+@cluster.command("policy", short_help="Show and change what containers may ask for.")
+@click.option(
+    "--allow", multiple=True, type=params.PERMISSION, metavar="NAME", help="Let containers have it. Can be repeated."
+)
+@click.option(
+    "--deny",
+    multiple=True,
+    type=params.PERMISSION,
+    metavar="NAME",
+    help="Let no new container have it. Can be repeated.",
+)
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="A table, or JSON.")
+def policy(allow: tuple[str, ...], deny: tuple[str, ...], form: str) -> int:
+    """Show what containers may ask for that loosens their confinement, after changing it with --allow and --deny.
+
+    Nothing of it is allowed in a new cluster. What is denied is refused to containers that are created from then on;
+    those that are there keep what they have.
+
+    \b
+    Examples:
+      shoal cluster policy
+      shoal cluster policy --allow capabilities
+      shoal cluster policy --deny capabilities --deny devices
+    """
+    from shoal_cli.session import converse
+
+    async def action(cluster: Cluster) -> None:
+        from shoal_cli.formats import as_dict, table
+        from shoal_common.policy import MEANING
+
+        found = await (cluster.update_policy(allow, deny) if allow or deny else cluster.policy())
+        if form == "json":
+            _print(as_dict(found), form)
+            return
+        rows = [[each.value, "yes" if each in found.allowed else "no", MEANING[each]] for each in MEANING]
+        click.echo(table(["POLICY", "ALLOWED", "CONTAINERS MAY"], rows))
+
+    return converse(action)
 
 
 @cluster.command("backup", short_help="Save etcd, the authority and the keys, encrypted, in a file.")

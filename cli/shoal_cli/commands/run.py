@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shoal_cli.cid_files import reserved
 from shoal_cli.codes import CANNOT
 from shoal_cli.container_options import container_options, read
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from shoal.cluster import Cluster
+    from shoal_proto.v1.container_pb2 import Container
 
 #: What follows the image belongs to the container. -h is the host name, as in Docker.
 _SETTINGS = {"allow_interspersed_args": False, "help_option_names": ["--help"]}
@@ -19,7 +23,7 @@ _SETTINGS = {"allow_interspersed_args": False, "help_option_names": ["--help"]}
 @click.command(context_settings=_SETTINGS, short_help="Create a container and start it.")
 @click.option("-d", "--detach", is_flag=True, help="Print its id once it runs, and leave it running.")
 @container_options
-def run(image: str, args: tuple[str, ...], name: str | None, detach: bool, **values: Any) -> int:
+def run(image: str, args: tuple[str, ...], name: str | None, cidfile: Path | None, detach: bool, **values: Any) -> int:
     """Create a container and start it.
 
     Without -d its output is shown, signals are passed on to it, and its exit code becomes that of shoal: 125 if Shoal
@@ -44,8 +48,10 @@ def run(image: str, args: tuple[str, ...], name: str | None, detach: bool, **val
     async def action(cluster: Cluster) -> int:
         from shoal_cli.attach import attached, detached
 
-        def create() -> Any:
-            return cluster.containers.run(image, args, name=name, id=identifier, **options)
+        async def create() -> Container:
+            container = await cluster.containers.run(image, args, name=name, id=identifier, **options)
+            made_known(container.spec.id)
+            return container
 
         if not detach:
             return await attached(cluster, identifier, create)
@@ -54,12 +60,13 @@ def run(image: str, args: tuple[str, ...], name: str | None, detach: bool, **val
             click.echo(made)
         return code
 
-    return converse(action, failure=CANNOT)
+    with reserved(cidfile) as made_known:
+        return converse(action, failure=CANNOT)
 
 
 @click.command(context_settings=_SETTINGS, short_help="Create a container without starting it.")
 @container_options
-def create(image: str, args: tuple[str, ...], name: str | None, **values: Any) -> int:
+def create(image: str, args: tuple[str, ...], name: str | None, cidfile: Path | None, **values: Any) -> int:
     """Create a container without starting it, and print its id.
 
     It gets its place and is prepared there, so that a later start is quick.
@@ -75,6 +82,8 @@ def create(image: str, args: tuple[str, ...], name: str | None, **values: Any) -
 
     async def action(cluster: Cluster) -> None:
         container = await cluster.containers.create(image, args, name=name, **options)
+        made_known(container.spec.id)
         click.echo(container.spec.id)
 
-    return converse(action)
+    with reserved(cidfile) as made_known:
+        return converse(action)

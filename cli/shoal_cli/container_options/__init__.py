@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from shoal_cli import params
-from shoal_cli.container_options import files, life, limits, naming, network, process
+from shoal_cli.container_options import confinement, files, life, limits, naming, network, process
 
 if TYPE_CHECKING:
     from shoal.options import ContainerOptions
@@ -19,11 +20,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
     click.option("--name", type=params.NAME, help="Name of the container; one is made up if left out."),
+    click.option(
+        "--cidfile",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Write its id to a file, which must not exist.",
+    ),
     *process.OPTIONS,
     *limits.OPTIONS,
     *files.OPTIONS,
     *network.OPTIONS,
     *naming.OPTIONS,
+    *confinement.OPTIONS,
     *life.OPTIONS,
 )
 
@@ -49,5 +57,6 @@ def read(values: dict[str, Any]) -> ContainerOptions:
         **files.read(values),
         **network.read(values),
         **naming.read(values),
+        **confinement.read(values),
         **life.read(values),
     }

@@ -20,19 +20,39 @@ OPTIONS: Final = (
         metavar="NAME[=VALUE]",
         help="Set a variable, or pass one of yours on. Can be repeated.",
     ),
+    click.option(
+        "--env-file",
+        multiple=True,
+        type=params.FILE,
+        metavar="FILE",
+        help="Set variables from a file, one a line; --env goes before them. Can be repeated.",
+    ),
     click.option("-w", "--workdir", metavar="DIR", help="Directory that the process starts in."),
     click.option("-u", "--user", metavar="USER[:GROUP]", help="Name or number, as the image knows them."),
     click.option("--entrypoint", metavar="COMMAND", help='Replace the image\'s entry point; "" clears it.'),
     click.option(
         "-l", "--label", multiple=True, type=params.LABEL, metavar="KEY[=VALUE]", help="Set a label. Can be repeated."
     ),
+    click.option(
+        "--label-file",
+        multiple=True,
+        type=params.FILE,
+        metavar="FILE",
+        help="Set labels from a file, one a line; --label goes before them. Can be repeated.",
+    ),
     click.option("--hostname", "-h", metavar="NAME", help="Host name inside; the beginning of the id if left out."),
 )
 
 
 def read(values: dict[str, Any]) -> ProcessOptions:
-    """Return what was said of it."""
-    options: ProcessOptions = {"env": params.variables(values["env"]), "labels": params.pairs(values["label"])}
+    """Return what was said of it.
+
+    Raises:
+        click.UsageError: a file can't be read, or is none of the kind.
+    """
+    env = (*params.lines("--env-file", values["env_file"]), *values["env"])
+    labels = (*params.lines("--label-file", values["label_file"]), *values["label"])
+    options: ProcessOptions = {"env": params.variables(env), "labels": params.pairs(labels)}
     if values["entrypoint"] is not None:
         options["entrypoint"] = [values["entrypoint"]] if values["entrypoint"] else []
     if values["workdir"]:

@@ -19,6 +19,7 @@ from shoal_common.identity import Role
 from shoal_common.rpc_server import caller
 from shoal_common.version import API, shoal_version
 from shoal_controller.api.phases import phase_of
+from shoal_controller.api.policy import Policies
 from shoal_controller.api.views import is_ready
 from shoal_controller.recovery.backup import Backup
 from shoal_controller.recovery.health import StoreHealth
@@ -101,6 +102,7 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         self._registration = registration
         self._controller = controller
         self._registry = registry
+        self._policies = Policies(kv, cache)
 
     async def GetInfo(self, request: cluster_pb2.GetInfoRequest, context: _Context) -> cluster_pb2.ClusterInfo:
         """See cluster.proto. Amounts are those of the nodes that are ready."""
@@ -188,6 +190,18 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         return cluster_pb2.CompactStoreResponse(
             size_before=done.size_before, size_after=done.size_after, alarm_cleared=done.alarm_cleared
         )
+
+    async def GetPolicy(self, request: cluster_pb2.GetPolicyRequest, context: _Context) -> cluster_pb2.ClusterPolicy:
+        """See cluster.proto."""
+        return await self._policies.current()
+
+    async def UpdatePolicy(
+        self, request: cluster_pb2.UpdatePolicyRequest, context: _Context
+    ) -> cluster_pb2.ClusterPolicy:
+        """See cluster.proto."""
+        if caller().role is not Role.ADMIN:
+            raise PermissionDenied(f"{caller()} may not change the policy (an administrator may)")
+        return await self._policies.update(request)
 
     async def CreateJoinToken(
         self, request: cluster_pb2.CreateJoinTokenRequest, context: _Context

@@ -10,7 +10,7 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from shoal_common.environment import seal_env
-from shoal_common.errors import AlreadyExists, Unavailable
+from shoal_common.errors import AlreadyExists, PermissionDenied, Unavailable
 from shoal_common.ids import SHORT_ID
 from shoal_common.log_context import bind
 from shoal_common.references import parse_reference
@@ -20,12 +20,14 @@ from shoal_common.timings import phase
 from shoal_common.tracing import current_trace
 from shoal_controller.api import validate
 from shoal_controller.api.exposed import publish_exposed
+from shoal_controller.api.policy import held
 from shoal_controller.api.views import Views
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV, CompareFailed, OutcomeUnknown, Txn
 from shoal_controller.state.store import SCHEMA, ContainerEntry, Stored, encode, read
 from shoal_proto.v1.container_pb2 import (
+    ContainerConfig,
     ContainerSpec,
     CreateContainerRequest,
     CreateContainerResponse,
@@ -65,6 +67,7 @@ class Creation:
             InvalidSpec: the request can never be carried out.
             AlreadyExists: the name is taken, or the id by another request.
             NotFound: there is no such image.
+            PermissionDenied: it asks for what the cluster's policy does not allow.
             Unavailable: the registry or the store does not answer; the same request may be sent again.
         """
         bind(container=request.id[:SHORT_ID])
@@ -75,6 +78,7 @@ class Creation:
             answer = self._known(namespace, request.id, mac)
         if answer is not None:
             return answer
+        await self._check_policy(request.name, config)
         with phase("image"):
             repository, digest, manifest = await self._resolve(config.image)
             if config.publish_all:
@@ -126,6 +130,15 @@ class Creation:
         config = await self._registry.config(host, reference.repository, manifest)
         return parse_config(config, name=f'image "{image}"').config.exposed_ports
 
+    async def _check_policy(self, name: str, config: ContainerConfig) -> None:
+        try:
+            held(self._cache, name, config)
+        except PermissionDenied:
+            # It may have been allowed a moment ago, by way of another controller.
+            revision, _ = await self._kv.get(keys.policy())
+            await self._cache.reached(revision)
+            held(self._cache, name, config)
+
     async def _resolve(self, image: str) -> tuple[str, str, bytes]:
         """Return repository (with its registry), digest and manifest of an image; no manifest if only nodes have it."""
         reference = parse_reference(image)
@@ -152,6 +165,8 @@ class Creation:
             txn.put(key, encode(spec), expect=0)
             txn.put(name_key, encode(spec.id), expect=0)
             txn.require(keys.tombstone(spec.namespace, spec.id), revision=0)
+            if (policy := held(self._cache, spec.name, spec.config)) is not None:
+                txn.require(keys.policy(), revision=policy)
             try:
                 with phase("commit"):
                     revision = await self._kv.commit(txn)

@@ -15,6 +15,7 @@ from shoal_common.ids import DEFAULT_NAMESPACE, check_container_id, check_name
 from shoal_common.references import parse_reference
 from shoal_common.signals import signal_number
 from shoal_common.units import MIN_MEMORY, format_bytes
+from shoal_controller.api.validate_confinement import confinement
 from shoal_controller.api.validate_files import files
 from shoal_controller.api.validate_naming import naming
 from shoal_controller.api.validate_ports import ports
@@ -126,6 +127,7 @@ def _check_config(config: ContainerConfig) -> None:
     files(config)
     ports(config)
     naming(config)
+    confinement(config)
 
 
 def _restart(config: ContainerConfig) -> None:

@@ -18,7 +18,7 @@ from shoal_controller.state.cluster_state import ClusterState
 from shoal_controller.state.deltas import Delta
 from shoal_controller.state.kv import KV, Batch, Listing, SetBack
 from shoal_controller.state.store import ContainerEntry, NodeEntry, Stored
-from shoal_proto.v1.cluster_pb2 import Cluster, Controller, JoinToken, Leader, Revocation
+from shoal_proto.v1.cluster_pb2 import Cluster, ClusterPolicy, Controller, JoinToken, Leader, Revocation
 from shoal_proto.v1.container_pb2 import Tombstone
 
 __all__ = ["Change", "ClusterCache", "Subscription"]
@@ -178,6 +178,11 @@ class ClusterCache:
     def leader(self) -> Stored[Leader] | None:
         """Who leads; None: nobody now."""
         return self._state.leader
+
+    @property
+    def policy(self) -> Stored[ClusterPolicy] | None:
+        """What containers may ask for; None: nothing was ever allowed."""
+        return self._state.policy
 
     @property
     def containers(self) -> Mapping[str, ContainerEntry]:

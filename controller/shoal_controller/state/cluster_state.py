@@ -18,7 +18,7 @@ from shoal_controller.state.deltas import Delta
 from shoal_controller.state.keys import ContainerPart, NodePart
 from shoal_controller.state.kv import Batch, Entry, Event
 from shoal_controller.state.store import ContainerEntry, NodeEntry, Stored, decode, decode_id
-from shoal_proto.v1.cluster_pb2 import Cluster, Controller, JoinToken, Leader, Revocation
+from shoal_proto.v1.cluster_pb2 import Cluster, ClusterPolicy, Controller, JoinToken, Leader, Revocation
 from shoal_proto.v1.container_pb2 import ContainerPlacement, ContainerSpec, ContainerStatus, Tombstone
 from shoal_proto.v1.node_pb2 import Hold, NodeLedger, NodeSession, NodeSpec, NodeStatus
 
@@ -71,6 +71,7 @@ class ClusterState:
         self.revision = 0
         self.cluster: Stored[Cluster] | None = None
         self.leader: Stored[Leader] | None = None
+        self.policy: Stored[ClusterPolicy] | None = None
         self._containers: dict[str, ContainerEntry] = {}
         self._nodes: dict[str, NodeEntry] = {}
         self._names: dict[tuple[str, str, str], Stored[str]] = {}
@@ -205,6 +206,8 @@ class ClusterState:
                 self.cluster = write.of(Cluster)
             case keys.LeaderKey():
                 self.leader = write.of(Leader)
+            case keys.PolicyKey():
+                self.policy = write.of(ClusterPolicy)
             case None:
                 # A newer version's key, while controllers are being upgraded one by one.
                 pass

@@ -159,6 +159,14 @@ class RevocationKey:
         return _path("revoked", self.role, self.id)
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyKey:
+    """What containers may ask for."""
+
+    def __str__(self) -> str:
+        return _path("policy")
+
+
 Key = (
     ClusterKey
     | LeaderKey
@@ -171,6 +179,7 @@ Key = (
     | TokenKey
     | ControllerKey
     | RevocationKey
+    | PolicyKey
 )
 
 
@@ -204,6 +213,8 @@ def parse(key: str) -> Key | None:
             return ControllerKey(name)
         case ["revoked", role, holder]:
             return RevocationKey(role, holder)
+        case ["policy"]:
+            return PolicyKey()
     return None
 
 
@@ -285,3 +296,8 @@ def controller(name_: str) -> str:
 def revocation(role: str, holder: str) -> str:
     """Return the key that says that the certificates of a holder count no more."""
     return str(RevocationKey(role, holder))
+
+
+def policy() -> str:
+    """Return the key of what containers may ask for."""
+    return str(PolicyKey())

@@ -65,6 +65,16 @@ class ClusterServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_cluster__pb2.CompactStoreRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.CompactStoreResponse.FromString,
                 _registered_method=True)
+        self.GetPolicy = channel.unary_unary(
+                '/shoal.v1.ClusterService/GetPolicy',
+                request_serializer=shoal__proto_dot_v1_dot_cluster__pb2.GetPolicyRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.ClusterPolicy.FromString,
+                _registered_method=True)
+        self.UpdatePolicy = channel.unary_unary(
+                '/shoal.v1.ClusterService/UpdatePolicy',
+                request_serializer=shoal__proto_dot_v1_dot_cluster__pb2.UpdatePolicyRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.ClusterPolicy.FromString,
+                _registered_method=True)
 
 
 class ClusterServiceServicer:
@@ -112,6 +122,21 @@ class ClusterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPolicy(self, request, context):
+        """What containers may ask for that loosens their confinement.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdatePolicy(self, request, context):
+        """Allows and denies some of it, for containers that are created from then on; answers what is allowed now.
+        Administrators only. Errors: INVALID_ARGUMENT (a name that is not known, or is both allowed and denied).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ClusterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -144,6 +169,16 @@ def add_ClusterServiceServicer_to_server(servicer, server):
                     servicer.CompactStore,
                     request_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.CompactStoreRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_cluster__pb2.CompactStoreResponse.SerializeToString,
+            ),
+            'GetPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPolicy,
+                    request_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.GetPolicyRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_cluster__pb2.ClusterPolicy.SerializeToString,
+            ),
+            'UpdatePolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdatePolicy,
+                    request_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.UpdatePolicyRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_cluster__pb2.ClusterPolicy.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -309,6 +344,60 @@ class ClusterService:
             '/shoal.v1.ClusterService/CompactStore',
             shoal__proto_dot_v1_dot_cluster__pb2.CompactStoreRequest.SerializeToString,
             shoal__proto_dot_v1_dot_cluster__pb2.CompactStoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.ClusterService/GetPolicy',
+            shoal__proto_dot_v1_dot_cluster__pb2.GetPolicyRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_cluster__pb2.ClusterPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdatePolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.ClusterService/UpdatePolicy',
+            shoal__proto_dot_v1_dot_cluster__pb2.UpdatePolicyRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_cluster__pb2.ClusterPolicy.FromString,
             options,
             channel_credentials,
             insecure,

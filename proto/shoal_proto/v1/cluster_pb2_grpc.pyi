@@ -45,6 +45,12 @@ class ClusterServiceStub:
     """A snapshot of the store, the authority and the keys, encrypted. Administrators only."""
     CompactStore: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.CompactStoreRequest, _cluster_pb2.CompactStoreResponse]
     """Drops old history, gives the space back, and lets a store that was full take writes again."""
+    GetPolicy: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.GetPolicyRequest, _cluster_pb2.ClusterPolicy]
+    """What containers may ask for that loosens their confinement."""
+    UpdatePolicy: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.UpdatePolicyRequest, _cluster_pb2.ClusterPolicy]
+    """Allows and denies some of it, for containers that are created from then on; answers what is allowed now.
+    Administrators only. Errors: INVALID_ARGUMENT (a name that is not known, or is both allowed and denied).
+    """
 
 @_typing.type_check_only
 class ClusterServiceAsyncStub(ClusterServiceStub):
@@ -63,6 +69,12 @@ class ClusterServiceAsyncStub(ClusterServiceStub):
     """A snapshot of the store, the authority and the keys, encrypted. Administrators only."""
     CompactStore: _aio.UnaryUnaryMultiCallable[_cluster_pb2.CompactStoreRequest, _cluster_pb2.CompactStoreResponse]  # type: ignore[assignment]
     """Drops old history, gives the space back, and lets a store that was full take writes again."""
+    GetPolicy: _aio.UnaryUnaryMultiCallable[_cluster_pb2.GetPolicyRequest, _cluster_pb2.ClusterPolicy]  # type: ignore[assignment]
+    """What containers may ask for that loosens their confinement."""
+    UpdatePolicy: _aio.UnaryUnaryMultiCallable[_cluster_pb2.UpdatePolicyRequest, _cluster_pb2.ClusterPolicy]  # type: ignore[assignment]
+    """Allows and denies some of it, for containers that are created from then on; answers what is allowed now.
+    Administrators only. Errors: INVALID_ARGUMENT (a name that is not known, or is both allowed and denied).
+    """
 
 class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
     """The cluster itself."""
@@ -114,5 +126,23 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_pb2.CompactStoreResponse, _abc.Awaitable[_cluster_pb2.CompactStoreResponse]]:
         """Drops old history, gives the space back, and lets a store that was full take writes again."""
+
+    @_abc_1.abstractmethod
+    def GetPolicy(
+        self,
+        request: _cluster_pb2.GetPolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cluster_pb2.ClusterPolicy, _abc.Awaitable[_cluster_pb2.ClusterPolicy]]:
+        """What containers may ask for that loosens their confinement."""
+
+    @_abc_1.abstractmethod
+    def UpdatePolicy(
+        self,
+        request: _cluster_pb2.UpdatePolicyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cluster_pb2.ClusterPolicy, _abc.Awaitable[_cluster_pb2.ClusterPolicy]]:
+        """Allows and denies some of it, for containers that are created from then on; answers what is allowed now.
+        Administrators only. Errors: INVALID_ARGUMENT (a name that is not known, or is both allowed and denied).
+        """
 
 def add_ClusterServiceServicer_to_server(servicer: ClusterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

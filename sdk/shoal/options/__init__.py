@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from shoal.options import files, life, limits, naming, network, process
+from shoal.options import confinement, files, life, limits, naming, network, process
+from shoal.options.confinement import ConfinementOptions
 from shoal.options.files import FileOptions
 from shoal.options.life import LifeOptions
 from shoal.options.limits import LimitOptions
@@ -19,7 +20,14 @@ __all__ = ["CONDITIONS", "ContainerOptions", "Network", "Until", "configure"]
 
 
 class ContainerOptions(
-    ProcessOptions, LifeOptions, NetworkOptions, NamingOptions, LimitOptions, FileOptions, total=False
+    ProcessOptions,
+    LifeOptions,
+    NetworkOptions,
+    NamingOptions,
+    LimitOptions,
+    FileOptions,
+    ConfinementOptions,
+    total=False,
 ):
     """What may be said of a container beside image and arguments; what is left out is the image's or the default."""
 
@@ -38,4 +46,5 @@ def configure(image: str, args: Iterable[str], options: ContainerOptions) -> Con
     naming.apply(config, options)
     limits.apply(config, options)
     files.apply(config, options)
+    confinement.apply(config, options)
     return config

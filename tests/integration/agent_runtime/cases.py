@@ -20,6 +20,7 @@ from shoal_agent.runtime.failures import StartFailed
 from shoal_agent.runtime.logs import read_attempt
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks
 from shoal_common.errors import Conflict
+from shoal_proto.v1.container_pb2 import ContainerConfig, Security, Ulimit
 from tests.integration.agent_runtime.node import CONTAINER, UID_BASE, Node, kill_hard, next_exit, opened
 from tests.parts.raw_calls import CALLS
 
@@ -264,6 +265,43 @@ async def monitor_killed(node: Node) -> None:
         assert processes.start_time(running.pid) == 0
 
 
+async def confined_as_asked(node: Node) -> None:
+    """Each by what it asked for: none gets the filter that crun compiled for another."""
+    mount = "mount -t tmpfs x /tmp 2>/dev/null && echo mounted || echo refused"
+    admin = Security(cap_add=["SYS_ADMIN"])
+    asked = [Security(), admin, Security(), Security(cap_add=["SYS_ADMIN"], seccomp_unconfined=True), Security()]
+    async with opened(node) as tasks:
+        for attempt, security in enumerate(asked, start=1):
+            config = ContainerConfig(security=security)
+            await tasks.start(node.spec("sh", "-c", mount, attempt=attempt, config=config))
+            assert (await next_exit(tasks))[1].code == 0
+            assert node.lines(attempt=attempt) == ["mounted" if security.cap_add else "refused"], attempt
+        config = ContainerConfig(
+            security=Security(cap_drop=["ALL"], new_privileges=True),
+            groups=["www"],
+            sysctls={"net.core.somaxconn": "77"},
+            # runc's exec raises the soft limit of open files to the hard one, so those are the same.
+            ulimits=[Ulimit(name="nofile", soft=200, hard=200), Ulimit(name="core", soft=512, hard=1024)],
+        )
+        facts = (
+            "grep -E '^(CapBnd|NoNewPrivs):' /proc/self/status; id -G; ulimit -Sn; ulimit -Sc; ulimit -Hc; "
+            "cat /proc/sys/net/core/somaxconn"
+        )
+        key = TaskKey(CONTAINER, 1, 6)
+        script = f"{facts}; echo up; sleep 1000"
+        await tasks.start(node.spec("sh", "-c", script, attempt=6, config=config))
+        await line(node, "up", attempt=6)
+        process = await tasks.exec(key, ExecSpec(["sh", "-c", facts]))
+        output, _ = await asyncio.gather(process.stdout.read(), process.stderr.read())
+        assert await process.wait() == 0
+        expected = ["CapBnd:\t0000000000000000", "NoNewPrivs:\t0", "0 34", "200", "1", "2", "77"]
+        assert output.decode().splitlines() == expected, output
+        assert node.lines(attempt=6) == [*expected, "up"]
+        too_many = ContainerConfig(groups=["nobody-knows"])
+        error = await refused(StartFailed, tasks.start(node.spec("true", attempt=7, config=too_many)))
+        assert "nobody-knows" in error.message
+
+
 async def isolation(node: Node) -> None:
     for name, (program, _) in CALLS.items():
         file = node.rootfs / "bin" / f"call-{name}"
@@ -457,11 +495,11 @@ def group_processes() -> str:
     return "".join(texts)
 
 
-async def line(node: Node, text: str) -> None:
+async def line(node: Node, text: str, attempt: int = 1) -> None:
     """Wait until the task has written a line."""
     ended = asyncio.Event()
     directory = node.paths.logs(CONTAINER, 1)
-    async for batch in read_attempt(directory, generation=1, attempt=1, cursor=None, follow=True, ended=ended):
+    async for batch in read_attempt(directory, generation=1, attempt=attempt, cursor=None, follow=True, ended=ended):
         if any(entry.data == text.encode() + b"\n" for entry in batch.entries):
             ended.set()
 

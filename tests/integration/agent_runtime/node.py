@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from shoal_agent.paths import NodePaths
+from shoal_agent.runtime.confinement import confinement_of, own_limits
 from shoal_agent.runtime.host_files import Names
 from shoal_agent.runtime.mounts import FileSystems
 from shoal_agent.runtime.process import Process
 from shoal_agent.runtime.tasks import Exited, TaskKey, Tasks, TaskSpec
 from shoal_agent.sandbox.sandboxes import Sandbox
+from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.resources_pb2 import Resources
 
 UID_BASE = 1_700_003_840
@@ -56,7 +58,15 @@ class Node:
     def log(self, attempt: int = 1) -> Path:
         return self.paths.logs(CONTAINER, 1) / f"{attempt}.0.log"
 
-    def spec(self, *args: str, attempt: int = 1, user: str = "", cwd: str = "/", **limits: Any) -> TaskSpec:
+    def spec(
+        self,
+        *args: str,
+        attempt: int = 1,
+        user: str = "",
+        cwd: str = "/",
+        config: ContainerConfig | None = None,
+        **limits: Any,
+    ) -> TaskSpec:
         env = ("PATH=/bin", "HOSTNAME=box", "COLOUR=blue")
         process = Process(args=args, env=env, cwd=cwd, user=user, hostname="box", stop_signal=15)
         return TaskSpec(
@@ -69,6 +79,7 @@ class Node:
             log=self.log(attempt),
             systems=FileSystems(),
             names=Names(),
+            confinement=confinement_of(config or ContainerConfig(), own_limits()),
         )
 
     def lines(self, stream: str = "stdout", attempt: int = 1) -> list[str]:

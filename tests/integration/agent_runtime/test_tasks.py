@@ -22,6 +22,7 @@ Inside = Callable[..., str]
         "logs",
         "monitor_killed",
         "isolation",
+        "confined_as_asked",
         "ended_meanwhile",
     ],
 )

@@ -1,15 +1,21 @@
 from pathlib import Path
 
-from shoal_agent.runtime import capabilities
-from shoal_agent.runtime.bundle import DEFAULT_PIDS, Confinement, Json, configuration, process_section
+from shoal_agent.runtime.bundle import DEFAULT_PIDS, Json, configuration, process_section
+from shoal_agent.runtime.confinement import Confinement
 from shoal_agent.runtime.mounts import FileSystems
 from shoal_agent.runtime.process import Process
 from shoal_agent.runtime.seccomp import compile_profile
 from shoal_agent.runtime.users import User
 from shoal_agent.sandbox.sandboxes import Sandbox
+from shoal_common import capabilities
 from shoal_proto.v1.resources_pb2 import Resources
 
-CONFINEMENT = Confinement(capabilities.DEFAULT, no_new_privileges=True, rlimits={"RLIMIT_NOFILE": (10, 20)})
+CONFINEMENT = Confinement(
+    capabilities.DEFAULT,
+    no_new_privileges=True,
+    rlimits={"RLIMIT_NOFILE": (10, 20)},
+    seccomp=compile_profile(capabilities.DEFAULT, "x86_64"),
+)
 ROOT = User(0, 0, (), "/root")
 
 
@@ -18,7 +24,6 @@ def build(resources: Resources, user: User = ROOT, *, limits_swap: bool = True) 
         process=Process(("sh",), ("PATH=/bin",), "/", "", "box", 15),
         user=user,
         confinement=CONFINEMENT,
-        seccomp=compile_profile(capabilities.DEFAULT, "x86_64"),
         rootfs=Path("/run/shoal/rootfs/k"),
         sandbox=Sandbox("k", Path("/s/user"), Path("/s/net"), 524288),
         systems=FileSystems(),

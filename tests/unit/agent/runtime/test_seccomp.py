@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from shoal_agent.runtime import capabilities
 from shoal_agent.runtime.seccomp import Profile, compile_profile
 from shoal_agent.runtime.seccomp_table import NAMESPACE_FLAGS, PURPOSES
+from shoal_common import capabilities
 from shoal_common.errors import InvalidSpec
 
 #: Of Debian's golang-github-docker-docker-dev.

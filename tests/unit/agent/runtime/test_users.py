@@ -38,6 +38,14 @@ def test_users_are_found_as_docker_finds_them(root: Path, text: str, expected: U
     assert find_user(root, text) == expected
 
 
+def test_further_groups_are_found_by_name_and_number(root: Path) -> None:
+    assert find_user(root, "web", ["www", "77", "50"]) == User(33, 34, (34, 50, 77), "/home/web")
+    assert find_user(root, "1000", ["extra"]) == User(1000, 0, (50,), "/")
+    for group in ("nogroup", "70000", "far"):
+        with pytest.raises(InvalidSpec):
+            find_user(root, "web", [group])
+
+
 @pytest.mark.parametrize("text", ["nobody", "web:nogroup", "70000", "0:70000", "web:far", "99999999999", "outside"])
 def test_what_the_image_does_not_know_is_refused(root: Path, text: str) -> None:
     with pytest.raises(InvalidSpec):

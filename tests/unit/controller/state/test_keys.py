@@ -19,6 +19,7 @@ any_key: st.SearchStrategy[Key] = st.one_of(
     st.builds(HoldKey, segments, segments),
     st.builds(keys.TombstoneKey, segments, segments),
     st.builds(keys.TokenKey, segments),
+    st.builds(keys.PolicyKey),
 )
 
 

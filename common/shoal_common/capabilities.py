@@ -1,4 +1,4 @@
-"""Linux capabilities: which a container gets, and how a set of them looks in /proc.
+"""Linux capabilities: their names, which a container gets, and how a set of them looks in /proc.
 
 Source: capabilities(7); include/uapi/linux/capability.h.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
+
+from shoal_common.errors import InvalidSpec
 
 #: Names in the order of their numbers.
 NAMES: Final[tuple[str, ...]] = (
@@ -73,6 +75,48 @@ DEFAULT: Final[frozenset[str]] = frozenset(
         "CAP_SYS_CHROOT",
     }
 )
+
+#: Stands for every capability there is.
+ALL: Final = "ALL"
+_PREFIX: Final = "CAP_"
+
+
+def parse_capability(text: str) -> str:
+    """Return a capability's name without "CAP_" ("net_admin", "CAP_NET_ADMIN": "NET_ADMIN"), or ALL.
+
+    Raises:
+        InvalidSpec: there is no such capability.
+    """
+    name = text.strip().upper().removeprefix(_PREFIX)
+    if name != ALL and _PREFIX + name not in _NUMBER:
+        raise InvalidSpec(
+            f"capability {text[:40]!a} is not known (capabilities(7) has the names, such as NET_ADMIN; ALL means all)"
+        )
+    return name
+
+
+def is_default(name: str) -> bool:
+    """Say whether every container has a capability, by its name without "CAP_"."""
+    return _PREFIX + name in DEFAULT
+
+
+def combined(add: Iterable[str], drop: Iterable[str]) -> frozenset[str]:
+    """Return what is left of the default with some more and some fewer, by Docker's rules.
+
+    What is added by name is there even if it is dropped too; ALL added leaves out what is dropped by name, ALL dropped
+    leaves what is added.
+
+    Args:
+        add: names without "CAP_", or ALL.
+        drop: the same.
+    """
+    added, dropped = ({_PREFIX + name for name in names} for names in (add, drop))
+    every = _PREFIX + ALL
+    if every in added:
+        return frozenset(NAMES) - dropped
+    if every in dropped:
+        return frozenset(added)
+    return (DEFAULT - dropped) | added
 
 
 def mask(capabilities: Iterable[str]) -> int:

@@ -1,0 +1,154 @@
+"""What a container's processes are held to: capabilities, limits, groups, system calls, kernel parameters.
+
+Pure but for `own_limits`. What is executed beside the first process is held to the same, also by a later agent: it is
+written into the attempt's directory.
+"""
+
+from __future__ import annotations
+
+import platform
+import resource
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from shoal_agent.runtime.seccomp import compile_profile
+from shoal_common import capabilities
+from shoal_common.errors import InvalidSpec
+from shoal_common.seccomp_profile import translate
+from shoal_common.ulimits import UNLIMITED
+from shoal_proto.v1.container_pb2 import ContainerConfig, Ulimit
+
+Json: TypeAlias = dict[str, Any]
+#: Soft and hard limit.
+Limits: TypeAlias = tuple[int, int]
+
+#: Numbers of limits by Docker's names (include/uapi/asm-generic/resource.h).
+_NUMBERS: Final = {
+    "cpu": 0,
+    "fsize": 1,
+    "data": 2,
+    "stack": 3,
+    "core": 4,
+    "rss": 5,
+    "nproc": 6,
+    "nofile": 7,
+    "memlock": 8,
+    "locks": 10,
+    "sigpending": 11,
+    "msgqueue": 12,
+    "nice": 13,
+    "rtprio": 14,
+    "rttime": 15,
+}
+#: How an OCI configuration writes "unlimited".
+_INFINITY: Final = (1 << 64) - 1
+#: What Docker's daemon allows its containers.
+_OPEN_FILES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What is the same for the first process and for every command executed beside it.
+
+    Attributes:
+        capabilities: of root in the container.
+        no_new_privileges: no setuid program gives more.
+        rlimits: soft and hard limit by name ("RLIMIT_NOFILE").
+        groups: names or numbers of further groups.
+        sysctls: kernel parameters of the container's namespaces.
+        seccomp: the section of an OCI configuration; None: every system call may be made.
+    """
+
+    capabilities: frozenset[str]
+    no_new_privileges: bool
+    rlimits: Mapping[str, Limits]
+    groups: tuple[str, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    seccomp: Mapping[str, Any] | None = None
+
+    @property
+    def standard_calls(self) -> bool:
+        """Whether the system calls are those that a container may make that asked for nothing."""
+        return self.seccomp == compile_profile(capabilities.DEFAULT)
+
+    def encode(self) -> Json:
+        """Return what commands that are executed later need of it."""
+        return {
+            "capabilities": capabilities.ordered(self.capabilities),
+            "no_new_privileges": self.no_new_privileges,
+            "rlimits": {name: list(limits) for name, limits in self.rlimits.items()},
+            "groups": list(self.groups),
+        }
+
+    @classmethod
+    def decode(cls, value: Json) -> Confinement:
+        """Return what `encode` wrote."""
+        return cls(
+            capabilities=frozenset(value["capabilities"]),
+            no_new_privileges=bool(value["no_new_privileges"]),
+            rlimits={name: (int(soft), int(hard)) for name, (soft, hard) in value["rlimits"].items()},
+            groups=tuple(value["groups"]),
+        )
+
+
+def own_limits() -> dict[str, int]:
+    """Return the agent's own hard limits by Docker's names; -1 is unlimited. No container can have more."""
+    return {name: resource.getrlimit(number)[1] for name, number in _NUMBERS.items()}
+
+
+def confinement_of(
+    config: ContainerConfig, own: Mapping[str, int], *, machine: str = "", release: str = ""
+) -> Confinement:
+    """Return what a container is held to.
+
+    Args:
+        config: what was asked for, allowed by the policy.
+        own: hard limits of this node, by Docker's names; -1 is unlimited.
+        machine: as uname says it; empty means this one.
+        release: of the kernel, as uname says it; empty means this one.
+
+    Raises:
+        InvalidSpec: this node can't give what was asked for.
+    """
+    security = config.security
+    granted = capabilities.combined(security.cap_add, security.cap_drop)
+    return Confinement(
+        capabilities=granted,
+        no_new_privileges=not security.new_privileges,
+        rlimits=_rlimits(config.ulimits, own),
+        groups=tuple(config.groups),
+        sysctls=dict(config.sysctls),
+        seccomp=_seccomp(config, granted, machine or platform.machine(), release or platform.release()),
+    )
+
+
+def _seccomp(config: ContainerConfig, granted: frozenset[str], machine: str, release: str) -> Mapping[str, Any] | None:
+    security = config.security
+    if security.seccomp_unconfined:
+        return None
+    if security.seccomp_profile:
+        numbers = [int(part) for part in release.split("-")[0].split(".")[:2] if part.isdecimal()]
+        kernel = (numbers[0], numbers[1]) if len(numbers) > 1 else (0, 0)
+        return translate(security.seccomp_profile, capabilities=granted, machine=machine, kernel=kernel)
+    return compile_profile(granted, machine)
+
+
+def _rlimits(asked: Iterable[Ulimit], own: Mapping[str, int]) -> dict[str, Limits]:
+    files = own["nofile"]
+    files = _OPEN_FILES if files == UNLIMITED else min(_OPEN_FILES, files)
+    limits = {"RLIMIT_NOFILE": (files, files)}
+    for each in asked:
+        highest = own[each.name]
+        if highest != UNLIMITED and (each.hard == UNLIMITED or each.hard > highest):
+            value = "unlimited" if each.hard == UNLIMITED else f"of {each.hard}"
+            raise InvalidSpec(
+                f"ulimit {each.name} {value} is more than this node's own of {highest} (ask for less, or give its "
+                "agent more)"
+            )
+        limits[f"RLIMIT_{each.name.upper()}"] = (_oci(each.soft), _oci(each.hard))
+    return limits
+
+
+def _oci(value: int) -> int:
+    return _INFINITY if value == UNLIMITED else value

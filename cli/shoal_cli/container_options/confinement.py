@@ -1,0 +1,93 @@
+"""What a container may do beyond, or short of, what every container may."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from shoal_cli import params
+from shoal_common.errors import InvalidSpec
+
+if TYPE_CHECKING:
+    from shoal.options.confinement import ConfinementOptions
+
+OPTIONS: Final = (
+    click.option(
+        "--cap-add",
+        multiple=True,
+        type=params.CAPABILITY,
+        metavar="NAME",
+        help="Give a capability more, such as NET_ADMIN; the policy has to allow it. Can be repeated.",
+    ),
+    click.option(
+        "--cap-drop",
+        multiple=True,
+        type=params.CAPABILITY,
+        metavar="NAME",
+        help="Take a capability away, such as CHOWN, or ALL. Can be repeated.",
+    ),
+    click.option(
+        "--security-opt",
+        multiple=True,
+        type=params.SECURITY_OPTION,
+        metavar="OPTION",
+        help="seccomp=FILE|unconfined, no-new-privileges=true|false (true); the policy has to allow what loosens.",
+    ),
+    click.option(
+        "--group-add", multiple=True, metavar="GROUP", help="A further group, name or number. Can be repeated."
+    ),
+    click.option(
+        "--ulimit",
+        multiple=True,
+        type=params.ULIMIT,
+        metavar="NAME=SOFT[:HARD]",
+        help="Limit each of its processes, such as nofile=1024:2048. Can be repeated.",
+    ),
+    click.option(
+        "--sysctl",
+        multiple=True,
+        type=params.SYSCTL,
+        metavar="NAME=VALUE",
+        help="Set a kernel parameter of its own namespaces, such as net.core.somaxconn=512. Can be repeated.",
+    ),
+)
+
+
+def read(values: dict[str, Any]) -> ConfinementOptions:
+    """Return what was said of it.
+
+    Raises:
+        click.UsageError: a seccomp profile can't be read.
+    """
+    options: ConfinementOptions = {
+        "cap_add": values["cap_add"],
+        "cap_drop": values["cap_drop"],
+        "groups": values["group_add"],
+        "ulimits": values["ulimit"],
+        "sysctls": values["sysctl"],
+    }
+    if values["security_opt"]:
+        from shoal_common.security_options import parse_security_options
+
+        security = parse_security_options(values["security_opt"])
+        options["new_privileges"] = security.new_privileges
+        if security.seccomp_unconfined:
+            options["seccomp"] = "unconfined"
+        elif security.seccomp_file:
+            options["seccomp"] = _profile(security.seccomp_file)
+    return options
+
+
+def _profile(path: str) -> str:
+    from pathlib import Path
+
+    from shoal_common.seccomp_profile import check_profile
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        check_profile(text)
+    except (OSError, ValueError, InvalidSpec) as error:
+        said = error.message if isinstance(error, InvalidSpec) else getattr(error, "strerror", None) or "it is no text"
+        raise click.UsageError(f"--security-opt seccomp={path}: {said}") from None
+    return text

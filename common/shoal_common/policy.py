@@ -1,0 +1,50 @@
+"""What a cluster's policy can allow containers to ask for. Nothing of it is allowed unless an administrator says so."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from shoal_common.errors import InvalidSpec
+
+
+class Permission(StrEnum):
+    """One thing that loosens a container's confinement."""
+
+    PRIVILEGED = "privileged"
+    HOST_USERS = "host-users"
+    HOST_NETWORK = "host-network"
+    HOST_PID = "host-pid"
+    HOST_IPC = "host-ipc"
+    CAPABILITIES = "capabilities"
+    NEW_PRIVILEGES = "new-privileges"
+    SECCOMP = "seccomp"
+    DEVICES = "devices"
+    BIND_MOUNTS = "bind-mounts"
+
+
+#: What each lets a container do, for people.
+MEANING: Final = {
+    Permission.PRIVILEGED: "lift all confinement but namespaces (--privileged)",
+    Permission.HOST_USERS: "be root of its node (--userns host)",
+    Permission.HOST_NETWORK: "use its node's network (--network host)",
+    Permission.HOST_PID: "see its node's processes (--pid host)",
+    Permission.HOST_IPC: "use its node's shared memory (--ipc host)",
+    Permission.CAPABILITIES: "have more capabilities than the default (--cap-add)",
+    Permission.NEW_PRIVILEGES: "gain privileges by setuid programs (--security-opt no-new-privileges=false)",
+    Permission.SECCOMP: "choose its own system calls (--security-opt seccomp=...)",
+    Permission.DEVICES: "use devices of its node (--device)",
+    Permission.BIND_MOUNTS: "mount directories of its node (-v /DIR:..., --mount type=bind)",
+}
+
+
+def parse_permission(text: str) -> Permission:
+    """Return the permission that `text` names.
+
+    Raises:
+        InvalidSpec: there is none of this name.
+    """
+    try:
+        return Permission(text)
+    except ValueError:
+        raise InvalidSpec(f"policy {text[:40]!a} is not known (there are: {', '.join(Permission)})") from None

@@ -1,0 +1,62 @@
+"""What a request may say of a container's confinement."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from shoal_common.capabilities import parse_capability
+from shoal_common.errors import InvalidSpec
+from shoal_common.seccomp_profile import check_profile
+from shoal_common.sysctls import check_sysctl, is_network
+from shoal_common.ulimits import NAMES, Ulimit, check_ulimit
+from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode, Security
+
+MAX_GROUPS: Final = 64
+MAX_SYSCTLS: Final = 128
+_GROUP: Final = re.compile(r"[^:\s\x00-\x1f]{1,64}")
+
+
+def confinement(config: ContainerConfig) -> None:
+    """Check a configuration's confinement, and put names of capabilities into one form.
+
+    Raises:
+        InvalidSpec: something of it can never be right.
+    """
+    if config.HasField("security"):
+        _security(config.security)
+    if config.devices or config.HasField("pid") or config.HasField("ipc"):
+        raise InvalidSpec("devices and shared namespaces can't be given to a container (leave them out)")
+    if len(config.groups) > MAX_GROUPS:
+        raise InvalidSpec(f"a container can't be in {len(config.groups)} further groups (use {MAX_GROUPS} at most)")
+    for group in config.groups:
+        if _GROUP.fullmatch(group) is None:
+            raise InvalidSpec(f"group {group[:80]!a} is not valid (write a name or a number)")
+    _ulimits(config)
+    if len(config.sysctls) > MAX_SYSCTLS:
+        raise InvalidSpec(f"a container can't have {len(config.sysctls)} sysctls (use {MAX_SYSCTLS} at most)")
+    for name, value in sorted(config.sysctls.items()):
+        check_sysctl(name, value)
+        if is_network(name) and config.network == NetworkMode.NETWORK_MODE_HOST:
+            raise InvalidSpec(f"sysctl {name} would be the node's with its network (leave one of the two out)")
+
+
+def _security(security: Security) -> None:
+    for names in (security.cap_add, security.cap_drop):
+        # One each: it is a set, written as a list.
+        names[:] = sorted({parse_capability(name) for name in names})
+    if security.privileged or security.host_users:
+        raise InvalidSpec("a container can't be privileged, nor have the node's users (leave it out)")
+    if security.seccomp_unconfined and security.seccomp_profile:
+        raise InvalidSpec("a seccomp profile and none at all exclude each other (leave one out)")
+    if security.seccomp_profile:
+        check_profile(security.seccomp_profile)
+
+
+def _ulimits(config: ContainerConfig) -> None:
+    seen: set[str] = set()
+    for each in config.ulimits:
+        check_ulimit(Ulimit(each.name, each.soft, each.hard))
+        if each.name in seen:
+            raise InvalidSpec(f"ulimit {each.name} is given twice (leave one out; there are: {', '.join(NAMES)})")
+        seen.add(each.name)

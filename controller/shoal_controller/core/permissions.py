@@ -1,0 +1,59 @@
+"""What a container asks for that loosens its confinement, and by what name the cluster's policy allows it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from shoal_common.capabilities import is_default
+from shoal_common.policy import Permission
+from shoal_proto.v1.container_pb2 import ContainerConfig, MountKind, NetworkMode, SharingMode
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing asked for.
+
+    Attributes:
+        permission: has to be allowed.
+        what: is asked for, for people.
+    """
+
+    permission: Permission
+    what: str
+
+
+def needs(config: ContainerConfig) -> list[Need]:
+    """Return everything in a configuration that the policy has to allow."""
+    return list(_needs(config))
+
+
+def missing(config: ContainerConfig, allowed: Collection[str]) -> Need | None:
+    """Return the first thing in a configuration that is not allowed, or None."""
+    return next((need for need in _needs(config) if need.permission not in allowed), None)
+
+
+def _needs(config: ContainerConfig) -> Iterator[Need]:
+    security = config.security
+    if security.privileged:
+        yield Need(Permission.PRIVILEGED, "to be privileged")
+    if security.host_users:
+        yield Need(Permission.HOST_USERS, "its node's own users")
+    if config.network == NetworkMode.NETWORK_MODE_HOST:
+        yield Need(Permission.HOST_NETWORK, "its node's network")
+    if config.pid.mode == SharingMode.SHARING_MODE_HOST:
+        yield Need(Permission.HOST_PID, "its node's processes")
+    if config.ipc.mode == SharingMode.SHARING_MODE_HOST:
+        yield Need(Permission.HOST_IPC, "its node's shared memory")
+    if further := [name for name in security.cap_add if not is_default(name)]:
+        plural = "capability" if len(further) == 1 else "capabilities"
+        yield Need(Permission.CAPABILITIES, f"{plural} {', '.join(further)}")
+    if security.new_privileges:
+        yield Need(Permission.NEW_PRIVILEGES, "new privileges")
+    if security.seccomp_unconfined or security.seccomp_profile:
+        yield Need(Permission.SECCOMP, "other system calls than the default")
+    for device in config.devices:
+        yield Need(Permission.DEVICES, f"device {device.source}")
+    for mount in config.mounts:
+        if mount.kind == MountKind.MOUNT_KIND_BIND:
+            yield Need(Permission.BIND_MOUNTS, f"{mount.source} of its node")

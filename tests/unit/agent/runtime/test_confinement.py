@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from shoal_agent.runtime.confinement import Confinement, confinement_of, own_limits
+from shoal_agent.runtime.seccomp import compile_profile
+from shoal_common import capabilities
+from shoal_common.errors import InvalidSpec
+from shoal_common.ulimits import NAMES
+from shoal_proto.v1.container_pb2 import ContainerConfig, Security, Ulimit
+
+OWN = dict.fromkeys(NAMES, -1) | {"nofile": 20_000, "core": 100}
+
+
+def of(config: ContainerConfig) -> Confinement:
+    return confinement_of(config, OWN, machine="x86_64", release="6.1.0-9-amd64")
+
+
+def test_one_that_asks_for_nothing_gets_the_default() -> None:
+    held = of(ContainerConfig())
+    assert held.capabilities == capabilities.DEFAULT
+    assert held.no_new_privileges
+    assert held.rlimits == {"RLIMIT_NOFILE": (20_000, 20_000)}
+    assert held.seccomp == compile_profile(capabilities.DEFAULT, "x86_64")
+    assert (held.groups, held.sysctls) == ((), {})
+
+
+def test_the_system_calls_follow_the_capabilities() -> None:
+    held = of(ContainerConfig(security=Security(cap_add=["SYS_ADMIN"])))
+    assert held.seccomp == compile_profile(capabilities.DEFAULT | {"CAP_SYS_ADMIN"}, "x86_64")
+    fewer = of(ContainerConfig(security=Security(cap_drop=["ALL"])))
+    assert fewer.seccomp == compile_profile((), "x86_64")
+
+
+def test_only_the_standard_profile_passes_for_the_standard_profile() -> None:
+    standard = confinement_of(ContainerConfig(), OWN)
+    assert standard.standard_calls
+    for security in (
+        Security(seccomp_unconfined=True),
+        Security(cap_add=["SYS_ADMIN"]),
+        Security(cap_drop=["SYS_CHROOT"]),
+        Security(seccomp_profile='{"defaultAction": "SCMP_ACT_ALLOW"}'),
+    ):
+        assert not confinement_of(ContainerConfig(security=security), OWN).standard_calls
+
+
+def test_a_profile_of_ones_own_takes_the_place_of_ours() -> None:
+    profile = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [
+            {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "includes": {"minKernel": "6.1"}},
+            {"names": ["rmdir"], "action": "SCMP_ACT_ERRNO", "includes": {"caps": ["CAP_SYS_ADMIN"]}},
+        ],
+    }
+    seccomp = of(ContainerConfig(security=Security(seccomp_profile=json.dumps(profile)))).seccomp
+    assert seccomp is not None
+    assert [rule["names"] for rule in seccomp["syscalls"]] == [["mkdir"]]
+
+
+def test_limits_are_as_asked_up_to_the_nodes_own() -> None:
+    limits = [Ulimit(name="nofile", soft=10, hard=20_000), Ulimit(name="nproc", soft=5, hard=-1)]
+    assert of(ContainerConfig(ulimits=limits)).rlimits == {
+        "RLIMIT_NOFILE": (10, 20_000),
+        "RLIMIT_NPROC": (5, (1 << 64) - 1),
+    }
+    for beyond in (Ulimit(name="nofile", soft=10, hard=20_001), Ulimit(name="core", soft=1, hard=-1)):
+        with pytest.raises(InvalidSpec, match=f"ulimit {beyond.name} .* more than this node's own"):
+            of(ContainerConfig(ulimits=[beyond]))
+
+
+def test_every_limit_that_can_be_asked_for_has_one_of_the_nodes() -> None:
+    assert own_limits().keys() == set(NAMES)
+
+
+def test_what_is_executed_later_is_held_to_the_same() -> None:
+    config = ContainerConfig(
+        security=Security(cap_drop=["CHOWN"], new_privileges=True),
+        groups=["audio"],
+        ulimits=[Ulimit(name="core", soft=0, hard=7)],
+    )
+    held = of(config)
+    again = Confinement.decode(json.loads(json.dumps(held.encode())))
+    assert (again.capabilities, again.no_new_privileges) == (held.capabilities, False)
+    assert (again.rlimits, again.groups) == (held.rlimits, ("audio",))
