@@ -5,11 +5,12 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 # stream NAME PYTEST-ARGUMENTS...
-stream() {
-  local name=$1; shift
-  # Jobs in the background ignore Ctrl-C unless told otherwise, and would go on without their terminal.
+stream() (
+  name=$1; shift
+  # Ctrl-C ends pytest, which cleans up, and nothing that has to listen to it.
+  trap '' INT
   env --default-signal=INT .venv/bin/python -m pytest "$@" 2>&1 | sed -u "s/^/$name | /"
-}
+)
 
 stream parts tests/contract tests/integration tests/mutants &
 parts=$!

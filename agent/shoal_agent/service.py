@@ -22,7 +22,7 @@ from shoal_agent.output import Output
 from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.exec import ExecProcess, ExecSpec
 from shoal_agent.runtime.tasks import Tasks
-from shoal_common.errors import Conflict, Exhausted, InvalidSpec
+from shoal_common.errors import Conflict, Exhausted, InvalidSpec, NotFound
 from shoal_proto.v1.agent_pb2 import (
     AgentCommitRequest,
     AgentCommitResponse,
@@ -58,6 +58,8 @@ _Context = grpc.aio.ServicerContext[object, object]
 _STREAMS: Final = 256
 #: Seconds that a container is waited for which a controller knows of already and this node does not yet.
 _APPEARING: Final = 10.0
+#: The same, where less than the controller's whole patience (10 s) is to be spent on it.
+_COMING: Final = 5.0
 #: Seconds that a start under way is waited for.
 _STARTING: Final = 10.0
 #: Bytes of a command's output in one message, and messages that wait to be sent.
@@ -206,13 +208,17 @@ class AgentService(AgentServiceServicer):
     async def _running(self, container: str, generation: int) -> ContainerRecord:
         """Return the record of a container that has a process.
 
-        A start under way is waited for: what the program wrote first may have been read before its start is on record.
+        It may be placed here without this node having heard of it yet. And a start under way is waited for: what the
+        program wrote first may have been read before its start is on record.
 
         Raises:
-            NotFound: it isn't here.
-            Conflict: it has none, or belongs to another placement.
+            Conflict: it has none, belongs to another placement, or isn't here. Whoever asks knows that there is such a
+                container.
         """
-        worker = self._node.worker(container)
+        try:
+            worker = await self._node.appeared(container, timeout=_COMING)
+        except NotFound:
+            raise Conflict(f"container {container[:12]} is not running (its node does not have it)") from None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STARTING):
                 await worker.until(lambda stored: stored if stored.status.state != STARTING else None)

@@ -65,7 +65,8 @@ _ROWS: Final = (
     _Row("all are ready after, s", lambda m: m.ready, 1, grows=True),
     _Row("writes to etcd meanwhile", _writes("arrival"), grows=True),
     _Row("leader's processor meanwhile, % of a core", _share("arrival", "leader")),
-    _Row("at rest: heartbeats of an agent every, s", lambda m: _interval(m.agents), 1),
+    _Row("at rest for, minutes", lambda m: m.steady.seconds / 60 if m.steady else None),
+    _Row("heartbeats of an agent every, s", lambda m: _interval(m.agents), 1),
     _Row("heartbeats a second", lambda m: m.agents / _interval(m.agents)),
     _Row("a heartbeat's answer, median ms", lambda m: at(m.heartbeats, 0.5), 1),
     _Row("of a hundred the slowest, ms", lambda m: at(m.heartbeats, 0.99), 1),
@@ -110,18 +111,18 @@ def _foretold(row: _Row, runs: Sequence[Measured]) -> str:
     return f"{high + slope * (FORETOLD - more.agents):,.{row.digits}f}"
 
 
-def write(measured: Sequence[Measured], *, minutes: float) -> Path:
+def write(measured: Sequence[Measured]) -> Path:
     """Write the dated report and return its path; one of the same day is replaced."""
     now = datetime.now()
     path = REPORTS / f"{now:%Y-%m-%d}-scale.md"
-    path.write_text("\n".join(_page(measured, minutes, now)) + "\n")
+    path.write_text("\n".join(_page(measured, now)) + "\n")
     return path
 
 
-def _page(measured: Sequence[Measured], minutes: float, now: datetime) -> Iterator[str]:
+def _page(measured: Sequence[Measured], now: datetime) -> Iterator[str]:
     machine = f"{platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
     yield f"# How much one leader bears, {now:%Y-%m-%d}\n"
     yield f"Shoal {shoal_version()}; simulated agents share {os.cpu_count()} cores with the controllers and etcd"
-    yield f"({machine}); at rest for {minutes:g} minutes.\n"
+    yield f"({machine}).\n"
     yield table(measured)
     yield "\nWhat is measured, and how: [guides/benchmarks](../guides/benchmarks.md)."

@@ -106,7 +106,7 @@ class AgentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Signal(self, request, context):
-        """Errors: NOT_FOUND; FAILED_PRECONDITION (not running).
+        """Errors: FAILED_PRECONDITION (not running, or not here).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,7 @@ class AgentServiceStub:
     Logs: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentLogsRequest, _container_pb2.LogsResponse]
     """Waits for the container to have output if it hasn't yet. Errors: NOT_FOUND (no record of it here)."""
     Signal: _grpc.UnaryUnaryMultiCallable[_agent_pb2.AgentSignalRequest, _agent_pb2.AgentSignalResponse]
-    """Errors: NOT_FOUND; FAILED_PRECONDITION (not running)."""
+    """Errors: FAILED_PRECONDITION (not running, or not here)."""
     Exec: _grpc.StreamStreamMultiCallable[_agent_pb2.AgentExecRequest, _container_pb2.ExecResponse]
     Pull: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentPullRequest, _image_pb2.PullProgress]
     Inventory: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentInventoryRequest, _agent_pb2.AgentInventoryItem]
@@ -61,7 +61,7 @@ class AgentServiceAsyncStub(AgentServiceStub):
     Logs: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentLogsRequest, _container_pb2.LogsResponse]  # type: ignore[assignment]
     """Waits for the container to have output if it hasn't yet. Errors: NOT_FOUND (no record of it here)."""
     Signal: _aio.UnaryUnaryMultiCallable[_agent_pb2.AgentSignalRequest, _agent_pb2.AgentSignalResponse]  # type: ignore[assignment]
-    """Errors: NOT_FOUND; FAILED_PRECONDITION (not running)."""
+    """Errors: FAILED_PRECONDITION (not running, or not here)."""
     Exec: _aio.StreamStreamMultiCallable[_agent_pb2.AgentExecRequest, _container_pb2.ExecResponse]  # type: ignore[assignment]
     Pull: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentPullRequest, _image_pb2.PullProgress]  # type: ignore[assignment]
     Inventory: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentInventoryRequest, _agent_pb2.AgentInventoryItem]  # type: ignore[assignment]
@@ -93,7 +93,7 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.AgentSignalRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.AgentSignalResponse, _abc.Awaitable[_agent_pb2.AgentSignalResponse]]:
-        """Errors: NOT_FOUND; FAILED_PRECONDITION (not running)."""
+        """Errors: FAILED_PRECONDITION (not running, or not here)."""
 
     @_abc_1.abstractmethod
     def Exec(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import grpc
 import pytest
 
-from shoal_common.errors import NotFound
+from shoal_common.errors import Conflict
 from shoal_common.rpc_errors import from_rpc_error
 from shoal_proto.v1.agent_pb2 import (
     AgentExecRequest,
@@ -56,7 +56,10 @@ async def serves_one_container(host: Machine) -> None:
     async with host.service() as service:
         # Asked before the node has heard of it.
         logs = service.Logs(AgentLogsRequest(id=one.id, follow=True, run=1))
+        early = asyncio.create_task(_signalled(service, one), name="early-signal")
+        assert not (await asyncio.wait({early}, timeout=0.3))[0]
         await host.leader.put(one)
+        assert isinstance(await early, Conflict)
         await _reached(host, RUNNING, one)
         running = host.leader.statuses[one.id][-1]
         assert running.run_served == 1
@@ -81,10 +84,15 @@ async def serves_one_container(host: Machine) -> None:
         whole = [e.data async for r in service.Logs(AgentLogsRequest(id=one.id)) for e in r.entries]
         assert whole.count(b"out fish\n") == 2
         await host.remove(one)
-        with pytest.raises(grpc.RpcError) as refusal:
-            await service.Signal(AgentSignalRequest(id=one.id, generation=1, signal=9))
-        assert isinstance(from_rpc_error(refusal.value, peer="agent"), NotFound)
+        assert isinstance(await _signalled(service, one), Conflict)
     host.check_clean()
+
+
+async def _signalled(service: AgentServiceAsyncStub, one: Assignment) -> Exception:
+    """How a signal to what does not run is refused."""
+    with pytest.raises(grpc.RpcError) as refusal:
+        await service.Signal(AgentSignalRequest(id=one.id, generation=1, signal=9))
+    return from_rpc_error(refusal.value, peer="agent")
 
 
 async def _exec(service: AgentServiceAsyncStub, one: Assignment, *args: str, stdin: bytes = b"") -> tuple[int, bytes]:

@@ -23,7 +23,7 @@ def test_a_column_for_each_number_and_one_along_the_line_through_the_last_two() 
     assert lines["agents"] == ["1,000", "2,000", "6,100, foretold"]
     assert lines["all are ready after, s"] == ["10.0", "15.0", "35.5"]
     assert lines["leader's processor, % of a core"] == ["10.0", "10.0", ""]
-    assert lines["at rest: heartbeats of an agent every, s"] == ["2.0", "4.0", ""]
+    assert lines["heartbeats of an agent every, s"] == ["2.0", "4.0", ""]
 
 
 def test_what_was_not_measured_is_left_out_and_one_number_foretells_nothing() -> None:
