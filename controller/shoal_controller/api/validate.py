@@ -41,6 +41,8 @@ MAX_CPU_MILLIS: Final = 10_000_000
 MAX_MEMORY: Final = 1 << 50
 #: PID_MAX_LIMIT of a 64-bit kernel.
 MAX_PIDS: Final = 1 << 22
+#: HOST_NAME_MAX (sethostname(2)).
+MAX_HOSTNAME: Final = 64
 MAX_PAGE: Final = 5_000
 DEFAULT_PAGE: Final = 500
 
@@ -110,8 +112,10 @@ def _check_config(config: ContainerConfig) -> None:
     _directory(config.working_dir)
     _match(_USER, "user", config.user, "write USER, UID, USER:GROUP or UID:GID")
     _labels(config.labels)
-    if len(config.hostname) > 253:
-        raise InvalidSpec(f'hostname "{config.hostname[:80]}..." is longer than 253 characters')
+    if len(config.hostname) > MAX_HOSTNAME:
+        raise InvalidSpec(
+            f'hostname "{config.hostname[:80]}" is longer than the {MAX_HOSTNAME} characters that Linux takes'
+        )
     _match(_HOSTNAME, "hostname", config.hostname, 'use letters, digits and "-", with dots between the parts')
     _resources(config.resources)
     for constraint in config.constraints:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
+from zlib import crc32
 
 from shoal_common.ports import overlap
 
@@ -51,10 +53,16 @@ Taken: TypeAlias = Mapping[tuple[str, int], tuple[tuple[str, str], ...]]
 
 def taken(before: Taken, container: str, ports: Iterable[PortView]) -> Taken:
     """Return what is taken when a container has these ports as well."""
-    after = dict(before)
-    for port in ports:
-        key = (port.protocol, port.host_port)
-        after[key] = (*after.get(key, ()), (port.host_ip, container))
+    return taken_by(((container, ports),), before)
+
+
+def taken_by(owners: Iterable[tuple[str, Iterable[PortView]]], before: Taken | None = None) -> Taken:
+    """Return what is taken, beside what was before, by containers with these ports."""
+    after = dict(before or {})
+    for container, ports in owners:
+        for port in ports:
+            key = (port.protocol, port.host_port)
+            after[key] = (*after.get(key, ()), (port.host_ip, container))
     return after
 
 
@@ -83,38 +91,46 @@ def choose(wishes: Sequence[PortWish], ports: Taken, *, seed: str) -> tuple[Port
     Args:
         wishes: of the container.
         ports: that are taken on the node.
-        seed: the container's id, in hexadecimal digits or not.
+        seed: the container's id.
     """
     order = sorted(range(len(wishes)), key=lambda number: _choices(wishes[number]))
     chosen: dict[int, PortView] = {}
+    own: dict[tuple[str, int], list[str]] = {}
+    #: Where a search that was made before goes on: all before it is taken.
+    seen: dict[tuple[str, str, int, int], int] = {}
     for number in order:
         wish = wishes[number]
-        found = next((port for port in _candidates(wish, seed) if _free(ports, wish, port)), None)
+        search = (wish.protocol, wish.host_ip, wish.first, wish.last)
+        candidates = _candidates(wish, seed)
+        place = seen.get(search, 0)
+        while place < len(candidates) and not _free(ports, own, wish, candidates[place]):
+            place += 1
+        seen[search] = place + 1
+        found = candidates[place] if place < len(candidates) else None
         if found is None:
             only = wish.first if wish.first == wish.last else 0
             return Refusal(wish, owner(ports, wish.host_ip, only, wish.protocol) if only else None)
         chosen[number] = PortView(found, wish.container_port, wish.protocol, wish.host_ip)
-        ports = taken(ports, _SELF, (chosen[number],))
+        own.setdefault((wish.protocol, found), []).append(wish.host_ip)
     return tuple(chosen[number] for number in range(len(wishes)))
-
-
-#: Whose the ports are that are being chosen.
-_SELF: Final = "itself"
 
 
 def _choices(wish: PortWish) -> int:
     return wish.last - wish.first if wish.first else LAST_FREE
 
 
-def _free(ports: Taken, wish: PortWish, port: int) -> bool:
+def _free(ports: Taken, own: Mapping[tuple[str, int], Sequence[str]], wish: PortWish, port: int) -> bool:
+    if any(overlap(wish.host_ip, address) for address in own.get((wish.protocol, port), ())):
+        return False
     return owner(ports, wish.host_ip, port, wish.protocol) is None
 
 
-def _candidates(wish: PortWish, seed: str) -> Iterable[int]:
-    if wish.first:
-        yield from range(wish.first, wish.last + 1)
-        return
-    size = LAST_FREE - FIRST_FREE + 1
-    start = sum(ord(char) * 31**place for place, char in enumerate(seed[:16])) % size
-    for step in range(size):
-        yield FIRST_FREE + (start + step) % size
+def _candidates(wish: PortWish, seed: str) -> Sequence[int]:
+    return range(wish.first, wish.last + 1) if wish.first else _round(seed)
+
+
+@lru_cache(maxsize=16)
+def _round(seed: str) -> Sequence[int]:
+    """Return all ports that anybody may get, from somewhere on and round."""
+    start = FIRST_FREE + crc32(seed.encode()) % (LAST_FREE - FIRST_FREE + 1)
+    return (*range(start, LAST_FREE + 1), *range(FIRST_FREE, start))

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
-from shoal_common.ports import Publication
+from shoal_common.errors import InvalidSpec
+from shoal_common.ports import LAST_PORT, Publication, check_publication, check_together
 from shoal_controller.core.ports import PortView, PortWish
 from shoal_proto.v1.container_pb2 import PortBinding, PortMapping
 
+#: The node refuses it, and says so.
+_NEVER: Final = PortWish(LAST_PORT + 1, LAST_PORT + 1, 1)
+
 
 def port_wishes(mappings: Iterable[PortMapping]) -> tuple[PortWish, ...]:
-    """Return what a container's configuration asks for, port by port."""
-    wishes = []
-    for each in mappings:
-        whole = publication(each)
-        for first, last, port in whole.single():
-            wishes.append(PortWish(first, last, port, whole.protocol, whole.host_ip))
-    return tuple(wishes)
+    """Return what a container's configuration asks for, port by port.
+
+    A controller of an older version has checked nothing of it, and a node may tell anything of what it has. What can
+    never be right becomes one port that no node publishes.
+    """
+    made = [publication(each) for each in mappings]
+    try:
+        checked = [check_publication(each) for each in made]
+        check_together(checked)
+    except InvalidSpec:
+        return (_NEVER,)
+    return tuple(
+        PortWish(first, last, port, each.protocol, each.host_ip)
+        for each in checked
+        for first, last, port in each.single()
+    )
 
 
 def publication(mapping: PortMapping) -> Publication:

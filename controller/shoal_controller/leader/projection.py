@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from shoal_common.status import is_over
-from shoal_controller.core.ports import PortView, Taken, taken
+from shoal_controller.core.ports import PortView, Taken, taken_by
 from shoal_controller.core.snapshot import (
     DEFAULT_NETWORK,
     NOTHING,
@@ -139,11 +139,7 @@ def _hold_view(node: str, hold: Hold) -> HoldView:
 
 def _taken(entry: NodeEntry, address: str) -> Taken:
     """Return which ports of a node are taken: by its agent, which listens on `address`, and by what it holds."""
-    ports: Taken = {}
     agent = address.rpartition(":")[2]
-    if agent.isdecimal():
-        ports = taken(ports, "", (PortView(int(agent), 0),))
-    for container, hold in entry.holds.items():
-        if hold.value.ports:
-            ports = taken(ports, container, port_views(hold.value.ports))
-    return ports
+    own = (PortView(int(agent), 0),) if agent.isdecimal() else ()
+    held = ((container, port_views(hold.value.ports)) for container, hold in entry.holds.items() if hold.value.ports)
+    return taken_by((("", own), *held))

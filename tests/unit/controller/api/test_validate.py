@@ -40,6 +40,7 @@ def test_leaves_a_good_request_as_it_is_but_for_what_was_left_out() -> None:
         ({"user": "a b"}, '"a b"'),
         ({"labels": {"a b": "c"}}, '"a b"'),
         ({"hostname": "-a"}, '"-a"'),
+        ({"hostname": "a" * 65}, "64 characters"),
         ({"resources": Resources(memory_bytes=1 << 20)}, "1 MiB"),
         ({"resources": Resources(memory_bytes=-1)}, "memory"),
         ({"resources": Resources(cpu_millis=1)}, "0.001"),
