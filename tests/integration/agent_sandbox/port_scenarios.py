@@ -43,6 +43,22 @@ while True:
     _, sender = peer.recvfrom(100)
     peer.sendto(sys.argv[2].encode(), sender)
 """
+#: Sends a datagram from 10.88.0.7 to a port of 127.0.0.1, in a frame to the gateway: no routing table forbids that.
+_FORGED: Final = """
+import socket, struct, sys
+def total(data):
+    words = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    words = (words >> 16) + (words & 0xFFFF)
+    return ~(words + (words >> 16)) & 0xFFFF
+datagram = struct.pack("!HHHH", 4000, int(sys.argv[1]), 12, 0) + b"evil"
+source, target = socket.inet_aton("10.88.0.7"), socket.inet_aton("127.0.0.1")
+def header(sum_):
+    return struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(datagram), 1, 0, 64, 17, sum_, source, target)
+frame = bytes.fromhex("02420a580001" "02420a580007" "0800") + header(total(header(0))) + datagram
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+wire.bind(("eth0", 0))
+wire.send(frame)
+"""
 DNS: Final = PortBinding(host_port=5353, container_port=53, protocol="udp")
 
 
@@ -94,6 +110,23 @@ async def port_leads_to_its_sandbox_from_outside_and_from_the_host(directory: Pa
             )
         await made.remove(KEY)
         assert "elements" not in sh("nft", "list", "map", "inet", "shoal", "published")
+
+
+async def container_cannot_send_to_the_hosts_loopback(directory: Path) -> None:
+    async with host(directory) as made:
+        one, _ = await made.container(KEY, 7, PORT)
+        service = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        service.bind(("127.0.0.1", 9999))
+        service.settimeout(0.5)
+        send = (sys.executable, "-c", _FORGED, "9999")
+        inside(one, *send)
+        with pytest.raises(TimeoutError):
+            service.recv(100)
+        # It is the rule that forbids it, nothing else.
+        sh("nft", "flush", "chain", "inet", "shoal", "guard")
+        inside(one, *send)
+        assert service.recv(100) == b"evil"
+        service.close()
 
 
 async def port_that_leads_elsewhere_is_not_taken_over_nor_withdrawn(directory: Path) -> None:

@@ -35,6 +35,7 @@ def test(scenario: str, private_host: Callable[[str, str], None]) -> None:
     "scenario",
     [
         "port_leads_to_its_sandbox_from_outside_and_from_the_host",
+        "container_cannot_send_to_the_hosts_loopback",
         "port_that_leads_elsewhere_is_not_taken_over_nor_withdrawn",
         "port_of_a_program_of_the_host_is_left_to_it",
         "next_agent_publishes_what_it_adopts_and_nothing_else",
