@@ -141,6 +141,19 @@ def _address(lab: LabUnderTest, host: str) -> str:
     return lab.inside(host, "hostname", "-I").split()[0]
 
 
+# What is the host's
+
+
+def test_devices_that_are_shared_with_the_host_stay_the_hosts(inside: Container) -> None:
+    for name in ("null", "zero", "full", "tty", "random", "urandom"):
+        inside.refuses(f"chmod 600 /dev/{name}", "not permitted")
+        assert (Path(f"/dev/{name}").stat().st_uid, stat.S_IMODE(Path(f"/dev/{name}").stat().st_mode)) == (0, 0o666)
+    # By way of the streams of the first process, and of what is executed, too.
+    inside.refuses("chmod 600 /proc/1/fd/0", "not permitted")
+    inside.out("chmod 600 /proc/self/fd/0 2>/dev/null || true")
+    assert Path("/dev/null").stat().st_mode & 0o777 == 0o666
+
+
 # What of others can be seen
 
 

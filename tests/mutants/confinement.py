@@ -43,6 +43,14 @@ CONFINEMENT: Final = (
         "containers get the compiled system call filter of whichever was started first",
     ),
     Mutant(
+        "null-device-left-to-the-container",
+        f"{_RUNTIME}/null_device.py",
+        "        os.chown(null, 0, 0)\n",
+        "        pass\n",
+        "tests/integration/agent_runtime/test_tasks.py::test_tasks[crun-host_devices]",
+        "any container takes /dev/null from its host and all others with one chmod",
+    ),
+    Mutant(
         "executed-with-more",
         f"{_RUNTIME}/confinement.py",
         'capabilities=frozenset(value["capabilities"]),',

@@ -16,7 +16,8 @@ import subprocess
 import sys
 import tempfile
 import termios
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -152,13 +153,14 @@ async def execute(
             *(str(runtime.program), *runtime.arguments(own / "log"), "exec"),
             *("--process", str(own / "process.json"), "--pid-file", str(own / "pid"), name),
         ]
-        async with Bell(own, Event.CLOSE_WRITE | Event.MOVED_TO) as bell:
+        async with AsyncExitStack() as stack:
+            bell = await stack.enter_async_context(Bell(own, Event.CLOSE_WRITE | Event.MOVED_TO))
             loop = asyncio.get_running_loop()
             # As asyncio.create_subprocess_exec does it, which keeps the transport to itself.
             transport, protocol = await loop.subprocess_exec(
                 lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=_BUFFER, loop=loop),
                 *command,
-                stdin=subprocess.PIPE if spec.stdin else subprocess.DEVNULL,
+                stdin=subprocess.PIPE if spec.stdin else stack.enter_context(_nothing()),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
@@ -194,6 +196,17 @@ async def _begun(process: asyncio.subprocess.Process, own: Path, bell: Bell) -> 
         end.cancel()
         await asyncio.wait([end])
     return pid or read_pid(own / "pid") or None
+
+
+@contextlib.contextmanager
+def _nothing() -> Iterator[int]:
+    """Give a pipe at its end. It can't be /dev/null: crun gives that to the container (see `null_device`)."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    os.close(writer)
+    try:
+        yield reader
+    finally:
+        os.close(reader)
 
 
 def _unread(pipe: asyncio.BaseTransport) -> int:

@@ -28,7 +28,7 @@ from shoal_agent.kernel.inotify import Change, Event, Inotify
 from shoal_agent.kernel.mounts import unmount_all
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
-from shoal_agent.runtime import conmon, own_sys
+from shoal_agent.runtime import conmon, null_device, own_sys
 from shoal_agent.runtime.bundle import process_section
 from shoal_agent.runtime.cgroups import Cgroups
 from shoal_agent.runtime.confinement import Confinement, confinement_of, own_limits
@@ -179,6 +179,7 @@ class Tasks:
         async with asyncio.timeout(_START_TIMEOUT):
             await conmon.create(files, name=name, runtime=runtime, groups=groups, log=spec.log, exits=self._paths.exits)
             pid = await conmon.answered(files)
+            null_device.give_back()
             if pid is None:
                 raise explain(runtime.name, await self._run(lambda: text_of(files.runtime_log)), program)
             if wrong := own_sys.check_mounted(pid):
@@ -452,6 +453,7 @@ class Tasks:
                     return None
                 await processes.ended(pids[0])
         pid = await conmon.answered(files)
+        null_device.give_back()
         if pid is None or not files.started.exists():
             return None
         # The runtime's "start" may still be at work; conmon alone stays.

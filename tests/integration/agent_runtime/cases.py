@@ -302,6 +302,20 @@ async def confined_as_asked(node: Node) -> None:
         assert "nobody-knows" in error.message
 
 
+async def host_devices(node: Node) -> None:
+    """The host's /dev/null stays root's, for whoever could chmod it could take it from everybody."""
+    async with opened(node) as tasks:
+        script = "chmod 600 /dev/null /proc/self/fd/0 2>/dev/null; echo up; sleep 1000"
+        await tasks.start(node.spec("sh", "-c", script))
+        await line(node, "up")
+        process = await tasks.exec(KEY, ExecSpec(["sh", "-c", "chmod 600 /dev/null /proc/self/fd/0; cat; echo end"]))
+        output, _ = await asyncio.gather(process.stdout.read(), process.stderr.read())
+        assert await process.wait() == 0
+        assert output == b"end\n"
+        status = Path("/dev/null").stat()
+        assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (0, 0, 0o666)
+
+
 async def isolation(node: Node) -> None:
     for name, (program, _) in CALLS.items():
         file = node.rootfs / "bin" / f"call-{name}"

@@ -23,6 +23,7 @@ Inside = Callable[..., str]
         "monitor_killed",
         "isolation",
         "confined_as_asked",
+        "host_devices",
         "ended_meanwhile",
     ],
 )
