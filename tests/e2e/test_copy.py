@@ -136,7 +136,7 @@ def test_links_of_a_container_lead_nowhere_but_into_it(web: LabUnderTest, tmp_pa
         "ln -s /proc/self/root self; ln -s /etc/shadow shadow; ln -s loop loop; mkfifo fifo"
     )
     web.run("exec", "web", "sh", "-c", script)
-    for path in ("root/etc/hostname", "up/hostname"):
+    for path in ("root/etc/hostname", "up/hostname", "../../../../../etc/hostname"):
         with tar_of(web, f"web:/trap/{path}") as archive:
             content = archive.extractfile("hostname")
             assert content is not None
@@ -203,6 +203,53 @@ def test_files_under_way_are_whole_or_not_there(web: LabUnderTest, tmp_path: Pat
         lambda: web.run("exec", "web", "sh", "-c", draft, ok=None).returncode == 1, seconds=10, what="the draft is gone"
     )
     assert web.out("exec", "web", "cat", "/tmp/big") == "old"
+
+
+def test_a_disk_that_is_full_is_told_and_left_as_it_was(clean_lab: LabUnderTest, tmp_path: Path) -> None:
+    clean_lab.run("run", "-d", "--name", "web", "--tmpfs", "/small:size=1m", clean_lab.image, "sleep", "1000")
+    (tmp_path / "big").write_bytes(b"x" * 3_000_000)
+    clean_lab.run("exec", "web", "sh", "-c", "echo old > /small/big")
+    done = clean_lab.run("cp", str(tmp_path / "big"), "web:/small", ok=False)
+    assert 'container "web": there is no room for what is copied' in done.stderr
+    assert clean_lab.out("exec", "web", "ls", "-a", "/small").split() == [".", "..", "big"]
+    assert clean_lab.out("exec", "web", "cat", "/small/big") == "old"
+
+
+def test_what_is_read_only_stays_so_also_when_it_does_not_run(clean_lab: LabUnderTest, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    clean_lab.run("run", "-d", "--name", "web", "--read-only", "--tmpfs", "/run", clean_lab.image, "sleep", "1000")
+    clean_lab.run("cp", str(tmp_path / "file"), "web:/run")
+    assert "is read-only" in clean_lab.run("cp", str(tmp_path / "file"), "web:/etc", ok=False).stderr
+    clean_lab.run("stop", "-t", "0", "web")
+    assert "is read-only" in clean_lab.run("cp", str(tmp_path / "file"), "web:/etc", ok=False).stderr
+    with tar_of(clean_lab, "web:/etc/passwd") as archive:
+        assert archive.getnames() == ["passwd"]
+
+
+def test_an_agent_killed_in_a_copy_is_named_and_leaves_nothing_half_done(web: LabUnderTest) -> None:
+    node = web.inspect("web")["placement"]["node"]
+    names = {each["spec"]["id"]: each["spec"]["name"] for each in web.json_lines("node", "ls", "--format", "json")}
+    sending = subprocess.Popen(
+        [SHOAL, "cp", "-", "web:/tmp"], env={**os.environ, **web.env}, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert sending.stdin is not None
+    header = tarfile.TarInfo("big")
+    header.size = 30_000_000
+    sending.stdin.write(header.tobuf() + b"n" * 5_000_000)
+    sending.stdin.flush()
+    draft = ("exec", "web", "sh", "-c", "ls -a /tmp | grep shoal-copy")
+    eventually(lambda: web.run(*draft, ok=None).stdout, seconds=10, what="the file under way")
+    try:
+        web.lab("kill", names[node])
+        _, said = sending.communicate(timeout=60)
+        assert sending.returncode == 1
+        assert f"node {names[node]}" in said.decode()
+        assert len(said.splitlines()) == 1
+    finally:
+        sending.kill()
+        web.lab("start", names[node])
+    eventually(lambda: web.node_state(names[node]) == "READY", seconds=20, what="the agent is back")
+    eventually(lambda: web.run(*draft, ok=None).returncode == 1, seconds=20, what="the draft is gone")
 
 
 def test_a_reader_that_stalls_holds_up_nobody_else(web: LabUnderTest) -> None:

@@ -115,7 +115,12 @@ class Entrances:
     def _by_root(self, record: ContainerRecord, stack: contextlib.ExitStack) -> Entrance:
         root, sandbox = self._host.root(record)
         user_ns = _opened(sandbox.user_ns, os.O_RDONLY, stack, record)
-        return Entrance(user_ns=_foreign(user_ns), root=_opened(root, _DIRECTORY, stack, record))
+        return Entrance(
+            user_ns=_foreign(user_ns),
+            root=_opened(root, _DIRECTORY, stack, record),
+            # Where it runs, its root file system is mounted so.
+            read_only=record.assignment.config.read_only,
+        )
 
 
 def _has_process(record: ContainerRecord) -> bool:

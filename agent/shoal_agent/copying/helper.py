@@ -33,11 +33,7 @@ _PIECE: Final = 256 << 10
 _PROGRESS: Final = 4 << 20
 #: The kernel's own file systems (linux/magic.h): proc, sysfs, cgroup, cgroup2, devpts, mqueue.
 _KERNEL: Final = frozenset({0x9FA0, 0x62656572, 0x27E0EB, 0x63677270, 0x1CD1, 0x19800202})
-_KINDS: Final = {
-    errno.ENOENT: "not-found",
-    errno.ENOSPC: "no-room",
-    errno.EDQUOT: "no-room",
-}
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 class _Refused(Exception):
@@ -106,7 +102,7 @@ def copy_in(lookup: Lookup, order: dict[str, object]) -> None:
     if not stat.S_ISDIR(found.status.st_mode):
         raise _Refused("conflict", f"{_quoted(path)} is no directory")
     root = os.open(found.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=found.parent)
-    if os.fstatvfs(root).f_flag & os.ST_RDONLY:
+    if order["read_only"] or os.fstatvfs(root).f_flag & os.ST_RDONLY:
         raise _Refused("conflict", f"{_quoted(path)} is read-only")
     tell(bytes=0)
     taken = told = 0
@@ -181,7 +177,8 @@ _BESIDE: Final = {"diff": diff, "layer": layer}
 
 def _go_inside(order: dict[str, object]) -> Callable[[], None]:
     process, user_ns, root, parent = (int(str(order[name])) for name in ("process", "user_ns", "root", "parent"))
-    descriptors = enter(Place(process, user_ns, root), parent)
+    # What places files must not be killed in the middle of one: its input ends with the agent, and so does it.
+    descriptors = enter(Place(process, user_ns, root), 0 if order["do"] == "in" else parent)
     lookup = Lookup(os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), descriptors)
     return lambda: _INSIDE[str(order["do"])](lookup, order)
 
@@ -209,7 +206,10 @@ def _run(job: Callable[[], None]) -> None:
     except MemoryError:
         tell(error="invalid", message="it takes more memory than a copy may have")
     except OSError as error:
-        tell(error=_KINDS.get(error.errno or 0, "internal"), message=os.strerror(error.errno or 0))
+        if error.errno in _NO_ROOM:
+            tell(error="no-room", message="there is no room for what is copied (free some, or take off its limit)")
+        else:
+            tell(error="internal", message=os.strerror(error.errno or 0))
     else:
         tell(done=True)
 

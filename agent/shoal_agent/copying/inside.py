@@ -43,7 +43,7 @@ def enter(place: Place, parent: int) -> int:
     """Become root of the container, in its tree; return the list of this process's own descriptors, open.
 
     Args:
-        parent: process id of the agent, with which this process dies.
+        parent: process id of the agent, with which this process dies; 0 if it ends by itself.
 
     Raises:
         OSError: a step failed; the process must end, since it may be half inside.
@@ -91,8 +91,9 @@ def _settle(capabilities: set[int], *, last: int, parent: int) -> None:
         value = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (value, value))
     drop_capabilities(capabilities, last=last)
-    # A change of ids has taken back what was said before.
-    die_with_parent(parent)
+    if parent:
+        # Not before: a change of ids takes it back.
+        die_with_parent(parent)
     # Whatever would still be imported would be the container's.
     sys.path.clear()
     sys.meta_path.clear()

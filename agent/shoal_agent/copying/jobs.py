@@ -42,12 +42,14 @@ class Entrance:
         user_ns: its user namespace; -1 if that is the host's.
         root: its root directory, mounted; -1 if it runs. Or its writable layer, which is looked at from outside.
         layers: the image's below that, unpacked, lowest first.
+        read_only: nothing may be written there, whatever the file system would allow.
     """
 
     process: int = -1
     user_ns: int = -1
     root: int = -1
     layers: tuple[int, ...] = ()
+    read_only: bool = False
 
 
 class Job:
@@ -72,6 +74,7 @@ class Job:
             "user_ns": entrance.user_ns,
             "root": entrance.root,
             "layers": entrance.layers,
+            "read_only": entrance.read_only,
         }
         roots = [str(Path(package.__file__ or "").parents[1]) for package in (shoal_agent, shoal_common)]
         self._process = await asyncio.create_subprocess_exec(
