@@ -11,6 +11,7 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Final
 
+from shoal_agent.copying.inside import Mounted
 from shoal_agent.disk import Disk
 from shoal_agent.durable import sync_directory
 from shoal_agent.host import Prepared, task_key
@@ -232,6 +233,10 @@ class RuntimeHost:
         if root is None or sandbox is None:
             raise Conflict(f"container {record.assignment.id[:12]} is being taken down")
         return root, sandbox
+
+    def mounts(self, record: ContainerRecord) -> tuple[Mounted, ...]:
+        """Return what a placement mounts of its node beside its root file system, which is mounted."""
+        return ()
 
     def layers(self, record: ContainerRecord) -> tuple[Path, tuple[Path, ...]]:
         """Return a placement's writable layer and the image's layers below it, lowest first.

@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +49,10 @@ class Entrances:
         """
         record = await self._settled(wanted)
         with contextlib.ExitStack() as stack:
-            yield self._by_process(record, stack) if _has_process(record) else self._by_root(record, stack)
+            if _has_process(record):
+                yield self._by_process(record, stack)
+            else:
+                yield replace(self._by_root(record, stack), mounts=self._host.mounts(record))
 
     @asynccontextmanager
     async def root(self, wanted: AgentContainerRef) -> AsyncIterator[Entrance]:
@@ -118,6 +122,7 @@ class Entrances:
         return Entrance(
             user_ns=_foreign(user_ns),
             root=_opened(root, _DIRECTORY, stack, record),
+            uid_base=sandbox.uid_base,
             # Where it runs, its root file system is mounted so.
             read_only=record.assignment.config.read_only,
         )

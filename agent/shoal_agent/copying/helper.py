@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from shoal_agent.copying.inside import Place, enter, read_only
+from shoal_agent.copying.inside import Mounted, Place, enter, read_only
 from shoal_agent.copying.lookup import Found, Lookup
 from shoal_agent.copying.writable import Change, Image, changes
 from shoal_agent.core.changes import Kind
@@ -176,9 +176,13 @@ _BESIDE: Final = {"diff": diff, "layer": layer}
 
 
 def _go_inside(order: dict[str, object]) -> Callable[[], None]:
-    process, user_ns, root, parent = (int(str(order[name])) for name in ("process", "user_ns", "root", "parent"))
+    process, user_ns, root, base, parent = (
+        int(str(order[name])) for name in ("process", "user_ns", "root", "uid_base", "parent")
+    )
+    listed = order["mounts"]
+    mounts = [Mounted(**each) for each in listed] if isinstance(listed, list) else []
     # What places files must not be killed in the middle of one: its input ends with the agent, and so does it.
-    descriptors = enter(Place(process, user_ns, root), 0 if order["do"] == "in" else parent)
+    descriptors = enter(Place(process, user_ns, root, mounts, base), 0 if order["do"] == "in" else parent)
     lookup = Lookup(os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), descriptors)
     return lambda: _INSIDE[str(order["do"])](lookup, order)
 

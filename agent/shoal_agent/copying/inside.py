@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import resource
+import stat
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from shoal_agent.images.confinement import Capability, die_with_parent, drop_capabilities, last_capability
 from shoal_agent.kernel import syscalls
-from shoal_agent.kernel.syscalls import CloneFlag
+from shoal_agent.kernel.syscalls import CloneFlag, MountAttr, MountFlag, Resolve
 
 #: Address space: Python, its pieces, and the names of a few million hard links.
 _MEMORY: Final = 2 << 30
@@ -25,6 +27,20 @@ _SYS_ADMIN: Final = 21
 
 
 @dataclass(frozen=True, slots=True)
+class Mounted:
+    """What a container mounts beside its root, ready on its node.
+
+    Attributes:
+        source: where on the node, with the container's ids.
+        target: where in the container.
+    """
+
+    source: str
+    target: str
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """What to enter; descriptors of this process.
 
@@ -32,11 +48,15 @@ class Place:
         process: a process of the container (a pidfd), whose mounts are seen; -1 if it does not run.
         user_ns: the user namespace to enter; -1 if that is this process's own.
         root: the root directory, where `process` is -1.
+        mounts: what is mounted in there, likewise.
+        uid_base: the host's id of the container's root.
     """
 
     process: int
     user_ns: int
     root: int
+    mounts: Sequence[Mounted] = ()
+    uid_base: int = 0
 
 
 def enter(place: Place, parent: int) -> int:
@@ -50,16 +70,13 @@ def enter(place: Place, parent: int) -> int:
     """
     descriptors = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     capabilities = last_capability()
-    if place.process < 0:
-        # The working directory goes along into the new mount namespace, as the mount that it is there.
-        os.fchdir(place.root)
     if place.process >= 0:
         own = CloneFlag.NEWUSER if place.user_ns >= 0 else CloneFlag(0)
         syscalls.setns(place.process, CloneFlag.NEWNS | own)
     else:
+        _mount(place)
         if place.user_ns >= 0:
             syscalls.setns(place.user_ns, CloneFlag.NEWUSER)
-        syscalls.unshare(CloneFlag.NEWNS)
         os.chroot(".")
     os.chdir("/")
     os.setgroups([])
@@ -70,6 +87,54 @@ def enter(place: Place, parent: int) -> int:
             os.close(fd)
     _settle({*Capability} - {Capability.MKNOD}, last=capabilities, parent=parent)
     return descriptors
+
+
+def _mount(place: Place) -> None:
+    """Make a mount namespace in which the container's files look as if it ran, with its root as working directory."""
+    trees = [(syscalls.open_tree_clone(each.source), each) for each in place.mounts]
+    # The working directory goes along into the new namespace, as the mount that it is there.
+    os.fchdir(place.root)
+    syscalls.unshare(CloneFlag.NEWNS)
+    syscalls.mount("none", "/", None, MountFlag.REC | MountFlag.PRIVATE)
+    root = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    for tree, each in trees:
+        if each.read_only:
+            syscalls.mount_setattr(tree, MountAttr.RDONLY)
+        target = _target(root, each.target, place.uid_base, directory=stat.S_ISDIR(os.fstat(tree).st_mode))
+        syscalls.move_mount_onto(tree, target)
+        os.close(target)
+        os.close(tree)
+    os.close(root)
+
+
+def _target(root: int, path: str, uid_base: int, *, directory: bool) -> int:
+    """Open where something is to be mounted; what is missing of it is made, as its runtime would at the first start."""
+    walk = Resolve.IN_ROOT | Resolve.NO_MAGICLINKS
+    parts = [part for part in path.split("/") if part]
+    at = os.dup(root)
+    for number in range(1, len(parts) + 1):
+        so_far, last = "/".join(parts[:number]), number == len(parts)
+        try:
+            below = syscalls.openat2(root, so_far, os.O_PATH, resolve=walk)
+        except FileNotFoundError:
+            _make(at, parts[number - 1], uid_base, directory=directory or not last)
+            below = syscalls.openat2(root, so_far, os.O_PATH, resolve=walk)
+        os.close(at)
+        at = below
+    return at
+
+
+def _make(parent: int, name: str, uid_base: int, *, directory: bool) -> None:
+    # The host's root has no id in there, and can make nothing.
+    syscalls.keep_capabilities_on_setuid()
+    syscalls.set_filesystem_ids(uid_base, uid_base)
+    try:
+        if directory:
+            os.mkdir(name, 0o755, dir_fd=parent)
+        else:
+            os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=parent))
+    finally:
+        syscalls.set_filesystem_ids(0, 0)
 
 
 def read_only(root: int, parent: int) -> None:

@@ -9,12 +9,13 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 import shoal_agent
 import shoal_common
+from shoal_agent.copying.inside import Mounted
 from shoal_common.errors import Conflict, Exhausted, Internal, InvalidSpec, NotFound, ShoalError, Unavailable
 
 _START: Final = "import sys; sys.path[:0] = sys.argv[2:]; from shoal_agent.copying.helper import main; main()"
@@ -42,6 +43,8 @@ class Entrance:
         user_ns: its user namespace; -1 if that is the host's.
         root: its root directory, mounted; -1 if it runs. Or its writable layer, which is looked at from outside.
         layers: the image's below that, unpacked, lowest first.
+        mounts: what is mounted in its root directory beside that.
+        uid_base: the host's id of its root.
         read_only: nothing may be written there, whatever the file system would allow.
     """
 
@@ -49,6 +52,8 @@ class Entrance:
     user_ns: int = -1
     root: int = -1
     layers: tuple[int, ...] = ()
+    mounts: tuple[Mounted, ...] = ()
+    uid_base: int = 0
     read_only: bool = False
 
 
@@ -74,6 +79,8 @@ class Job:
             "user_ns": entrance.user_ns,
             "root": entrance.root,
             "layers": entrance.layers,
+            "mounts": [asdict(each) for each in entrance.mounts],
+            "uid_base": entrance.uid_base,
             "read_only": entrance.read_only,
         }
         roots = [str(Path(package.__file__ or "").parents[1]) for package in (shoal_agent, shoal_common)]

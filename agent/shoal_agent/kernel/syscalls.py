@@ -24,6 +24,7 @@ _AT_SYMLINK_NOFOLLOW = 0x100
 _OPEN_TREE_CLONE = 1
 _OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 _MOVE_MOUNT_F_EMPTY_PATH = 0x4
+_MOVE_MOUNT_T_EMPTY_PATH = 0x40
 
 _PR_SET_SECUREBITS = 28
 _SECBIT_NO_SETUID_FIXUP = 1 << 2
@@ -160,6 +161,12 @@ def move_mount(fd: int, target: str | os.PathLike[str]) -> None:
         _SYS_MOVE_MOUNT, fd, b"", AT_FDCWD, _encoded(target), ctypes.c_uint(_MOVE_MOUNT_F_EMPTY_PATH)
     )
     _checked(result, os.fspath(target))
+
+
+def move_mount_onto(fd: int, target: int) -> None:
+    """Attach the detached mount `fd` at the open file or directory `target` (move_mount(2))."""
+    flags = _MOVE_MOUNT_F_EMPTY_PATH | _MOVE_MOUNT_T_EMPTY_PATH
+    _checked(_libc.syscall(_SYS_MOVE_MOUNT, fd, b"", target, b"", ctypes.c_uint(flags)), "move_mount")
 
 
 def openat2(directory: int, path: str | os.PathLike[str], flags: int, *, resolve: Resolve, mode: int = 0) -> int:
