@@ -171,8 +171,20 @@ class _Changing(DispatcherServiceServicer):
         raise NotImplementedError
 
 
-async def test_a_leader_is_not_lost_any_more_once_there_was_another(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_leader_is_not_lost_any_more_once_there_was_another(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """It may lead again: whoever is asked for the next leader would wait for another one in vain."""
+    for _ in range(10):
+        caplog.clear()
+        port, lost = await _lost_while_changing(monkeypatch)
+        # gRPC breaks a call now and then that is answered and ended at once: then no session was opened.
+        if not any("Internal error from Core" in record.message for record in caplog.records):
+            break
+    assert lost[:3] == ["", f"127.0.0.1:{port}", ""]
+
+
+async def _lost_while_changing(monkeypatch: pytest.MonkeyPatch) -> tuple[int, list[str]]:
     changing = _Changing()
     server = grpc.aio.server()
     add_DispatcherServiceServicer_to_server(changing, server)
@@ -187,4 +199,4 @@ async def test_a_leader_is_not_lost_any_more_once_there_was_another(monkeypatch:
         running.cancel()
         await asyncio.wait({running})
         await server.stop(None)
-    assert changing.lost[:3] == ["", f"127.0.0.1:{port}", ""]
+    return port, changing.lost
