@@ -71,6 +71,13 @@ _data_root = click.option(
     help="Host uids of which each container gets 65536.",
 )
 @click.option(
+    "--allow-bind",
+    "allowed_binds",
+    multiple=True,
+    metavar="PATH[:ro]",
+    help="Let containers mount this path and what is below it, with :ro only to read. Can be repeated.",
+)
+@click.option(
     "--cgroup-parent",
     default=_CGROUP_PARENT,
     show_default=True,
@@ -100,6 +107,7 @@ def agent(
     memory: str,
     cpus: str,
     uid_range: str,
+    allowed_binds: tuple[str, ...],
     cgroup_parent: str,
     runtimes: tuple[str, ...],
     registry_own: tuple[str, ...],
@@ -127,6 +135,7 @@ def agent(
     from shoal_agent.paths import NodePaths
     from shoal_agent.sandbox.uid_ranges import parse_bases
     from shoal_agent.settings import Settings
+    from shoal_agent.volumes.binds import AllowedBind
     from shoal_common.daemon_logging import configure_logging
     from shoal_common.ids import check_name
     from shoal_common.units import parse_bytes, parse_cpus
@@ -145,6 +154,7 @@ def agent(
             memory_bytes=parse_bytes(memory) if memory else 0,
             cpu_millis=parse_cpus(cpus) if cpus else 0,
             uid_bases=parse_bases(uid_range),
+            allowed_binds=tuple(AllowedBind.parse(text) for text in allowed_binds),
             cgroup_parent=cgroup_parent,
             runtimes={key: Path(path) for key, path in _pairs(runtimes, "--runtime").items()},
             own_registries=registry_own,

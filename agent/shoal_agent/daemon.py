@@ -32,6 +32,9 @@ from shoal_agent.server import agent_server
 from shoal_agent.service import AgentService
 from shoal_agent.session import Session
 from shoal_agent.settings import Settings
+from shoal_agent.volumes.container_mounts import ContainerMounts
+from shoal_agent.volumes.removals import VolumeRemovals
+from shoal_agent.volumes.store import VolumeStore
 from shoal_agent.watermark import Watermark
 from shoal_common.errors import InvalidSpec, Unavailable
 from shoal_common.registry import Registry
@@ -128,6 +131,8 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
         stack.push_async_callback(tasks.close)
         at_once = max(_LEAST_STARTS, _STARTS_PER_CORE * len(os.sched_getaffinity(0)))
         starts = asyncio.Semaphore(at_once)
+        volumes = VolumeStore(paths)
+        stack.callback(volumes.close)
         host = RuntimeHost(
             paths,
             boot_id=boot_id,
@@ -135,6 +140,7 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             images=images,
             sandboxes=sandboxes,
             rootfs=rootfs,
+            mounts=ContainerMounts(rootfs, volumes, settings.allowed_binds),
             tasks=tasks,
             starts=starts,
         )
@@ -143,9 +149,11 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
         records = Records(paths, Sealer(load_or_create_key(paths.identity / "seal.key")), spares)
         stack.callback(records.close)
         node = Node(host, records, Clock(), starts=starts, restarts=asyncio.Semaphore(at_once // 2))
+        removals = VolumeRemovals(volumes, node)
         await node.open(left_behind=host.left_behind())
         session = Session(
             node=node,
+            volumes=removals,
             network=network,
             watermark=watermark,
             cluster_id=member.cluster,
@@ -172,6 +180,7 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             asyncio.TaskGroup() as group,
         ):
             group.create_task(node.run(closing), name="node")
+            removing = group.create_task(removals.run(), name="volume-removals")
             watching = group.create_task(disk.watch(), name="disk")
             talking = group.create_task(session.run(), name="session")
             log.info("agent of Shoal %s serves node %s on %s", shoal_version(), settings.name, settings.listen)
@@ -179,4 +188,5 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             log.info("stopping; containers live on")
             talking.cancel()
             watching.cancel()
+            removing.cancel()
             closing.set()

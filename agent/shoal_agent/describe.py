@@ -46,6 +46,7 @@ async def describe(settings: Settings, *, boot_id: str) -> NodeDescription:
         cgroups=cgroup_kind(Path("/proc/self/mountinfo").read_text()),
         boot_id=boot_id,
         addresses=await asyncio.to_thread(_addresses),
+        bind_paths=[str(each) for each in settings.allowed_binds],
     )
 
 

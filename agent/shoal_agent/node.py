@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from shoal_agent.clock import Clock
@@ -59,6 +59,8 @@ class Node:
         self._appeared = asyncio.Event()
         #: Set when there is something to report.
         self.news = asyncio.Event()
+        #: Called when nothing is left of a container.
+        self.on_settled: Callable[[], None] = lambda: None
         #: A set of the leader's has been confirmed since this process began.
         self.confirmed = False
 
@@ -171,6 +173,15 @@ class Node:
             raise NotFound(f"container {container[:12]} is not on this node")
         return worker
 
+    def mounts_volume(self, volume: str) -> bool:
+        """Say whether any container of which something is left here mounts a volume."""
+        return any(
+            mount.volume_id == volume
+            for worker in self._workers.values()
+            if not worker.record.removed
+            for mount in worker.record.assignment.config.mounts
+        )
+
     def inventory(self, ids: Collection[str]) -> list[tuple[ContainerRecord, bool]]:
         """Return the records of these containers, or of all, as they are on disk, and whether each is a stray."""
         chosen = [worker for id_, worker in self._workers.items() if not ids or id_ in ids]
@@ -224,6 +235,7 @@ class Node:
         self._foreign.discard(container)
         self._unreadable.discard(container)
         self.news.set()
+        self.on_settled()
         assignment = worker.record.assignment
         if worker.held and assignment.generation > worker.record.status.generation:
             # It came back while the last of it was going.

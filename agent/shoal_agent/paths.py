@@ -39,6 +39,15 @@ class NodePaths:
         """One directory per container, by id."""
         return self.data / "containers"
 
+    @property
+    def volumes(self) -> Path:
+        """One directory per volume, by id."""
+        return self.data / "volumes"
+
+    def volume_data(self, volume: str) -> Path:
+        """What is in a volume."""
+        return self.volumes / volume / "_data"
+
     def record(self, container: str) -> Path:
         """The container's durable record (a serialised ContainerRecord)."""
         return self.containers / container / "record"

@@ -21,12 +21,12 @@ from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.confinement import confinement_of, own_limits
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.host_files import names_of
-from shoal_agent.runtime.mounts import DEFAULT_SHM_BYTES, FileSystems, tmpfs_of
 from shoal_agent.runtime.process import Process, resolve
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks, TaskSpec
 from shoal_agent.sandbox.rootfs import RootFilesystems
 from shoal_agent.sandbox.sandboxes import Sandbox, Sandboxes
 from shoal_agent.trees import remove_tree
+from shoal_agent.volumes.container_mounts import ContainerMounts
 from shoal_common.errors import Conflict, InvalidSpec, ShoalError
 from shoal_proto.v1.agent_pb2 import ContainerRecord
 from shoal_proto.v1.container_pb2 import NetworkMode
@@ -59,6 +59,7 @@ class RuntimeHost:
         images: Images,
         sandboxes: Sandboxes,
         rootfs: RootFilesystems,
+        mounts: ContainerMounts,
         tasks: Tasks,
         starts: asyncio.Semaphore,
     ) -> None:
@@ -68,6 +69,7 @@ class RuntimeHost:
         self._images = images
         self._sandboxes = sandboxes
         self._rootfs = rootfs
+        self._mounts = mounts
         self._tasks = tasks
         self._starts = starts
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="shoal-removal")
@@ -123,12 +125,14 @@ class RuntimeHost:
                 await self._take_down(key)
             sandbox = await self._sandboxes.acquire(key, addresses, assignment.ports)
             log.debug("container %s: its sandbox is ready", assignment.id[:12])
-            self._roots[key] = await self._rootfs.mount(
+            root = await self._rootfs.mount(
                 key,
                 layers=image.layers,
                 writable=self._paths.writable(assignment.id, generation),
                 sandbox=sandbox,
             )
+            await self._mounts.attach(key, assignment.config, sandbox=sandbox, root=root)
+            self._roots[key] = root
         return Prepared(
             image=image.config, layers=image.diff_ids, uid_base=sandbox.uid_base, command=tuple(process.args)
         )
@@ -156,11 +160,7 @@ class RuntimeHost:
                 resources=config.resources,
                 runtime=config.runtime,
                 log=self._paths.logs(assignment.id, status.generation) / f"{status.attempt}.0.log",
-                systems=FileSystems(
-                    tmpfs=tmpfs_of(config.mounts),
-                    read_only=config.read_only,
-                    shm_bytes=config.shm_size_bytes or DEFAULT_SHM_BYTES,
-                ),
+                systems=self._mounts.systems(key, config),
                 names=names_of(config, assignment.addresses),
                 confinement=confinement,
             )

@@ -17,6 +17,7 @@ import grpc.aio
 from shoal_agent.channels import Channels, patience
 from shoal_agent.heartbeat import AT_ONCE, Heartbeat
 from shoal_agent.node import Node
+from shoal_agent.volumes import removals
 from shoal_agent.watermark import Watermark
 from shoal_common import rpc_errors
 from shoal_common.dispatch import LOST_LEADER
@@ -29,6 +30,7 @@ from shoal_proto.v1.dispatcher_pb2 import (
     SessionOpened,
     StatusReports,
     Strays,
+    VolumeRemovals,
 )
 from shoal_proto.v1.dispatcher_pb2_grpc import DispatcherServiceStub
 from shoal_proto.v1.node_pb2 import NodeDescription, NodeProblem
@@ -100,6 +102,7 @@ class Session:
         process_id: random, this process's.
         description: of the host, without what is wrong with it.
         problems: returns what is wrong with it now.
+        volumes: removes those that the leader wants gone; None where there are none.
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class Session:
         process_id: str,
         description: NodeDescription,
         problems: Callable[[], Sequence[NodeProblem]] = tuple,
+        volumes: removals.VolumeRemovals | None = None,
     ) -> None:
         self._node = node
         self._network = network
@@ -124,6 +128,7 @@ class Session:
         self._process_id = process_id
         self._description = description
         self._problems = problems
+        self._volumes = volumes
         self._told = description
         self._reopen = asyncio.Event()
         self._silent = False
@@ -329,11 +334,20 @@ class Session:
                 case "accepted":
                     self._node.accepted(message.accepted.reports)
                     continue
+                case "volume_removals":
+                    self._remove_volumes(message)
+                    continue
                 case "controllers":
                     self._watermark.learn_controllers(message.controllers.addresses)
                 case _:
                     continue
             await self._watermark.save()
+
+    def _remove_volumes(self, message: LeaderToAgent) -> None:
+        if self._watermark.behind(message.epoch, message.revision):
+            raise Conflict(f"refused to remove volumes at revision {message.revision}, which this node has gone past")
+        if self._volumes is not None:
+            self._volumes.want(message.volume_removals.ids)
 
     def _follow(self, message: LeaderToAgent, apply: Callable[[LeaderToAgent], None]) -> None:
         position = self._watermark.position
@@ -347,6 +361,7 @@ class Session:
 
     async def _write(self, call: Call) -> None:
         strays: list[str] | None = None
+        gone: list[str] = []
         everything = True
         while True:
             reports = self._node.reports(everything=everything)
@@ -357,6 +372,10 @@ class Session:
                 if strays:
                     log.warning("%d strays: no hold names them, they are left alone", len(strays))
                 await send(call, AgentToLeader(strays=Strays(ids=strays)))
+            if self._volumes is not None and (now_gone := self._volumes.gone()) != gone:
+                gone = now_gone
+                if gone:
+                    await send(call, AgentToLeader(removed_volumes=VolumeRemovals(ids=gone)))
             if (described := self._described()) != self._told:
                 self._told = described
                 await send(call, AgentToLeader(description=described))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shoal_agent.paths import NodePaths
+from shoal_agent.volumes.binds import AllowedBind
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Settings:
         labels: of the node, beside what operators give it.
         memory_bytes, cpu_millis: what containers may use; 0 for all that the host has.
         uid_bases: first host uids of the ranges of 65536 that containers may get.
+        allowed_binds: of the host's own paths, those that containers may mount.
         cgroup_parent: below which all control groups are made.
         runtimes: programs of OCI runtimes by name; the first is the default.
         own_registries: "HOST:PORT" of registries that trust the cluster's certificates, and are trusted by them.
@@ -35,6 +37,7 @@ class Settings:
     memory_bytes: int
     cpu_millis: int
     uid_bases: range
+    allowed_binds: tuple[AllowedBind, ...]
     cgroup_parent: str
     runtimes: Mapping[str, Path]
     own_registries: tuple[str, ...]

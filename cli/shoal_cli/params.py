@@ -75,6 +75,11 @@ def _memory(text: str) -> None:
         raise InvalidSpec(f'"{text}" is too little to start in (give at least {units.MIN_MEMORY >> 20}m)')
 
 
+def _volume_name(text: str) -> None:
+    # The whole id names it too.
+    ids.check_name("volume", text[: ids.SHORT_ID] if ids.is_container_id(text) else text)
+
+
 def _shm_size(text: str) -> None:
     if not units.parse_bytes(text):
         raise InvalidSpec(f'"{text}" is no size (give more than 0, or leave it out for 64m)')
@@ -118,6 +123,10 @@ RESOLVER_OPTION: Final = Checked("option", naming.check_option)
 HOST: Final = Checked("host", naming.parse_host)
 PUBLISH: Final = Checked("port", ports.parse_publication)
 RESTART: Final = Checked("policy", restart_policy.parse_restart)
+VOLUME_NAME: Final = Checked("volume", _volume_name)
+VOLUME: Final = Checked("volume", mounts.parse_volume)
+MOUNT: Final = Checked("mount", mounts.parse_mount)
+TARGET: Final = Checked("path", mounts.check_target)
 TMPFS: Final = Checked("tmpfs", mounts.parse_tmpfs)
 SHM_SIZE: Final = Checked("size", _shm_size)
 CHANGE: Final = Checked("change", _change)

@@ -40,6 +40,7 @@ TABLE: Final = {
     "stop": command(f"{_COMMANDS}.lifecycle", "stop", "Stop running containers."),
     "unpause": command(f"{_COMMANDS}.pause", "unpause", "Let paused containers go on."),
     "version": command(f"{_COMMANDS}.cluster", "version", "Show the versions of client and controller."),
+    "volume": command(f"{_COMMANDS}.volume", "volume", "Make, list and remove volumes."),
     "wait": command(f"{_COMMANDS}.lifecycle", "wait", "Wait until containers end; print their exit codes."),
 }
 

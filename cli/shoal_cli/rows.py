@@ -12,6 +12,7 @@ from shoal_common.units import format_bytes, format_cpus
 from shoal_proto.v1.container_pb2 import Container, ContainerPhase, ContainerState
 from shoal_proto.v1.image_pb2 import Image
 from shoal_proto.v1.node_pb2 import Node, Stray
+from shoal_proto.v1.volume_pb2 import Volume
 
 M = TypeVar("M")
 Columns: TypeAlias = Mapping[str, tuple[str, Callable[[M], str]]]
@@ -20,6 +21,7 @@ CONTAINER_HEADINGS: Final = ("ID", "Image", "Command", "RunningFor", "Status", "
 NODE_HEADINGS: Final = ("ID", "Name", "Status", "Address", "CPUs", "Memory", "Containers", "Version")
 STRAY_HEADINGS: Final = ("ID", "Image", "State", "Names")
 IMAGE_HEADINGS: Final = ("Repository", "Tag", "ID", "CreatedSince", "Size")
+VOLUME_HEADINGS: Final = ("Driver", "Name", "Node")
 
 _COMMAND_WIDTH: Final = 20
 
@@ -134,3 +136,21 @@ def image_columns(now: float, *, whole: bool) -> Columns[Image]:
         ),
         "Size": ("SIZE", lambda i: format_bytes(i.size_bytes)),
     }
+
+
+def volume_columns() -> Columns[Volume]:
+    """Return the columns of volumes."""
+    return {
+        "Driver": ("DRIVER", lambda v: v.spec.driver),
+        "Name": ("VOLUME NAME", lambda v: v.spec.name),
+        "Node": ("NODE", _volume_node),
+        "Labels": ("LABELS", lambda v: _labels(v.spec.labels)),
+        "Containers": ("CONTAINERS", lambda v: ",".join(v.containers)),
+        "CreatedAt": ("CREATED AT", lambda v: _at(v.spec.created_at.ToSeconds())),
+    }
+
+
+def _volume_node(volume: Volume) -> str:
+    if volume.placement.HasField("lost_at"):
+        return "lost"
+    return volume.node_name or "-"

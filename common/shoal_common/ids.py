@@ -63,8 +63,10 @@ def check_name(kind: str, text: str) -> str:
         InvalidSpec: it can't; the message says what can.
     """
     if _NAME.fullmatch(text) is None:
+        # In one line, whatever was written.
+        shown = f'"{text[:80]}"' if text.isprintable() else ascii(text[:80])
         raise InvalidSpec(
-            f'{kind} name "{text[:80]}" is not valid (use 1 to 128 letters, digits, "_", "." or "-", '
+            f'{kind} name {shown} is not valid (use 1 to 128 letters, digits, "_", "." or "-", '
             "the first a letter or digit)"
         )
     if is_container_id(text):

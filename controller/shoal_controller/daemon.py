@@ -20,6 +20,7 @@ from shoal_controller.api.containers import ContainerService
 from shoal_controller.api.images import ImageService
 from shoal_controller.api.nodes import NodeService
 from shoal_controller.api.relay import Agents
+from shoal_controller.api.volumes import VolumeService
 from shoal_controller.events.log import EventLog
 from shoal_controller.events.service import EventService
 from shoal_controller.leader.dispatcher import Dispatcher
@@ -49,6 +50,7 @@ from shoal_proto.v1 import (
     image_pb2_grpc,
     join_pb2_grpc,
     node_pb2_grpc,
+    volume_pb2_grpc,
 )
 from shoal_proto.v1.cluster_pb2 import Controller
 
@@ -106,6 +108,7 @@ async def serve(settings: Settings) -> None:
         containers = ContainerService(store, cache, sealer, registry, agents, settings.registry)
         container_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
         node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(store, cache, strays), server)
+        volume_pb2_grpc.add_VolumeServiceServicer_to_server(VolumeService(store, cache, sealer), server)
         image_pb2_grpc.add_ImageServiceServicer_to_server(images, server)
         cluster = ClusterService(
             store,

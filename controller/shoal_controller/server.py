@@ -17,7 +17,16 @@ from shoal_common.errors import Unavailable
 from shoal_common.identity import Identity, Role
 from shoal_common.rpc_client import TlsFiles, checked
 from shoal_common.rpc_server import SERVER_OPTIONS, ServerInterceptor
-from shoal_proto.v1 import cluster_pb2, container_pb2, dispatcher_pb2, event_pb2, image_pb2, join_pb2, node_pb2
+from shoal_proto.v1 import (
+    cluster_pb2,
+    container_pb2,
+    dispatcher_pb2,
+    event_pb2,
+    image_pb2,
+    join_pb2,
+    node_pb2,
+    volume_pb2,
+)
 
 #: Calls under way end by themselves within this time when a controller stops; then they are cut.
 GRACE_SECONDS: Final = 1.0
@@ -27,7 +36,7 @@ _JOIN_OPTIONS: Final = {"grpc.max_concurrent_streams": 16, "grpc.max_receive_mes
 
 _ADMIN_SERVICES: Final = tuple(
     service.full_name
-    for file in (container_pb2, node_pb2, image_pb2, cluster_pb2, event_pb2)
+    for file in (container_pb2, node_pb2, image_pb2, volume_pb2, cluster_pb2, event_pb2)
     for service in file.DESCRIPTOR.services_by_name.values()
 )
 _DISPATCHER: Final = dispatcher_pb2.DESCRIPTOR.services_by_name["DispatcherService"].full_name

@@ -176,7 +176,11 @@ class Lab:
             "registry": lambda: daemons.registry(layout),
             "controller": lambda: daemons.controller(layout, host),
             "agent": lambda: daemons.agent(
-                layout, host, self.plan.capacity, tuple(self.plan.labels.get(host.name, ()))
+                layout,
+                host,
+                self.plan.capacity,
+                tuple(self.plan.labels.get(host.name, ())),
+                tuple(self.plan.binds.get(host.name, ())),
             ),
         }[service]()
         await self.orders(host.name).start(service, argv, layout.log(host.name, service))

@@ -43,6 +43,13 @@ for each in FAULTS:
 @click.option("--etcd", "members", default=1, show_default=True, help="Number of members of etcd: 1, 3 or 5.")
 @click.option("--etcd-quota", metavar="SIZE", help="What etcd keeps before it takes no more (2g).")
 @click.option("--label", "labels", multiple=True, metavar="NODE:KEY=VALUE", help="Label a node. Can be repeated.")
+@click.option(
+    "--allow-bind",
+    "binds",
+    multiple=True,
+    metavar="NODE:PATH[:ro]",
+    help="Let containers on a node mount this path. Can be repeated.",
+)
 @click.option("--subnet", default="10.77.0.0/24", show_default=True, help="Network between the hosts, a private /24.")
 @name_option
 def up(
@@ -54,6 +61,7 @@ def up(
     members: int,
     etcd_quota: str | None,
     labels: tuple[str, ...],
+    binds: tuple[str, ...],
     subnet: str,
     name: str,
 ) -> None:
@@ -87,12 +95,19 @@ def up(
         if not colon or "=" not in pair:
             raise InvalidSpec(f'label "{label}" is not valid (write NODE:KEY=VALUE)')
         by_node.setdefault(layout.host(node).name, []).append(pair)
+    allowed: dict[str, list[str]] = {}
+    for bind in binds:
+        node, colon, path = bind.partition(":")
+        if not colon or not path.startswith("/"):
+            raise InvalidSpec(f'bind "{bind}" is not valid (write NODE:PATH or NODE:PATH:ro)')
+        allowed.setdefault(layout.host(node).name, []).append(path)
     plan = Plan(
         layout,
         capacity,
         by_node,
         disk_bytes=parse_bytes(node_disk) if node_disk else 0,
         quota_bytes=parse_bytes(etcd_quota) if etcd_quota else ETCD_QUOTA,
+        binds=allowed,
     )
     ready = run(Lab(plan, lambda line: click.echo(line, err=True)).up())
     click.echo(f"Lab {name} is up: {plan.describe()}")

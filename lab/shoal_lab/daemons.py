@@ -121,7 +121,9 @@ def controller(layout: Layout, host: Host) -> list[str]:
     ]
 
 
-def agent(layout: Layout, host: Host, capacity: Capacity, labels: tuple[str, ...] = ()) -> list[str]:
+def agent(
+    layout: Layout, host: Host, capacity: Capacity, labels: tuple[str, ...] = (), binds: tuple[str, ...] = ()
+) -> list[str]:
     """An agent."""
     data = layout.host_data(host.name)
     return [
@@ -132,4 +134,5 @@ def agent(layout: Layout, host: Host, capacity: Capacity, labels: tuple[str, ...
         *("--memory", str(capacity.memory_bytes), "--cpus", f"{capacity.cpu_millis / 1000:g}"),
         *("--uid-range", layout.uid_range(host), "--registry-own", registry_address(layout)),
         *(word for label in labels for word in ("--label", label)),
+        *(word for bind in binds for word in ("--allow-bind", bind)),
     ]

@@ -27,6 +27,7 @@ class Plan:
 
     Attributes:
         labels: by node name, "key=value" of that node.
+        binds: by node name, what containers may mount of that node's own paths, "PATH" or "PATH:ro".
         disk_bytes: of a node's own disk; 0: its data is on this machine's.
         quota_bytes: what etcd keeps before it stops taking writes.
         cuts: connections that are cut now.
@@ -40,6 +41,7 @@ class Plan:
     quota_bytes: int = ETCD_QUOTA
     cuts: tuple[Cut, ...] = ()
     slowed: dict[str, Slowness] = field(default_factory=dict)
+    binds: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.disk_bytes and self.disk_bytes < LEAST_DISK:
@@ -64,6 +66,7 @@ class Plan:
             disk_bytes=state.get("disk_bytes", 0),
             quota_bytes=state.get("quota_bytes", ETCD_QUOTA),
             cuts=tuple(Cut(**cut) for cut in state.get("cuts", ())),
+            binds=state.get("binds", {}),
             slowed={host: Slowness(**slowness) for host, slowness in state.get("slowed", {}).items()},
         )
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from shoal.images import Images
     from shoal.nodes import Nodes
     from shoal.request_path import RequestPath
+    from shoal.volumes import Volumes
 
 DAY: Final = 24 * 3600
 #: Seconds for etcd's members to rewrite their databases, one after the other.
@@ -80,6 +81,13 @@ class Cluster:
         from shoal.images import Images
 
         return Images(self._transport)
+
+    @cached_property
+    def volumes(self) -> Volumes:
+        """See `Volumes`."""
+        from shoal.volumes import Volumes
+
+        return Volumes(self._transport)
 
     async def __aenter__(self) -> Self:
         return self

@@ -193,16 +193,19 @@ class Containers(ContainerFiles):
         request = KillContainerRequest(container=self._ref(ref), signal=str(signal))
         await self._transport.once(lambda channel: ContainerServiceStub(channel).KillContainer, request)
 
-    async def remove(self, ref: str, *, force: bool = False) -> str:
+    async def remove(self, ref: str, *, force: bool = False, volumes: bool = False) -> str:
         """Ask for a container to be removed, and return its id. See `wait` for when nothing is left of it.
 
         Args:
             force: also if it runs, which kills it; its name is free at once.
+            volumes: also the volumes that are only its own.
 
         Raises:
             Conflict: it runs, and `force` isn't set.
         """
-        request = RemoveContainerRequest(container=self._ref(ref), request_id=new_request_id(), force=force)
+        request = RemoveContainerRequest(
+            container=self._ref(ref), request_id=new_request_id(), force=force, volumes=volumes
+        )
         response = await self._transport.unary(lambda channel: ContainerServiceStub(channel).RemoveContainer, request)
         return response.id
 

@@ -17,6 +17,7 @@ from shoal_controller.state.store import encode
 from shoal_proto.v1.cluster_pb2 import Cluster, ClusterPolicy, JoinToken
 from shoal_proto.v1.container_pb2 import ContainerPlacement, ContainerSpec, ContainerStatus, Tombstone
 from shoal_proto.v1.node_pb2 import Hold, NodeLedger, NodeSession, NodeSpec, NodeStatus
+from shoal_proto.v1.volume_pb2 import VolumePlacement, VolumeSpec
 
 Maker = Callable[[int], bytes]
 
@@ -31,6 +32,8 @@ def some_keys() -> dict[str, Maker]:
             keys.container_status("default", c): lambda n: encode(ContainerStatus(schema=1, report=n)),
             keys.name("default", "container", f"name-{c}"): lambda n: encode(f"id-{n}"),
             keys.tombstone("default", c): lambda n: encode(Tombstone(schema=1, run=n)),
+            keys.volume_spec("default", c): lambda n: encode(VolumeSpec(schema=1, name=f"name-{n}")),
+            keys.volume_placement("default", c): lambda n: encode(VolumePlacement(schema=1, node=f"n{n}")),
             keys.address("default", f"10.88.0.{c[1]}"): lambda n: encode(f"id-{n}"),
         }
         for node in ("n1", "n2"):
@@ -58,6 +61,7 @@ def contents(state: ClusterCache | ClusterState) -> dict[str, object]:
         "policy": state.policy,
         "containers": dict(state.containers),
         "nodes": dict(state.nodes),
+        "volumes": dict(state.volumes),
         "names": dict(state.names),
         "addresses": dict(state.addresses),
         "tombstones": dict(state.tombstones),

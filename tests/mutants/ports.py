@@ -21,7 +21,7 @@ PORTS: Final = (
     Mutant(
         "ports-not-part-of-what-is-asked-for",
         f"{_CORE}/scheduler.py",
-        "wanted = (container.need, container.constraints, container.ports)",
+        "wanted = (container.need, needed, container.ports)",
         "wanted = (container.need, container.constraints, ())",
         f"{_TESTS}/core/test_ports.py::test_who_wants_no_port_is_not_held_up_by_one_that_finds_none",
         "a container whose port is taken keeps others from nodes that have room for them",

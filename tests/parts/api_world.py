@@ -37,6 +37,7 @@ from shoal_proto.v1 import (
     image_pb2,
     image_pb2_grpc,
     node_pb2_grpc,
+    volume_pb2_grpc,
 )
 from shoal_proto.v1.container_pb2 import (
     ContainerConfig,
@@ -167,6 +168,7 @@ class World:
     containers: container_pb2_grpc.ContainerServiceAsyncStub
     nodes: node_pb2_grpc.NodeServiceAsyncStub
     images: image_pb2_grpc.ImageServiceAsyncStub
+    volumes: volume_pb2_grpc.VolumeServiceAsyncStub
     cluster: cluster_pb2_grpc.ClusterServiceAsyncStub
     registry_host: str
     spool: Path
@@ -263,7 +265,7 @@ class World:
         self, name: str, data: bytes, *, finished: bool = True, **start: object
     ) -> list[image_pb2.ImportImageResponse]:
         """Import as clients do; `finished` says whether the end is told."""
-        begin = image_pb2.ImportImageStart(reference=name, config=image_pb2.ImageConfig(cmd=["sh"]), **start)  # type: ignore[arg-type]
+        begin = image_pb2.ImportImageStart(reference=name, **{"config": image_pb2.ImageConfig(cmd=["sh"]), **start})  # type: ignore[arg-type]
         call = self.images.ImportImage()
         try:
             await call.write(image_pb2.ImportImageRequest(start=begin))

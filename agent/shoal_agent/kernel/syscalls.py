@@ -146,6 +146,17 @@ def open_tree_clone(path: str | os.PathLike[str]) -> int:
     return _checked(_libc.syscall(_SYS_OPEN_TREE, AT_FDCWD, _encoded(path), ctypes.c_uint(flags)), os.fspath(path))
 
 
+def open_tree_clone_of(fd: int) -> int:
+    """Return a descriptor of a detached copy of the one mount that `fd` is in, rooted at it (open_tree(2))."""
+    flags = _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC | AT_EMPTY_PATH
+    return _checked(_libc.syscall(_SYS_OPEN_TREE, fd, b"", ctypes.c_uint(flags)), "open_tree")
+
+
+def syncfs(fd: int) -> None:
+    """Write everything of the file system that `fd` is on to its disk (syncfs(2))."""
+    _checked(_libc.syncfs(fd), "syncfs")
+
+
 def mount_setattr(fd: int, attributes: MountAttr, *, userns_fd: int = 0) -> None:
     """Set attributes of the mount that `fd` names, an id mapping among them (mount_setattr(2), Linux 5.12)."""
     value = _MountAttrStruct(attr_set=attributes, userns_fd=userns_fd)

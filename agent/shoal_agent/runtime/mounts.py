@@ -102,10 +102,9 @@ def _file_mounts(files: Path, *, read_only: bool) -> list[Json]:
 
 
 def _attached(each: Attached) -> Json:
-    # Devices are the runtime's to give; the flag is that of the mount that stands ready, which a user namespace can't
-    # take off again.
+    # The flags are those of the mount that stands ready: a user namespace can't take them off again.
     extra = ("ro",) if each.read_only else ()
-    return _entry(each.target, "bind", str(each.source), "bind", "rprivate", "nodev", *extra)
+    return _entry(each.target, "bind", str(each.source), "bind", "rprivate", "nosuid", "nodev", *extra)
 
 
 def _tmpfs(mount: Mount) -> Json:

@@ -6,9 +6,10 @@ Only the standard library is imported: the kernel helper runs this module withou
 from __future__ import annotations
 
 import os
+import stat
 
 from shoal_agent.kernel import syscalls
-from shoal_agent.kernel.syscalls import MountAttr
+from shoal_agent.kernel.syscalls import MountAttr, Resolve
 
 
 def open_idmapped(path: str, userns_fd: int, *, read_only: bool) -> int:
@@ -19,7 +20,43 @@ def open_idmapped(path: str, userns_fd: int, *, read_only: bool) -> int:
         userns_fd: the user namespace whose mapping is applied.
         read_only: whether nobody may write through this mount.
     """
-    fd = syscalls.open_tree_clone(path)
+    return _idmapped(syscalls.open_tree_clone(path), userns_fd, read_only=read_only)
+
+
+def open_idmapped_below(top: str, way: str, userns_fd: int, *, read_only: bool) -> tuple[int, bool]:
+    """Return a descriptor as `open_idmapped` does, and whether it is of a directory.
+
+    What is mounted below it stays behind.
+
+    Args:
+        top: an absolute path that is trusted.
+        way: from there, walked without ever leaving `top`: not by a link, nor by one that changes meanwhile.
+        userns_fd: the user namespace whose mapping is applied.
+        read_only: whether nobody may write through this mount.
+    """
+    directory = os.open(top, os.O_PATH | os.O_CLOEXEC)
+    found = directory
+    try:
+        if way != ".":
+            found = _open_beneath(directory, way)
+        is_directory = stat.S_ISDIR(os.fstat(found).st_mode)
+        return _idmapped(syscalls.open_tree_clone_of(found), userns_fd, read_only=read_only), is_directory
+    finally:
+        os.close(directory)
+        if found != directory:
+            os.close(found)
+
+
+def _open_beneath(directory: int, way: str) -> int:
+    while True:
+        try:
+            return syscalls.openat2(directory, way, os.O_PATH, resolve=Resolve.BENEATH | Resolve.NO_MAGICLINKS)
+        except BlockingIOError:
+            # Something was renamed while the kernel walked (openat2(2), EAGAIN): the same again is right.
+            continue
+
+
+def _idmapped(fd: int, userns_fd: int, *, read_only: bool) -> int:
     try:
         # Whoever reaches this mount finds nothing to execute with another's rights and no device to open.
         attributes = MountAttr.IDMAP | MountAttr.NOSUID | MountAttr.NODEV

@@ -24,6 +24,7 @@ from pathlib import Path
 from shoal_agent.kernel import syscalls
 from shoal_agent.kernel.mounts import is_mounted
 from shoal_agent.kernel.syscalls import CloneFlag, MountFlag
+from shoal_agent.sandbox.idmap import open_idmapped_below
 from shoal_agent.sandbox.overlay import OverlayPlan, Staging, overlay_plan
 
 #: Bytes of the largest request: 500 layers with long paths fit.
@@ -121,6 +122,24 @@ def mount_overlay(staging: Staging, plan: OverlayPlan, user_ns: str) -> None:
         os.close(fd)
 
 
+def attach_below(top: str, way: str, target: str, user_ns: str, *, read_only: bool) -> None:
+    """Attach a directory or file at `target`, which is made, with the id mapping of the pinned user namespace."""
+    fd = os.open(user_ns, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        tree, is_directory = open_idmapped_below(top, way, fd, read_only=read_only)
+    finally:
+        os.close(fd)
+    try:
+        with contextlib.suppress(FileExistsError):
+            if is_directory:
+                os.mkdir(target, 0o700)
+            else:
+                os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDONLY | os.O_CLOEXEC, 0o600))
+        syscalls.move_mount(tree, target)
+    finally:
+        os.close(tree)
+
+
 def _handlers(directory: str) -> dict[str, Callable[[dict[str, object]], None]]:
     staging: list[Staging] = []
 
@@ -144,7 +163,16 @@ def _handlers(directory: str) -> dict[str, Callable[[dict[str, object]], None]]:
         if not is_mounted(Path(plan.target)):
             mount_overlay(staging[0], plan, str(request["user_ns"]))
 
-    return {"namespaces": namespaces, "overlay": overlay}
+    def attach(request: dict[str, object]) -> None:
+        attach_below(
+            str(request["top"]),
+            str(request["way"]),
+            str(request["target"]),
+            str(request["user_ns"]),
+            read_only=bool(request["read_only"]),
+        )
+
+    return {"namespaces": namespaces, "overlay": overlay, "attach": attach}
 
 
 def _answer(error: Exception) -> dict[str, object]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from shoal_agent.kernel.mounts import is_mounted, mounts_below, unmount_all
 from shoal_agent.kernel_work import finished
@@ -17,6 +18,9 @@ from shoal_agent.sandbox.sandboxes import Sandbox, checked_key
 from shoal_common.errors import Conflict, Internal, NotFound
 
 T = TypeVar("T")
+
+#: Beside a root file system: what else the container mounts.
+_ATTACHED: Final = "attached"
 
 
 class RootFilesystems:
@@ -82,8 +86,54 @@ class RootFilesystems:
             ) from None
         return target
 
+    async def attach(self, key: str, number: int, top: Path, way: str, *, read_only: bool, sandbox: Sandbox) -> None:
+        """Attach a directory or file of the node's beside a root file system that is mounted, idmapped likewise.
+
+        What is attached already stays. It goes with the root file system.
+
+        Args:
+            key: names the placement.
+            number: which of the placement's it is.
+            top: a path that is trusted.
+            way: from there to what is attached, "." for itself; no link leads out of `top`.
+            read_only: nobody may write through it.
+            sandbox: whose range of ids it appears with.
+
+        Raises:
+            Conflict: there is nothing.
+            Internal: the kernel refused; the message names the path and the reason.
+        """
+        target = self.attachment(key, number)
+        if await self._run(lambda: _is_attached(target)):
+            return
+        await self._run(lambda: _make_passable(target.parent))
+        try:
+            await self._ready_helper().request(
+                do="attach",
+                top=str(top),
+                way=way,
+                target=str(target),
+                user_ns=str(sandbox.user_ns),
+                read_only=read_only,
+            )
+        except Internal as error:
+            path = top if way == "." else top / way
+            number_said = int(error.metadata.get("errno", "0"))
+            if number_said in (errno.ENOENT, errno.ENOTDIR):
+                raise Conflict(f"{path} is not there on this node (make it before it is mounted)") from None
+            if number_said in (errno.EXDEV, errno.ELOOP):
+                raise Conflict(f"{path} leads out of {top}, which is all that this node lets be mounted") from None
+            raise Internal(
+                f"can't mount {path}: {error} (its file system has to be one that can be idmapped: ext4, xfs, tmpfs)",
+                metadata=error.metadata,
+            ) from None
+
+    def attachment(self, key: str, number: int) -> Path:
+        """Return where something is attached."""
+        return self._target(key).with_name(_ATTACHED) / str(number)
+
     async def unmount(self, key: str) -> None:
-        """Unmount a container's root file system; the writable layer stays. Doing it again changes nothing."""
+        """Unmount a container's root file system and what is attached; data stays. Doing it again changes nothing."""
         target = self._target(key)
         await self._run(lambda: _unmount(target))
 
@@ -146,7 +196,28 @@ def _source(uid_base: int) -> str:
     return f"shoal-{uid_base}"
 
 
+def _is_attached(target: Path) -> bool:
+    # It may be of the same file system as what it is attached to.
+    return any(entry.target == str(target) for entry in mounts_below(target.parent))
+
+
+def _make_passable(directory: Path) -> None:
+    # Whoever gets as far as its parent is the container's root, or the node's.
+    with contextlib.suppress(FileExistsError):
+        directory.mkdir(mode=0o755)
+    directory.chmod(0o755)
+
+
 def _unmount(target: Path) -> None:
+    attached = target.with_name(_ATTACHED)
+    for each in attached.iterdir() if attached.is_dir() else ():
+        unmount_all(each)
+        if each.is_dir():
+            each.rmdir()
+        else:
+            each.unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        attached.rmdir()
     unmount_all(target)
     for directory in (target, target.parent):
         with contextlib.suppress(FileNotFoundError):

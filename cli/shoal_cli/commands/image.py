@@ -30,6 +30,13 @@ def image() -> None:
     "-l", "--label", multiple=True, type=params.LABEL, metavar="KEY[=VALUE]", help="Set a label. Can be repeated."
 )
 @click.option("--expose", multiple=True, metavar="PORT[/PROTOCOL]", help="Note a port that it serves. Can be repeated.")
+@click.option(
+    "--volume",
+    multiple=True,
+    type=params.TARGET,
+    metavar="PATH",
+    help="Have each container keep a directory in a volume of its own. Can be repeated.",
+)
 @click.option("--stop-signal", default="", metavar="SIGNAL", help="Signal that asks it to end.")
 @click.option("--arch", default="", metavar="ARCH", help="amd64 or arm64; the controller's if left out.")
 @click.argument("file", type=click.Path(allow_dash=True), metavar="FILE|-")
@@ -44,6 +51,7 @@ def import_(
     user: str,
     label: tuple[str, ...],
     expose: tuple[str, ...],
+    volume: tuple[str, ...],
     stop_signal: str,
     arch: str,
 ) -> int:
@@ -74,6 +82,7 @@ def import_(
             labels=params.pairs(label),
             exposed_ports=expose,
             stop_signal=stop_signal,
+            volumes=volume,
         )
         total = Path(file).stat().st_size if file != "-" and Path(file).is_file() else None
         with received(ref, total) as on_progress:

@@ -134,8 +134,9 @@ def kill(containers: tuple[str, ...], signal: str) -> int:
 
 @click.command(short_help="Remove containers.")
 @click.option("-f", "--force", is_flag=True, help="Also those that run, killing them.")
+@click.option("-v", "--volumes", is_flag=True, help="With the volumes that are only their own.")
 @_containers
-def rm(containers: tuple[str, ...], force: bool) -> int:
+def rm(containers: tuple[str, ...], force: bool, volumes: bool) -> int:
     """Remove containers with their files, and print each that is gone.
 
     With -f the name of one whose node is down is free at once; the rest of it goes when the node is back.
@@ -144,6 +145,7 @@ def rm(containers: tuple[str, ...], force: bool) -> int:
     Examples:
       shoal rm web
       shoal rm -f web db
+      shoal rm -v db             with its volumes, but for those that have a name
     """
     from shoal_cli.session import converse
 
@@ -153,7 +155,7 @@ def rm(containers: tuple[str, ...], force: bool) -> int:
         from shoal_cli.session import note
 
         async def remove(ref: str) -> str:
-            if not await gone(cluster, await cluster.containers.remove(ref, force=force)):
+            if not await gone(cluster, await cluster.containers.remove(ref, force=force, volumes=volumes)):
                 note(f'what container "{ref}" has on its node is removed once the node answers')
             return ref
 

@@ -13,6 +13,24 @@ if TYPE_CHECKING:
 
 OPTIONS: Final = (
     click.option(
+        "-v",
+        "--volume",
+        "volumes",
+        multiple=True,
+        type=params.VOLUME,
+        metavar="[SOURCE:]TARGET[:ro]",
+        help="Mount a volume by its name, which makes it if need be; a path of the node; or a volume of its own. "
+        "Can be repeated.",
+    ),
+    click.option(
+        "--mount",
+        "mounts",
+        multiple=True,
+        type=params.MOUNT,
+        metavar="KEY=VALUE,...",
+        help="The same, such as type=volume,source=data,target=/data,readonly. Can be repeated.",
+    ),
+    click.option(
         "--tmpfs",
         multiple=True,
         type=params.TMPFS,
@@ -26,7 +44,12 @@ OPTIONS: Final = (
 
 def read(values: dict[str, Any]) -> FileOptions:
     """Return what was said of it."""
-    options: FileOptions = {"tmpfs": values["tmpfs"], "read_only": values["read_only"]}
+    options: FileOptions = {
+        "volumes": values["volumes"],
+        "mounts": values["mounts"],
+        "tmpfs": values["tmpfs"],
+        "read_only": values["read_only"],
+    }
     if values["shm_size"]:
         options["shm_size"] = values["shm_size"]
     return options

@@ -191,6 +191,7 @@ def parse_config(body: bytes, *, name: str) -> ParsedConfig:
     config = told if isinstance(told, dict) else {}
     ports = config.get("ExposedPorts")
     labels = config.get("Labels")
+    volumes = config.get("Volumes")
     try:
         parsed = ImageConfig(
             entrypoint=_texts(config, "Entrypoint", what),
@@ -201,6 +202,7 @@ def parse_config(body: bytes, *, name: str) -> ParsedConfig:
             labels={str(k): str(v) for k, v in labels.items()} if isinstance(labels, dict) else {},
             exposed_ports=sorted(ports) if isinstance(ports, dict) else (),
             stop_signal=_text(config, "StopSignal"),
+            volumes=sorted(volumes) if isinstance(volumes, dict) else (),
         )
     except (ValueError, UnicodeError) as error:
         # Lone surrogates and the like: valid JSON, but no text.

@@ -161,6 +161,8 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
             if not request.force:
                 _refuse_running(entry)
             spec.desired = DesiredState.DESIRED_STATE_REMOVED
+            # Also of one whose removal is under way: once asked for, it holds.
+            spec.remove_volumes |= request.volumes
             if request.force:
                 spec.stop_grace_ms = 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -14,14 +13,16 @@ from shoal_common.errors import AlreadyExists, PermissionDenied, Unavailable
 from shoal_common.ids import SHORT_ID
 from shoal_common.log_context import bind
 from shoal_common.references import parse_reference
-from shoal_common.registry import Registry, parse_config
+from shoal_common.registry import Registry
 from shoal_common.sealing import Sealer
 from shoal_common.timings import phase
 from shoal_common.tracing import current_trace
 from shoal_controller.api import validate
 from shoal_controller.api.exposed import publish_exposed
+from shoal_controller.api.image_configs import ImageConfigs
 from shoal_controller.api.policy import held
 from shoal_controller.api.views import Views
+from shoal_controller.api.volume_use import add_image_volumes, add_volumes, uses_volumes
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV, CompareFailed, OutcomeUnknown, Txn
@@ -34,11 +35,14 @@ from shoal_proto.v1.container_pb2 import (
     DesiredState,
     Tombstone,
 )
+from shoal_proto.v1.image_pb2 import ImageConfig
 
 _log: Final = logging.getLogger(__name__)
 
 #: Times that a transaction is tried against names that others free and take at the same time.
 _ATTEMPTS: Final = 5
+#: Likewise for those that mount volumes: of several that name the same one, each transaction lets one succeed.
+_ATTEMPTS_WITH_VOLUMES: Final = 100
 
 
 class Creation:
@@ -57,6 +61,7 @@ class Creation:
         self._cache = cache
         self._sealer = sealer
         self._registry = registry
+        self._image_configs = ImageConfigs(registry)
         self._default_registry = default_registry
         self._views = views
 
@@ -80,9 +85,14 @@ class Creation:
             return answer
         await self._check_policy(request.name, config)
         with phase("image"):
-            repository, digest, manifest = await self._resolve(config.image)
-            if config.publish_all:
-                publish_exposed(config, await self._exposed_by(config.image, manifest))
+            repository, digest, image = await self._resolve(config.image)
+        if config.publish_all:
+            if image is None:
+                raise Unavailable(
+                    f'the registry does not say which ports image "{config.image}" exposes (name them: -p)'
+                )
+            publish_exposed(config, image.exposed_ports)
+        add_image_volumes(config, image.volumes if image is not None else ())
         spec = ContainerSpec(
             schema=SCHEMA,
             id=request.id,
@@ -117,19 +127,6 @@ class Creation:
             return CreateContainerResponse(tombstone=_shown(tombstone.value))
         return None
 
-    async def _exposed_by(self, image: str, manifest: bytes) -> Iterable[str]:
-        """Return the ports that an image exposes.
-
-        Raises:
-            Unavailable: the registry does not answer, so that nobody knows.
-        """
-        reference = parse_reference(image)
-        host = reference.registry or self._default_registry
-        if not manifest:
-            raise Unavailable(f'registry {host} does not say which ports image "{image}" exposes (name them: -p)')
-        config = await self._registry.config(host, reference.repository, manifest)
-        return parse_config(config, name=f'image "{image}"').config.exposed_ports
-
     async def _check_policy(self, name: str, config: ContainerConfig) -> None:
         try:
             held(self._cache, name, config)
@@ -139,8 +136,8 @@ class Creation:
             await self._cache.reached(revision)
             held(self._cache, name, config)
 
-    async def _resolve(self, image: str) -> tuple[str, str, bytes]:
-        """Return repository (with its registry), digest and manifest of an image; no manifest if only nodes have it."""
+    async def _resolve(self, image: str) -> tuple[str, str, ImageConfig | None]:
+        """Return repository (with its registry), digest and configuration of an image; None if only nodes have it."""
         reference = parse_reference(image)
         host = reference.registry or self._default_registry
         repository = f"{host}/{reference.repository}"
@@ -149,9 +146,10 @@ class Creation:
         except Unavailable:
             # What the cluster runs already may run once more without its registry: nodes may have it.
             if reference.digest and self._runs(repository, reference.digest):
-                return repository, reference.digest, b""
+                return repository, reference.digest, self._image_configs.known(reference.digest)
             raise
-        return repository, manifest.digest, manifest.body
+        config = await self._image_configs.of(host, reference.repository, manifest)
+        return repository, manifest.digest, config
 
     def _runs(self, repository: str, digest: str) -> bool:
         specs = (entry.spec.value for entry in self._cache.containers.values() if entry.spec is not None)
@@ -160,8 +158,9 @@ class Creation:
     async def _commit(self, spec: ContainerSpec) -> CreateContainerResponse:
         key = keys.container_spec(spec.namespace, spec.id)
         name_key = keys.name(spec.namespace, "container", spec.name)
-        for _ in range(_ATTEMPTS):
+        for _ in range(_ATTEMPTS_WITH_VOLUMES if uses_volumes(spec) else _ATTEMPTS):
             txn = Txn()
+            add_volumes(txn, self._cache, spec)
             txn.put(key, encode(spec), expect=0)
             txn.put(name_key, encode(spec.id), expect=0)
             txn.require(keys.tombstone(spec.namespace, spec.id), revision=0)
@@ -191,7 +190,9 @@ class Creation:
                 created = ContainerEntry(spec.namespace, spec.id, Stored(spec, revision, revision))
                 answer = CreateContainerResponse(container=self._views.container(created))
             return answer
-        raise Unavailable(f'container name "{spec.name}" is taken and freed by others all the time (try again)')
+        raise Unavailable(
+            f'container name "{spec.name}" or a volume of it is taken and freed by others all the time (try again)'
+        )
 
     def _refuse_taken(self, spec: ContainerSpec) -> None:
         taken = self._cache.names.get((spec.namespace, "container", spec.name))

@@ -314,6 +314,7 @@ def documents(
         "Labels": dict(config.labels),
         "ExposedPorts": {port: {} for port in config.exposed_ports},
         "StopSignal": config.stop_signal,
+        "Volumes": {path: {} for path in config.volumes},
     }
     body = _canonical(
         {

@@ -113,6 +113,8 @@ class NodeUpdates:
                 return entry.id
             if entry.holds and not request.force:
                 raise self._held(entry)
+            if (volumes := self._volumes(entry.id)) and not request.force:
+                raise _keeps(node_name(entry), volumes)
             txn = Txn()
             spec = copied(stored.value)
             spec.last_request_id = own_id
@@ -189,6 +191,17 @@ class NodeUpdates:
             and entry.spec.value.desired != DesiredState.DESIRED_STATE_REMOVED
         )
 
+    def _volumes(self, node: str) -> list[str]:
+        """Return the names of the volumes whose data is on a node."""
+        return sorted(
+            volume.spec.value.name
+            for volume in self._cache.volumes.values()
+            if volume.placement is not None
+            and volume.placement.value.node == node
+            and volume.spec is not None
+            and not volume.spec.value.removed
+        )
+
     def _held(self, entry: NodeEntry) -> Conflict:
         containers = (self._cache.containers.get(each) for each in sorted(entry.holds))
         names = [each.spec.value.name for each in containers if each is not None and each.spec is not None]
@@ -199,3 +212,11 @@ class NodeUpdates:
             f"node {name} holds {count} container{'' if count == 1 else 's'}{examples if names else ''} (remove them "
             f"first, or give them up for lost: shoal node rm --force {name})"
         )
+
+
+def _keeps(node: str, volumes: list[str]) -> Conflict:
+    examples = ", ".join(volumes[:_NAMED]) + (", ..." if len(volumes) > _NAMED else "")
+    return Conflict(
+        f"node {node} has the data of {len(volumes)} volume{'' if len(volumes) == 1 else 's'}: {examples} (remove them "
+        f"first: shoal volume rm, or give them up for lost: shoal node rm --force {node})"
+    )

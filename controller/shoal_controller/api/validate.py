@@ -12,6 +12,7 @@ from typing import Final
 
 from shoal_common.errors import InvalidSpec, NotFound
 from shoal_common.ids import DEFAULT_NAMESPACE, check_container_id, check_name
+from shoal_common.mounts import check_target
 from shoal_common.references import parse_reference
 from shoal_common.signals import signal_number
 from shoal_common.units import MIN_MEMORY, format_bytes
@@ -111,15 +112,15 @@ def _check_config(config: ContainerConfig) -> None:
     _environment(config.env)
     _directory(config.working_dir)
     _match(_USER, "user", config.user, "write USER, UID, USER:GROUP or UID:GID")
-    _labels(config.labels)
+    labels(config.labels)
     if len(config.hostname) > MAX_HOSTNAME:
         raise InvalidSpec(
             f'hostname "{config.hostname[:80]}" is longer than the {MAX_HOSTNAME} characters that Linux takes'
         )
     _match(_HOSTNAME, "hostname", config.hostname, 'use letters, digits and "-", with dots between the parts')
     _resources(config.resources)
-    for constraint in config.constraints:
-        _constraint(constraint)
+    for text in config.constraints:
+        constraint(text)
     if config.network not in NetworkMode.values():
         raise InvalidSpec(f"network mode {int(config.network)} is not known (use default or none)")
     if config.stop_signal:
@@ -176,9 +177,11 @@ def image_config(config: ImageConfig) -> None:
     _environment(config.env)
     _directory(config.working_dir)
     _match(_USER, "user", config.user, "write USER, UID, USER:GROUP or UID:GID")
-    _labels(config.labels)
+    labels(config.labels)
     for port in config.exposed_ports:
         _match(_PORT, "exposed port", port, "write a number, with /tcp or /udp if you like")
+    for volume in config.volumes:
+        check_target(volume)
     if config.stop_signal:
         signal_number(config.stop_signal)
     if config.ByteSize() > MAX_CONFIG:
@@ -258,8 +261,13 @@ def _directory(text: str) -> None:
         raise InvalidSpec(f'working directory "{text[:80]}" is not valid (write an absolute path, such as /srv)')
 
 
-def _labels(labels: Iterable[str]) -> None:
-    for key in labels:
+def labels(keys: Iterable[str]) -> None:
+    """Check the keys of labels.
+
+    Raises:
+        InvalidSpec: one of them is none.
+    """
+    for key in keys:
         if _LABEL.fullmatch(key) is None:
             raise InvalidSpec(f'label "{key[:80]}" is not valid (use 1 to 255 characters without blanks and "=")')
 
@@ -280,7 +288,12 @@ def _resources(resources: Resources) -> None:
         raise InvalidSpec(f"pids limit of {pids} is not possible (use 1 to {MAX_PIDS}, or leave it out)")
 
 
-def _constraint(text: str) -> None:
+def constraint(text: str) -> None:
+    """Check a constraint.
+
+    Raises:
+        InvalidSpec: it can't be read.
+    """
     if _CONSTRAINT.fullmatch(text) is None:
         raise InvalidSpec(
             f'constraint "{text[:80]}" is not valid (write KEY==VALUE or KEY!=VALUE, KEY one of node.id, node.name, '

@@ -6,6 +6,7 @@ from shoal_controller.core import allocation
 from shoal_controller.core.filters import admitting, explain, placing
 from shoal_controller.core.orchestrate import waits_for_admission, waits_for_node
 from shoal_controller.core.snapshot import ContainerView, Snapshot
+from shoal_controller.core.volumes import needs
 from shoal_proto.v1.container_pb2 import DesiredState
 
 
@@ -37,7 +38,8 @@ def _placement(snapshot: Snapshot, container: ContainerView) -> str:
     if not snapshot.nodes:
         return "no node has joined the cluster (shoal agent on a host joins it)"
     nodes = sorted(snapshot.nodes.values(), key=lambda node: node.name)
-    if reason := explain(nodes, placing(container.need, container.constraints, container.ports)):
+    filters = (*placing(container.need, (), container.ports), *needs(container, snapshot.volumes))
+    if reason := explain(nodes, filters):
         return reason
     if container.addressed and len(snapshot.addresses) >= allocation.room(snapshot.subnet):
         return f"no address is free in {snapshot.subnet} (remove containers, or run some with --network none)"

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from shoal_controller.core import volumes
 from shoal_controller.core.allocation import AddressView, Allocator
 from shoal_controller.core.ports import PortView
 from shoal_controller.core.removal import Depart, GiveUp, given_up, removals
@@ -85,7 +86,20 @@ class SetLedger:
     reserved: Amounts
 
 
-Decision = Place | Admit | Release | SetRemoved | SetRole | Finish | SetLedger | GiveUp | Depart
+Decision = (
+    Place
+    | Admit
+    | Release
+    | SetRemoved
+    | SetRole
+    | Finish
+    | SetLedger
+    | GiveUp
+    | Depart
+    | volumes.RemoveVolume
+    | volumes.LoseVolume
+    | volumes.ForgetVolume
+)
 
 
 def plan(
@@ -109,9 +123,11 @@ def plan(
 
 
 def _decisions(snapshot: Snapshot, aside: frozenset[str], kept: frozenset[str]) -> Iterator[Decision]:
-    room = Room(snapshot.nodes.values())
+    room = Room(snapshot.nodes.values(), snapshot.volumes)
     yield from _ledgers(snapshot, room, aside)
+    yield from (each for each in volumes.lost(snapshot) if each.volume not in aside)
     yield from removals(snapshot, aside)
+    yield from (each for each in volumes.forgotten(snapshot) if each.volume not in aside)
     aside |= given_up(snapshot)
     admissible: list[ContainerView] = []
     placeable: list[ContainerView] = []
@@ -119,6 +135,10 @@ def _decisions(snapshot: Snapshot, aside: frozenset[str], kept: frozenset[str]) 
         if container.id in aside:
             continue
         if container.desired == DesiredState.DESIRED_STATE_REMOVED:
+            # Before its last copy is told to go: with the news of that the container is gone, and nobody would know.
+            yield from (
+                each for each in volumes.with_container(container, snapshot.volumes) if each.volume not in aside
+            )
             yield from _removal(snapshot, container)
         elif container.id not in kept and _ends_with_itself(container):
             yield SetRemoved(container.id)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shoal_controller.core.snapshot import Snapshot
+from shoal_controller.core.volumes import keepers
 from shoal_proto.v1.node_pb2 import NodeRemoval
 
 
@@ -36,10 +37,12 @@ def removals(snapshot: Snapshot, aside: frozenset[str]) -> Iterator[GiveUp | Dep
         snapshot: of the cluster.
         aside: ids of containers and nodes about which nothing is decided.
     """
+    # Only an operator's word gives up data: a volume is lost before its node departs.
+    data = keepers(snapshot)
     for node in sorted(snapshot.nodes.values(), key=lambda each: each.id):
         if not node.removal or node.id in aside:
             continue
-        if not node.holds:
+        if not node.holds and node.id not in data:
             yield Depart(node.id)
         elif node.removal == NodeRemoval.NODE_REMOVAL_FORCED:
             for container in sorted(node.holds.keys() - aside):

@@ -5,28 +5,31 @@ Fewest containers first, then most free memory, then name: the same snapshot alw
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from heapq import heapify, heappop, heappush, heapreplace
 
-from shoal_controller.core.filters import Constraint, Filter, placing
+from shoal_controller.core.filters import Filter, placing
 from shoal_controller.core.ports import PortView, PortWish, Refusal, choose, taken
-from shoal_controller.core.snapshot import Amounts, ContainerView, NodeView
+from shoal_controller.core.snapshot import Amounts, ContainerView, NodeView, VolumeView
+from shoal_controller.core.volumes import needs, pinned
 
 #: What nodes are chosen by, the least first: containers, free memory (negative), name, id.
 _Rank = tuple[int, int, str, str]
-#: What is asked for of a node, as far as nodes go on lacking it once they do: amounts, constraints, ports.
-_Asked = tuple[Amounts, tuple[str, ...], tuple[PortWish, ...]]
+#: What is asked of a node, as far as nodes go on lacking it once they do: amounts, needs beside room, ports.
+_Asked = tuple[Amounts, tuple[Filter, ...], tuple[PortWish, ...]]
 
 
 class Room:
     """The nodes while a plan is made: what is taken by one decision is not there for the next."""
 
-    def __init__(self, nodes: Iterable[NodeView]) -> None:
+    def __init__(self, nodes: Iterable[NodeView], volumes: Mapping[str, VolumeView]) -> None:
         self._nodes = {node.id: node for node in nodes}
         self._counts = {node.id: node.current for node in self._nodes.values()}
-        #: Nodes that meet a set of constraints: these don't change while a plan is made.
-        self._eligible: dict[tuple[str, ...], list[str]] = {}
+        #: As they will be placed.
+        self._volumes = dict(volumes)
+        #: Nodes that have what is needed beside room: that doesn't change while a plan is made.
+        self._eligible: dict[tuple[Filter, ...], list[str]] = {}
         #: For what is asked for, the nodes that may have it: a heap, the best first. Good until something is freed.
         self._ranked: dict[_Asked, list[_Rank]] = {}
 
@@ -58,15 +61,18 @@ class Room:
         Returns:
             The node's id, and its ports that lead to the container.
         """
-        wanted = (container.need, container.constraints, container.ports)
+        needed = needs(container, self._volumes)
+        wanted = (container.need, needed, container.ports)
         if wanted not in self._ranked:
-            ranked = [self._rank(node) for node in self._meeting(container.constraints)]
+            ranked = [self._rank(node) for node in self._meeting(needed)]
             heapify(ranked)
             self._ranked[wanted] = ranked
         best = self._first(self._ranked[wanted], container, placing(container.need, (), container.ports))
         if best is None:
             return None
         self._counts[best] += 1
+        # Who comes next and names the same volume goes to the same node.
+        self._volumes |= pinned(container, self._volumes, self._nodes[best])
         self.take(best, reserve)
         return best, self._take_ports(best, container)
 
@@ -105,10 +111,9 @@ class Room:
         view = self._nodes[node]
         return self._counts[node], -view.free.memory, view.name, node
 
-    def _meeting(self, constraints: tuple[str, ...]) -> list[str]:
-        if constraints not in self._eligible:
-            checks = [Constraint(text) for text in constraints]
-            self._eligible[constraints] = [
-                node.id for node in self._nodes.values() if all(check.check(node) for check in checks)
+    def _meeting(self, needed: tuple[Filter, ...]) -> list[str]:
+        if needed not in self._eligible:
+            self._eligible[needed] = [
+                node.id for node in self._nodes.values() if all(check.check(node) for check in needed)
             ]
-        return self._eligible[constraints]
+        return self._eligible[needed]

@@ -76,6 +76,7 @@ class NodeView:
         problem: what is wrong with the host, so that nothing new is to begin there; "" if nothing is.
         ports: of its own, that are taken by what it holds.
         addresses: on which ports can be published, beside its loopback; empty of an agent that publishes none.
+        bind_paths: of its own below which containers may mount; one that ends in ":ro" only to be read.
     """
 
     id: str
@@ -93,6 +94,7 @@ class NodeView:
     problem: str = ""
     ports: Taken = field(default_factory=dict)
     addresses: frozenset[str] = frozenset()
+    bind_paths: tuple[str, ...] = ()
 
     #: What the holds reserve together, and how many are current: summed up once, since a plan looks at all nodes.
     held: Amounts = field(init=False, compare=False, default=NOTHING)
@@ -134,6 +136,27 @@ class StatusView:
 
 
 @dataclass(frozen=True, slots=True)
+class VolumeView:
+    """A directory of one node's that outlives containers.
+
+    Attributes:
+        node: id of the node that has its data; "" for one that no container has used yet.
+        lost: that node was removed from the cluster by force.
+        owner: id of the container whose own it is; "" for one that was given a name.
+        removed: it is to go.
+    """
+
+    id: str
+    name: str = ""
+    node: str = ""
+    node_name: str = ""
+    lost: bool = False
+    owner: str = ""
+    removed: bool = False
+    constraints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerView:
     """What a user wants of a container, and what has become of it.
 
@@ -142,6 +165,9 @@ class ContainerView:
         addressed: it has an address in the flat network.
         ports: of its node's by which it is to be reached.
         created: nanoseconds since the epoch; who came first is placed first.
+        volumes: id and name of each that it mounts.
+        binds: paths of the node's that it mounts, and whether only to be read.
+        remove_volumes: those that are its own go with it.
     """
 
     id: str
@@ -155,6 +181,9 @@ class ContainerView:
     ports: tuple[PortWish, ...] = ()
     auto_remove: bool = False
     created: int = 0
+    volumes: tuple[tuple[str, str], ...] = ()
+    binds: tuple[tuple[str, bool], ...] = ()
+    remove_volumes: bool = False
     placement: PlacementView | None = None
     status: StatusView | None = None
 
@@ -170,6 +199,7 @@ class Snapshot:
         containers: those that have a spec, by id.
         holders: ids of all nodes that hold a container, by its id.
         addresses: in use, of the flat network.
+        volumes: by id.
         last_address: the one given out last, after which the search for the next begins; empty if unknown.
     """
 
@@ -179,6 +209,7 @@ class Snapshot:
     containers: Mapping[str, ContainerView] = field(default_factory=dict)
     holders: Mapping[str, frozenset[str]] = field(default_factory=dict)
     addresses: frozenset[str] = frozenset()
+    volumes: Mapping[str, VolumeView] = field(default_factory=dict)
     last_address: str = ""
 
     def hold_of(self, container: ContainerView) -> HoldView | None:

@@ -8,13 +8,13 @@ from typing import Final, cast
 from shoal_common.errors import NotFound
 from shoal_common.messages import copied
 from shoal_common.status import is_over, order
-from shoal_controller.core import orchestrate, removal
+from shoal_controller.core import orchestrate, removal, volumes
 from shoal_controller.core.snapshot import NOTHING, StatusView
 from shoal_controller.core.statuses import Verdict, frees, judge_removed, judge_status
 from shoal_controller.leader.draft import resources
-from shoal_controller.leader.node_draft import NodeDraft
 from shoal_controller.leader.port_messages import port_bindings
 from shoal_controller.leader.projection import amounts
+from shoal_controller.leader.volume_draft import VolumeDraft
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import SCHEMA, ContainerEntry, Stored
@@ -27,7 +27,7 @@ from shoal_proto.v1.resources_pb2 import Address
 _ATTEMPTS: Final = 16
 
 
-class Draft(NodeDraft):
+class Draft(VolumeDraft):
     """A transaction of the leader under construction: decisions of the plan, and reports of nodes."""
 
     def decide(self, decision: orchestrate.Decision) -> None:
@@ -69,6 +69,12 @@ class Draft(NodeDraft):
                 self._finish(entry, spec, final=entry.status.value if entry.status is not None else None)
             case orchestrate.SetLedger(node, _, reserved):
                 self._set_ledger(node, reserved)
+            case volumes.RemoveVolume(volume):
+                self.remove_volume(volume)
+            case volumes.LoseVolume(volume, node):
+                self.lose_volume(volume, node)
+            case volumes.ForgetVolume(volume):
+                self.forget_volume(volume)
             case removal.GiveUp(container, node):
                 self.give_up(container, node)
             case removal.Depart(node):
@@ -82,6 +88,7 @@ class Draft(NodeDraft):
         self._require(keys.node_spec(node), self._node(node).spec)
         self._require(keys.container_spec(namespace, container), spec)
         self._require(keys.container_status(namespace, container), entry.status)
+        self.place_volumes(spec.value.config, node)
         generation = (entry.status.value.generation if entry.status is not None else 0) + 1
         addresses = []
         if decision.address is not None:

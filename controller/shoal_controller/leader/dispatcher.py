@@ -34,8 +34,9 @@ from shoal_common.sealing import Sealer
 from shoal_controller.core import allocation, liveness
 from shoal_controller.leader import intake
 from shoal_controller.leader.assignments import Assignments
-from shoal_controller.leader.inbox import Described, Inbox, Opening, StateSeen, StraysFound
+from shoal_controller.leader.inbox import Described, Inbox, Opening, StateSeen, StraysFound, VolumesGone
 from shoal_controller.leader.sessions import AgentSession, Sessions
+from shoal_controller.leader.volume_draft import removals
 from shoal_controller.recovery.health import StoreHealth
 from shoal_controller.recovery.roll import Present, Roll
 from shoal_controller.state.cache import Change, ClusterCache
@@ -241,6 +242,7 @@ class Dispatcher(DispatcherServiceServicer):
             yield self._opened(session, epoch, matches=matches)
             if whole is not None:
                 yield whole
+            session.tell_removals(removals(self._cache).get(node, ()))
             reader = asyncio.create_task(_read(requests, session, term.inbox), name=f"session-{node}")
             while (messages := await session.next()) is not None:
                 self._believe()
@@ -424,6 +426,10 @@ def _take(request: AgentToLeader, session: AgentSession, inbox: Inbox) -> None:
             inbox.put_news(Described(session.node, request.description))
         case "strays":
             inbox.put_news(StraysFound(session.node, intake.strays(request.strays.ids)))
+        case "removed_volumes":
+            gone = intake.removed_volumes(request.removed_volumes.ids, session.removals)
+            if gone:
+                inbox.put_news(VolumesGone(session.node, gone))
         case "hello":
             raise InvalidSpec(f"node {session.node} said hello twice in one session")
         case None:

@@ -57,6 +57,10 @@ class BaseDraft:
         """Whether another decision might not fit any more."""
         return len(self._expected) + 1 + _LARGEST > MAX_TXN
 
+    def has_room(self, more: int) -> bool:
+        """Say whether a decision fits that names so many keys more than one does at most."""
+        return len(self._expected) + 1 + _LARGEST + more <= MAX_TXN
+
     @property
     def writes(self) -> bool:
         """Whether there is anything to commit."""

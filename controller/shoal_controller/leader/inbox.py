@@ -51,7 +51,15 @@ class StateSeen:
     reason: str
 
 
-News = Opening | Described | StraysFound | StateSeen
+@dataclass(frozen=True, slots=True)
+class VolumesGone:
+    """A node has nothing any more of volumes that it was told to remove."""
+
+    node: str
+    ids: tuple[str, ...]
+
+
+News = Opening | Described | StraysFound | StateSeen | VolumesGone
 #: Node, container, generation, and whether it is the news that nothing is left.
 ReportKey = tuple[str, str, int, bool]
 
@@ -76,7 +84,7 @@ class Inbox:
 
     def put_news(self, news: News) -> None:
         """Add news of a node, in the place of older ones of the same kind that still wait."""
-        if isinstance(news, Described | StraysFound):
+        if isinstance(news, Described | StraysFound | VolumesGone):
             # Else a node could fill the memory with what it says while the store is away.
             for waiting in [each for each in self.news if type(each) is type(news) and each.node == news.node]:
                 self.news.remove(waiting)

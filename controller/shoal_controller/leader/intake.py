@@ -7,7 +7,7 @@ refused would come again; a description that is not one ends the session of its 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,7 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from shoal_common.errors import InvalidSpec
 from shoal_common.ids import check_container_id, check_name, is_container_id
 from shoal_common.ports import LAST_PORT, MAX_PORTS, PROTOCOLS
-from shoal_proto.v1.container_pb2 import ContainerStatus, PortBinding
+from shoal_proto.v1.container_pb2 import ContainerStatus, MountKind, PortBinding
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from shoal_proto.v1.node_pb2 import NodeDescription
 from shoal_proto.v1.resources_pb2 import Address, Resources
@@ -29,6 +29,10 @@ MAX_PROCESS_ID: Final = 128
 MAX_ATTEMPTS: Final = 16
 #: Strays that are looked at; a node's status names no more.
 MAX_STRAYS: Final = 1_000
+#: Mounts of one container, as the API takes them.
+MAX_MOUNTS: Final = 32
+#: Volumes that are taken from the store in one transaction, three keys each; the rest is told again.
+MAX_VOLUMES: Final = 24
 #: Bytes of a container's configuration as a node tells it, and addresses of one.
 MAX_CONFIG: Final = 600 << 10
 MAX_ADDRESSES: Final = 8
@@ -53,7 +57,7 @@ def check_description(node: str, description: NodeDescription) -> None:
     if description.ByteSize() > MAX_DESCRIPTION:
         raise InvalidSpec(f"node {node} describes itself in more than {MAX_DESCRIPTION} bytes (give it fewer labels)")
     texts = [value for field, value in description.ListFields() if isinstance(value, str)]
-    texts += description.addresses
+    texts += [*description.addresses, *description.bind_paths]
     for pairs in (description.labels, description.runtimes):
         texts += [*pairs.keys(), *pairs.values()]
     for problem in description.problems:
@@ -102,6 +106,13 @@ def check_copy(assignment: Assignment, status: ContainerStatus) -> None:
         raise InvalidSpec(f"it is described in more than {MAX_CONFIG} bytes")
     if not _is_possible(assignment.config.resources):
         raise InvalidSpec("its limits can't be")
+    if len(assignment.config.mounts) > MAX_MOUNTS:
+        raise InvalidSpec(f"it has {len(assignment.config.mounts)} mounts")
+    for mount in assignment.config.mounts:
+        if mount.kind == MountKind.MOUNT_KIND_VOLUME:
+            check_container_id(mount.volume_id)
+            if mount.source:
+                check_name("volume", mount.source)
     if len(assignment.addresses) > MAX_ADDRESSES:
         raise InvalidSpec(f"it has {len(assignment.addresses)} addresses")
     for address in assignment.addresses:
@@ -144,6 +155,11 @@ def _is_possible(amounts: Resources) -> bool:
 def strays(ids: Iterable[str]) -> tuple[str, ...]:
     """Return the ids in a report of strays, as many as are kept."""
     return tuple(sorted({each for each in ids if is_container_id(each)})[:MAX_STRAYS])
+
+
+def removed_volumes(ids: Iterable[str], asked: Collection[str]) -> tuple[str, ...]:
+    """Return which of the volumes that a node was told to remove it says are gone, as many as one transaction takes."""
+    return tuple(sorted(set(ids) & set(asked))[:MAX_VOLUMES])
 
 
 def one_line(text: str) -> str:

@@ -18,9 +18,10 @@ from shoal_controller.core.orchestrate import Decision, Finish, Place, SetLedger
 from shoal_controller.core.removal import Depart
 from shoal_controller.core.snapshot import DEFAULT_NETWORK
 from shoal_controller.core.statuses import Verdict
+from shoal_controller.core.volumes import ForgetVolume, LoseVolume, RemoveVolume
 from shoal_controller.leader.commit import Draft
 from shoal_controller.leader.dispatcher import Dispatcher
-from shoal_controller.leader.inbox import Described, Inbox, News, Opening, Reported, StateSeen, StraysFound
+from shoal_controller.leader.inbox import Described, Inbox, News, Opening, Reported, StateSeen, StraysFound, VolumesGone
 from shoal_controller.leader.projection import Projector
 from shoal_controller.recovery.health import StoreHealth
 from shoal_controller.recovery.roll import Roll
@@ -28,7 +29,7 @@ from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV, CompareFailed, OutcomeUnknown
 from shoal_controller.state.leadership import Leadership
-from shoal_controller.state.store import ContainerEntry, NodeEntry
+from shoal_controller.state.store import ContainerEntry, NodeEntry, VolumeEntry
 
 _log: Final = logging.getLogger(__name__)
 
@@ -178,7 +179,7 @@ class Writer:
         self._projector = Projector(cache)
         self._last_address = _newest_address(cache)
         #: Containers and nodes for which nothing is decided until they change, as they were when put aside.
-        self._aside: dict[str, ContainerEntry | NodeEntry | None] = {}
+        self._aside: dict[str, ContainerEntry | NodeEntry | VolumeEntry | None] = {}
         self._kept = frozenset(cache.containers)
         self._news, self._reports, self._plans = _Patience(), _Patience(), _Patience()
         #: Revision of the cache at which there was nothing to decide; -1: look again.
@@ -371,7 +372,7 @@ class Writer:
         last_address = self._last_address
         decided: list[Decision] = []
         for decision in decisions:
-            if draft.full:
+            if draft.full or (decided and not draft.has_room(_size(decision, self._cache))):
                 break
             draft.decide(decision)
             decided.append(decision)
@@ -386,12 +387,16 @@ class Writer:
         return True
 
     def _set_aside(self, decision: Decision) -> None:
-        what = decision.node if isinstance(decision, SetLedger | Depart) else decision.container
+        if isinstance(decision, RemoveVolume | LoseVolume | ForgetVolume):
+            what = decision.volume
+        else:
+            what = decision.node if isinstance(decision, SetLedger | Depart) else decision.container
         _log.error("putting %s aside until it changes: %s is refused again and again", what, type(decision).__name__)
         self._aside[what] = self._entry(what)
 
-    def _entry(self, what: str) -> ContainerEntry | NodeEntry | None:
-        return self._cache.containers.get(what) or self._cache.nodes.get(what)
+    def _entry(self, what: str) -> ContainerEntry | NodeEntry | VolumeEntry | None:
+        cache = self._cache
+        return cache.containers.get(what) or cache.nodes.get(what) or cache.volumes.get(what)
 
     async def _tombstone_lease(self) -> int:
         """Return a lease that lasts as long as a tombstone has to; many share one."""
@@ -400,6 +405,12 @@ class Writer:
             self._lease = await self._kv.grant(_TOMBSTONE + _LEASE_USE)
             self._lease_until = now + _LEASE_USE
         return self._lease
+
+
+def _size(decision: Decision, cache: ClusterCache) -> int:
+    """Return how many keys a decision names at most, beside those that every one may."""
+    entry = cache.containers.get(decision.container) if isinstance(decision, Place) else None
+    return 2 * len(entry.spec.value.config.mounts) if entry is not None and entry.spec is not None else 0
 
 
 def _add_news(draft: Draft, news: News) -> Callable[[], None]:
@@ -416,6 +427,9 @@ def _add_news(draft: Draft, news: News) -> Callable[[], None]:
             draft.describe(node, description)
         case StraysFound(node, ids):
             draft.set_strays(node, ids)
+        case VolumesGone(node, volumes):
+            for volume in volumes:
+                draft.volume_gone(node, volume)
         case StateSeen(node, state, reason):
             draft.set_state(node, state, reason=reason)
     return lambda: None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from shoal_common.ids import SHORT_ID
 from shoal_common.status import is_over
 from shoal_controller.core.ports import PortView, Taken, taken_by
 from shoal_controller.core.snapshot import (
@@ -16,11 +17,12 @@ from shoal_controller.core.snapshot import (
     PlacementView,
     Snapshot,
     StatusView,
+    VolumeView,
 )
 from shoal_controller.leader.port_messages import port_views, port_wishes
 from shoal_controller.state.cache import ClusterCache
-from shoal_controller.state.store import ContainerEntry, NodeEntry
-from shoal_proto.v1.container_pb2 import ContainerSpec, NetworkMode
+from shoal_controller.state.store import ContainerEntry, NodeEntry, VolumeEntry
+from shoal_proto.v1.container_pb2 import ContainerSpec, MountKind, NetworkMode
 from shoal_proto.v1.node_pb2 import Hold, NodeRemoval, NodeState
 from shoal_proto.v1.resources_pb2 import Resources
 
@@ -72,7 +74,22 @@ class Projector:
             containers={container: view for container, (_, view) in containers.items()},
             holders={container: cache.holders(container) for container in containers},
             addresses=frozenset(ip for network, ip in cache.addresses if network == DEFAULT_NETWORK),
+            volumes={volume: self._volume_view(entry) for volume, entry in cache.volumes.items() if entry.spec},
             last_address=last_address,
+        )
+
+    def _volume_view(self, entry: VolumeEntry) -> VolumeView:
+        spec, placement = entry.spec, entry.placement
+        node = self._cache.nodes.get(placement.value.node) if placement is not None else None
+        return VolumeView(
+            id=entry.id,
+            name=spec.value.name if spec is not None else entry.id,
+            node=placement.value.node if placement is not None else "",
+            node_name=node.spec.value.name if node is not None and node.spec is not None else "",
+            lost=placement is not None and (placement.value.HasField("lost_at") or node is None or node.spec is None),
+            owner=spec.value.owner if spec is not None else "",
+            removed=spec is not None and spec.value.removed,
+            constraints=tuple(spec.value.constraints) if spec is not None else (),
         )
 
 
@@ -91,6 +108,15 @@ def container_view(entry: ContainerEntry, spec: ContainerSpec) -> ContainerView:
         ports=port_wishes(spec.config.ports),
         auto_remove=spec.config.auto_remove,
         created=spec.created_at.ToNanoseconds(),
+        volumes=tuple(
+            (mount.volume_id, mount.source or mount.volume_id[:SHORT_ID])
+            for mount in spec.config.mounts
+            if mount.kind == MountKind.MOUNT_KIND_VOLUME
+        ),
+        binds=tuple(
+            (mount.source, mount.read_only) for mount in spec.config.mounts if mount.kind == MountKind.MOUNT_KIND_BIND
+        ),
+        remove_volumes=spec.remove_volumes or spec.config.auto_remove,
         placement=None
         if placement is None
         else PlacementView(
@@ -124,6 +150,7 @@ def node_view(entry: NodeEntry) -> NodeView:
         has_ledger=ledger is not None,
         holds={container: _hold_view(entry.id, hold.value) for container, hold in entry.holds.items()},
         cordoned=spec is not None and spec.value.cordoned,
+        bind_paths=tuple(description.bind_paths) if description is not None else (),
         removal=spec.value.removal if spec is not None else NodeRemoval.NODE_REMOVAL_UNSPECIFIED,
         problem="; ".join(each.message or each.kind for each in description.problems)[:_LONGEST_PROBLEM]
         if description is not None

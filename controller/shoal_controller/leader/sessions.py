@@ -15,6 +15,7 @@ from typing import Final
 from shoal_common.assignments import set_digest
 from shoal_common.errors import Exhausted, Internal, ShoalError
 from shoal_controller.leader.assignments import Assignments
+from shoal_controller.leader.volume_draft import removals
 from shoal_controller.state.cache import Change, ClusterCache
 from shoal_proto.v1.dispatcher_pb2 import (
     AcceptedReport,
@@ -24,6 +25,7 @@ from shoal_proto.v1.dispatcher_pb2 import (
     Controllers,
     LeaderToAgent,
     ReportsAccepted,
+    VolumeRemovals,
 )
 from shoal_proto.v1.node_pb2 import Hold
 
@@ -60,6 +62,9 @@ class AgentSession:
         self._controllers: tuple[str, ...] = ()
         self._controllers_told: tuple[str, ...] = ()
         self._told: dict[str, bytes] = {}
+        #: Volumes that the agent is to remove, and those that it was told last.
+        self.removals: tuple[str, ...] = ()
+        self._removals_told: tuple[str, ...] = ()
         self._error: ShoalError | None = None
         self._ended = False
         self._wake = asyncio.Event()
@@ -98,6 +103,13 @@ class AgentSession:
             self._controllers_told = self._controllers
         return self._controllers
 
+    def tell_removals(self, volumes: Sequence[str]) -> None:
+        """Note which volumes the agent is to remove, all of them."""
+        volumes = tuple(volumes)
+        if volumes != self.removals:
+            self.removals = volumes
+            self._wake.set()
+
     def end(self, error: ShoalError | None = None) -> None:
         """End the stream: with an error, or because the agent ended its side."""
         if not self._ended:
@@ -127,7 +139,9 @@ class AgentSession:
                 raise self._error
             if self._ended:
                 return None
-            if messages := [*self._changes(), *self._acknowledgements(), *self._news_of_controllers()]:
+            messages = [*self._changes(), *self._volume_removals()]
+            messages += [*self._acknowledgements(), *self._news_of_controllers()]
+            if messages:
                 return messages
             self._wake.clear()
             await self._wake.wait()
@@ -180,6 +194,13 @@ class AgentSession:
             message.controllers.CopyFrom(Controllers(addresses=self._controllers))
             yield message
 
+    def _volume_removals(self) -> Iterator[LeaderToAgent]:
+        if self.removals != self._removals_told:
+            self._removals_told = self.removals
+            message = self.message()
+            message.volume_removals.CopyFrom(VolumeRemovals(ids=self.removals))
+            yield message
+
     def message(self) -> LeaderToAgent:
         """Return an empty message as of now."""
         cluster = self._cache.cluster
@@ -217,6 +238,8 @@ class Sessions:
 
     def publish(self, change: Change) -> None:
         """Tell the sessions concerned what changed."""
+        if change.everything or change.volumes or change.removed_containers:
+            self.tell_removals()
         if change.everything:
             for session in self._by_node.values():
                 session.mark((), everything=True)
@@ -236,6 +259,12 @@ class Sessions:
         for node, containers in concerned.items():
             if containers and node in self._by_node:
                 self._by_node[node].mark(containers)
+
+    def tell_removals(self) -> None:
+        """Tell the agents which volumes they are to remove."""
+        pending = removals(self._cache)
+        for node, session in self._by_node.items():
+            session.tell_removals(pending.get(node, ()))
 
     def tell_controllers(self, addresses: Sequence[str]) -> None:
         """Tell all sessions where controllers are by now."""

@@ -16,8 +16,8 @@ from shoal_common.messages import copied
 from shoal_common.sealing import Sealer
 from shoal_controller.core.adoption import Adopted, Adoption, Known, World
 from shoal_controller.core.snapshot import NOTHING
-from shoal_controller.leader.node_draft import NodeDraft
 from shoal_controller.leader.projection import amounts
+from shoal_controller.leader.volume_draft import VolumeDraft
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV, MAX_TXN, CompareFailed, OutcomeUnknown
@@ -178,13 +178,13 @@ def _node_name(node: str, description: NodeDescription) -> str:
         return node[:SHORT_ID]
 
 
-class AdoptionDraft(NodeDraft):
+class AdoptionDraft(VolumeDraft):
     """A transaction that makes what nodes have the store's."""
 
     def is_full_for(self, adopted: Adopted) -> bool:
         """Say whether what one container takes might not fit any more."""
         addresses = len(adopted.placement.addresses) if adopted.placement is not None else 0
-        most = 8 + 2 * addresses + 2 * len(adopted.holds)
+        most = 8 + 2 * addresses + 2 * len(adopted.holds) + 3 * len(adopted.spec.config.mounts)
         size = sum(len(new) if isinstance(new, str) else new.ByteSize() for new in self._new.values() if new)
         return self.writes and (len(self._expected) + most > MAX_TXN or size > _BYTES)
 
@@ -205,6 +205,8 @@ class AdoptionDraft(NodeDraft):
                 self._put(keys.hold(node, adopted.id), stored, hold)
                 self._book(node, amounts(hold.reserved) - was)
         self._claim(adopted, entry, adoption)
+        if adopted.placement is not None and not adopted.placement.HasField("lost_at"):
+            self.adopt_volumes(adopted.spec, adopted.placement.node)
         if self._new != before:
             # A recovery that begins meanwhile, or another one's end, makes all of this void.
             self._require(keys.cluster(), self._cache.cluster)

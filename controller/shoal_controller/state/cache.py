@@ -17,7 +17,7 @@ from shoal_controller.state.changes import Change, Subscription
 from shoal_controller.state.cluster_state import ClusterState
 from shoal_controller.state.deltas import Delta
 from shoal_controller.state.kv import KV, Batch, Listing, SetBack
-from shoal_controller.state.store import ContainerEntry, NodeEntry, Stored
+from shoal_controller.state.store import ContainerEntry, NodeEntry, Stored, VolumeEntry
 from shoal_proto.v1.cluster_pb2 import Cluster, ClusterPolicy, Controller, JoinToken, Leader, Revocation
 from shoal_proto.v1.container_pb2 import Tombstone
 
@@ -193,6 +193,11 @@ class ClusterCache:
     def nodes(self) -> Mapping[str, NodeEntry]:
         """Nodes by id, those of which only holds are left included."""
         return self._state.nodes
+
+    @property
+    def volumes(self) -> Mapping[str, VolumeEntry]:
+        """Volumes by id."""
+        return self._state.volumes
 
     @property
     def names(self) -> Mapping[tuple[str, str, str], Stored[str]]:

@@ -23,6 +23,7 @@ class Change:
         removed_containers: ids of those of which nothing is left.
         membership: a controller came or went, or a certificate was revoked.
         everything: anything may have changed and the sets may be incomplete: compare with what is known.
+        volumes: ids of those of which anything was written or deleted.
     """
 
     revision: int
@@ -31,15 +32,19 @@ class Change:
     removed_containers: frozenset[str] = frozenset()
     membership: bool = False
     everything: bool = False
+    volumes: frozenset[str] = frozenset()
 
     def then(self, later: Change) -> Change:
         """Return one change that tells of this and a later one."""
         containers = (self.containers - later.removed_containers) | later.containers
         removed = (self.removed_containers - later.containers) | later.removed_containers
         nodes = self.nodes | later.nodes
-        if self.everything or later.everything or len(containers) + len(removed) + len(nodes) > MAX_IDS:
+        volumes = self.volumes | later.volumes
+        named = len(containers) + len(removed) + len(nodes) + len(volumes)
+        if self.everything or later.everything or named > MAX_IDS:
             return Change(later.revision, membership=True, everything=True)
-        return Change(later.revision, containers, nodes, removed, self.membership or later.membership)
+        membership = self.membership or later.membership
+        return Change(later.revision, containers, nodes, removed, membership, volumes=volumes)
 
 
 class Subscription:

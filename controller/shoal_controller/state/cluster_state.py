@@ -15,12 +15,13 @@ from shoal_common.errors import Internal
 from shoal_controller.state import keys
 from shoal_controller.state.changes import Change
 from shoal_controller.state.deltas import Delta
-from shoal_controller.state.keys import ContainerPart, NodePart
+from shoal_controller.state.keys import ContainerPart, NodePart, VolumePart
 from shoal_controller.state.kv import Batch, Entry, Event
-from shoal_controller.state.store import ContainerEntry, NodeEntry, Stored, decode, decode_id
+from shoal_controller.state.store import ContainerEntry, NodeEntry, Stored, VolumeEntry, decode, decode_id
 from shoal_proto.v1.cluster_pb2 import Cluster, ClusterPolicy, Controller, JoinToken, Leader, Revocation
 from shoal_proto.v1.container_pb2 import ContainerPlacement, ContainerSpec, ContainerStatus, Tombstone
 from shoal_proto.v1.node_pb2 import Hold, NodeLedger, NodeSession, NodeSpec, NodeStatus
+from shoal_proto.v1.volume_pb2 import VolumePlacement, VolumeSpec
 
 P = TypeVar("P", bound=Message)
 K = TypeVar("K")
@@ -60,6 +61,7 @@ class _Touched:
     tombstones: list[tuple[str, str]] = field(default_factory=list)
     controllers: list[str] = field(default_factory=list)
     revoked: list[tuple[str, str]] = field(default_factory=list)
+    volumes: set[str] = field(default_factory=set)
     membership: bool = False
     everything: bool = False
 
@@ -74,6 +76,7 @@ class ClusterState:
         self.policy: Stored[ClusterPolicy] | None = None
         self._containers: dict[str, ContainerEntry] = {}
         self._nodes: dict[str, NodeEntry] = {}
+        self._volumes: dict[str, VolumeEntry] = {}
         self._names: dict[tuple[str, str, str], Stored[str]] = {}
         self._addresses: dict[tuple[str, str], Stored[str]] = {}
         self._tombstones: dict[tuple[str, str], Stored[Tombstone]] = {}
@@ -86,6 +89,7 @@ class ClusterState:
         self._sorted_ids: list[str] = []
         self.containers: Mapping[str, ContainerEntry] = MappingProxyType(self._containers)
         self.nodes: Mapping[str, NodeEntry] = MappingProxyType(self._nodes)
+        self.volumes: Mapping[str, VolumeEntry] = MappingProxyType(self._volumes)
         self.names: Mapping[tuple[str, str, str], Stored[str]] = MappingProxyType(self._names)
         self.addresses: Mapping[tuple[str, str], Stored[str]] = MappingProxyType(self._addresses)
         self.tombstones: Mapping[tuple[str, str], Stored[Tombstone]] = MappingProxyType(self._tombstones)
@@ -124,6 +128,7 @@ class ClusterState:
             removed_containers=frozenset(known - present),
             membership=touched.membership,
             everything=touched.everything,
+            volumes=frozenset(touched.volumes),
         )
 
     def since(self, older: ClusterState) -> Delta:
@@ -184,6 +189,9 @@ class ClusterState:
                 touched.nodes.setdefault(node, self._nodes.get(node))
                 touched.containers.setdefault(container, self._containers.get(container))
                 self._store_hold(node, container, write.of(Hold))
+            case keys.VolumeKey(namespace, volume, part):
+                touched.volumes.add(volume)
+                self._store_volume(namespace, volume, part, write)
             case keys.NameKey(namespace, kind, name):
                 _set(self._names, (namespace, kind, name), write.id())
             case keys.AddressKey(network, ip):
@@ -229,6 +237,15 @@ class ClusterState:
         elif old is not None:
             del self._containers[container]
             del self._sorted_ids[bisect_left(self._sorted_ids, container)]
+
+    def _store_volume(self, namespace: str, volume: str, part: VolumePart, write: _Write) -> None:
+        entry = self._volumes.get(volume) or VolumeEntry(namespace, volume)
+        match part:
+            case VolumePart.SPEC:
+                entry = replace(entry, spec=write.of(VolumeSpec))
+            case VolumePart.PLACEMENT:
+                entry = replace(entry, placement=write.of(VolumePlacement))
+        _set(self._volumes, volume, entry if entry.spec or entry.placement else None)
 
     def _store_hold(self, node: str, container: str, hold: Stored[Hold] | None) -> None:
         entry = self._nodes.get(node, NodeEntry(node))

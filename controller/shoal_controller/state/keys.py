@@ -32,6 +32,14 @@ class NodePart(StrEnum):
     LEDGER = "ledger"
 
 
+class VolumePart(StrEnum):
+    """The two objects of a volume, one writer each."""
+
+    SPEC = "spec"
+    PLACEMENT = "placement"
+
+
+_VOLUME_PARTS: Final[frozenset[str]] = frozenset(VolumePart)
 _CONTAINER_PARTS: Final[frozenset[str]] = frozenset(ContainerPart)
 _NODE_PARTS: Final[frozenset[str]] = frozenset(NodePart)
 
@@ -118,6 +126,18 @@ class HoldKey:
 
 
 @dataclass(frozen=True, slots=True)
+class VolumeKey:
+    """One part of a volume."""
+
+    namespace: str
+    id: str
+    part: VolumePart
+
+    def __str__(self) -> str:
+        return _path("volumes", self.namespace, self.id, self.part)
+
+
+@dataclass(frozen=True, slots=True)
 class TombstoneKey:
     """What is remembered of a removed container for an hour."""
 
@@ -175,6 +195,7 @@ Key = (
     | AddressKey
     | NodeKey
     | HoldKey
+    | VolumeKey
     | TombstoneKey
     | TokenKey
     | ControllerKey
@@ -205,6 +226,8 @@ def parse(key: str) -> Key | None:
             return HoldKey(node, container)
         case ["nodes", node, part] if part in _NODE_PARTS:
             return NodeKey(node, NodePart(part))
+        case ["volumes", namespace, volume, part] if part in _VOLUME_PARTS:
+            return VolumeKey(namespace, volume, VolumePart(part))
         case ["tombstones", namespace, container]:
             return TombstoneKey(namespace, container)
         case ["tokens", token]:
@@ -244,7 +267,7 @@ def container_status(namespace: str, container: str) -> str:
 
 
 def name(namespace: str, kind: str, text: str) -> str:
-    """Return the key that makes the name `text` unique among the `kind` ("container", "node") of a namespace."""
+    """Return the key that makes the name `text` unique among the `kind` ("container", "volume") of a namespace."""
     return str(NameKey(namespace, kind, text))
 
 
@@ -276,6 +299,16 @@ def node_ledger(node: str) -> str:
 def hold(node: str, container: str) -> str:
     """Return the key that says that a node may have a copy of a container."""
     return str(HoldKey(node, container))
+
+
+def volume_spec(namespace: str, volume: str) -> str:
+    """Return the key of what users say of a volume."""
+    return str(VolumeKey(namespace, volume, VolumePart.SPEC))
+
+
+def volume_placement(namespace: str, volume: str) -> str:
+    """Return the key of where a volume's data is."""
+    return str(VolumeKey(namespace, volume, VolumePart.PLACEMENT))
 
 
 def tombstone(namespace: str, container: str) -> str:

@@ -15,9 +15,12 @@ from shoal_common.errors import Internal
 from shoal_controller.state.kv import KV, Entry
 from shoal_proto.v1.container_pb2 import ContainerPlacement, ContainerSpec, ContainerStatus
 from shoal_proto.v1.node_pb2 import Hold, NodeLedger, NodeSession, NodeSpec, NodeStatus
+from shoal_proto.v1.volume_pb2 import VolumePlacement, VolumeSpec
 
 #: Version of the stored forms that this version of Shoal writes, for the field `schema` of each.
 SCHEMA: Final = 1
+#: The driver of volumes that there is: a directory on a node.
+LOCAL: Final = "local"
 
 M = TypeVar("M")
 P = TypeVar("P", bound=Message)
@@ -41,6 +44,16 @@ class ContainerEntry:
     spec: Stored[ContainerSpec] | None = None
     placement: Stored[ContainerPlacement] | None = None
     status: Stored[ContainerStatus] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeEntry:
+    """What is stored of one volume; never changed, only replaced."""
+
+    namespace: str
+    id: str
+    spec: Stored[VolumeSpec] | None = None
+    placement: Stored[VolumePlacement] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from shoal_controller.api.containers import ContainerService
 from shoal_controller.api.images import ImageService
 from shoal_controller.api.nodes import NodeService
 from shoal_controller.api.relay import Agents
+from shoal_controller.api.volumes import VolumeService
 from shoal_controller.pki.authority import Authority
 from shoal_controller.pki.revocation import Revocations
 from shoal_controller.recovery.backup import Backup
@@ -44,6 +45,7 @@ from shoal_proto.v1 import (
     container_pb2_grpc,
     image_pb2_grpc,
     node_pb2_grpc,
+    volume_pb2_grpc,
 )
 from shoal_proto.v1.cluster_pb2 import Cluster, Controller
 from tests.parts.api_world import NODE, SmallAgent, World
@@ -121,6 +123,7 @@ async def world(etcd: EtcdServer, registry_host: str, tmp_path: Path) -> AsyncIt
     def add_services(server: grpc.aio.Server) -> None:
         container_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
         node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(kv, cache, strays), server)
+        volume_pb2_grpc.add_VolumeServiceServicer_to_server(VolumeService(kv, cache, sealer), server)
         image_pb2_grpc.add_ImageServiceServicer_to_server(images, server)
         registration = Registration(kv, cache, Controller(schema=1, name="one", address="127.0.0.1:7400"))
         cluster = ClusterService(
@@ -162,6 +165,7 @@ async def world(etcd: EtcdServer, registry_host: str, tmp_path: Path) -> AsyncIt
             container_pb2_grpc.ContainerServiceStub(channel),
             node_pb2_grpc.NodeServiceStub(channel),
             image_pb2_grpc.ImageServiceStub(channel),
+            volume_pb2_grpc.VolumeServiceStub(channel),
             cluster_pb2_grpc.ClusterServiceStub(channel),
             registry_host,
             spool,

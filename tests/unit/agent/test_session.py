@@ -155,6 +155,7 @@ class _Changing(DispatcherServiceServicer):
     def __init__(self) -> None:
         self.lost: list[str] = []
         self.asked_again = asyncio.Event()
+        self.open = asyncio.Event()
 
     async def Session(
         self, request_iterator: Any, context: grpc.aio.ServicerContext[AgentToLeader, LeaderToAgent]
@@ -164,6 +165,8 @@ class _Changing(DispatcherServiceServicer):
             await context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
         if len(self.lost) == 2:
             yield LeaderToAgent(cluster_id="c", opened=SessionOpened())
+            # The end of a stream may overtake what was sent before.
+            await self.open.wait()
             await context.abort_with_status(to_status(NotLeader("nobody leads")))
         self.asked_again.set()
 
@@ -190,7 +193,7 @@ async def _lost_while_changing(monkeypatch: pytest.MonkeyPatch) -> tuple[int, li
     add_DispatcherServiceServicer_to_server(changing, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    beats = SimpleNamespace(beat=lambda address, interval: None, pause=lambda: None)
+    beats = SimpleNamespace(beat=lambda address, interval: changing.open.set(), pause=lambda: None)
     running = asyncio.create_task(_session(monkeypatch, port).keep_open(beats), name="session")
     try:
         async with asyncio.timeout(10):

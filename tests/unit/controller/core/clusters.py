@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from shoal_controller.core import orchestrate, removal
+from shoal_controller.core import orchestrate, removal, volumes
 from shoal_controller.core.allocation import room
 from shoal_controller.core.ports import PortView, PortWish, taken
 from shoal_controller.core.snapshot import (
@@ -19,6 +19,7 @@ from shoal_controller.core.snapshot import (
     PlacementView,
     Snapshot,
     StatusView,
+    VolumeView,
 )
 from shoal_proto.v1.container_pb2 import DesiredState
 from shoal_proto.v1.node_pb2 import HoldRole, NodeRemoval
@@ -72,6 +73,7 @@ class Applied:
         self.containers = dict(snapshot.containers)
         self.holders = dict(snapshot.holders)
         self.addresses = set(snapshot.addresses)
+        self.volumes = dict(snapshot.volumes)
         self.last_address = snapshot.last_address
         self.owners: dict[str, str] = {}
         self._snapshot = snapshot
@@ -83,6 +85,7 @@ class Applied:
             containers=self.containers,
             holders=self.holders,
             addresses=frozenset(self.addresses),
+            volumes=self.volumes,
             last_address=self.last_address,
         )
 
@@ -97,6 +100,10 @@ class Applied:
                     assert address.ip not in self.addresses
                     self.addresses.add(address.ip)
                     self.last_address = address.ip
+                self.volumes |= volumes.pinned(view, self.volumes, self.nodes[node_id])
+                for volume, _ in view.volumes:
+                    assert self.volumes[volume].node == node_id, "a container is placed where its data is not"
+                    assert not self.volumes[volume].lost
                 generation = (view.status.generation if view.status else 0) + 1
                 self.containers[container] = replace(view, placement=PlacementView(node_id, generation, run_admitted))
                 self.holders[container] = self.holders.get(container, frozenset()) | {node_id}
@@ -137,7 +144,21 @@ class Applied:
             case removal.Depart(node_id):
                 assert not self.nodes[node_id].holds
                 assert self.nodes[node_id].removal
+                kept = [each for each in self.volumes.values() if each.node == node_id]
+                assert all(each.lost or each.removed for each in kept), "a node departs with data that nobody gave up"
+                self.volumes |= {each.id: replace(each, lost=True) for each in kept}
                 del self.nodes[node_id]
+            case volumes.RemoveVolume(volume):
+                owner = self.volumes[volume].owner
+                assert self.containers[owner].desired == REMOVED
+                self.volumes[volume] = replace(self.volumes[volume], removed=True)
+            case volumes.LoseVolume(volume, node_id):
+                assert self.nodes[node_id].removal == FORCED
+                self.volumes[volume] = replace(self.volumes[volume], lost=True)
+            case volumes.ForgetVolume(volume):
+                assert self.volumes[volume].removed
+                assert volume not in volumes.used(self.containers.values())
+                del self.volumes[volume]
             case orchestrate.SetLedger(node_id, capacity, reserved):
                 self.nodes[node_id] = replace(
                     self.nodes[node_id], booked_capacity=capacity, reserved=reserved, has_ledger=True
@@ -279,10 +300,40 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
             holds[container] = kept
         written = draw(st.integers(0, 4)) > 0
         nodes[id_] = replace(each, holds=holds, reserved=taken if written else NOTHING, has_ledger=written)
-    snapshot = cluster(nodes.values(), containers.values(), holders=holders, addresses=frozenset(addresses))
+    there = _volumes(draw, nodes, containers)
+    snapshot = cluster(
+        nodes.values(), containers.values(), holders=holders, addresses=frozenset(addresses), volumes=there
+    )
     subnet = draw(st.sampled_from(["10.88.0.0/16", "10.88.0.0/28"]))
     assert room(subnet) >= len(addresses)
     return replace(snapshot, subnet=subnet)
+
+
+def _volumes(
+    draw: st.DrawFn, nodes: dict[str, NodeView], containers: dict[str, ContainerView]
+) -> dict[str, VolumeView]:
+    """Give some containers volumes: those that are placed have theirs where they are."""
+    there: dict[str, VolumeView] = {}
+    for container in list(containers.values()):
+        if draw(_mostly):
+            continue
+        own = draw(st.booleans())
+        volume = f"v-{container.id}" if own else draw(st.sampled_from(["shared-1", "shared-2"]))
+        home = container.placement.node if container.placement is not None else ""
+        known = there.get(volume)
+        if known is not None and home and known.node != home:
+            continue
+        there[volume] = known or VolumeView(
+            volume, volume, home, nodes[home].name if home else "", owner=container.id if own else ""
+        )
+        containers[container.id] = replace(
+            container, volumes=((volume, volume),), remove_volumes=container.auto_remove or draw(st.booleans())
+        )
+    for number in range(draw(st.integers(0, 2))):
+        home = draw(st.sampled_from(["", *sorted(nodes)]))
+        name = f"unused-{number}"
+        there[name] = VolumeView(name, name, home, home, removed=draw(st.booleans()))
+    return there
 
 
 def _add_hold(nodes: dict[str, NodeView], hold: HoldView) -> None:

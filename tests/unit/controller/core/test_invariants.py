@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shoal_controller.core.filters import placing
 from shoal_controller.core.orchestrate import Admit, Finish, Place, Release, SetRole, plan
 from shoal_controller.core.snapshot import NOTHING, Amounts, Snapshot
+from shoal_controller.core.volumes import needs, used
 from tests.unit.controller.core.clusters import FORCED, REMOVE, REMOVED, RUNNING, Applied, settle, snapshots
 
 
@@ -60,7 +61,10 @@ def test_nothing_is_given_up_that_no_operator_gave_up(snapshot: Snapshot) -> Non
 def test_a_node_that_leaves_by_force_is_gone_in_the_end(snapshot: Snapshot) -> None:
     settled = settle(snapshot)
     for id_, node in snapshot.nodes.items():
-        if node.removal == FORCED or (node.removal and not node.holds):
+        keeps = any(each.node == id_ and not each.removed for each in snapshot.volumes.values())
+        placed = any(each.node == id_ and not each.removed for each in settled.volumes.values())
+        assert keeps or not placed or not node.removal
+        if node.removal == FORCED or (node.removal and not node.holds and not keeps):
             assert id_ not in settled.nodes
             assert not any(id_ in holders for holders in settled.holders.values())
         else:
@@ -153,8 +157,21 @@ def test_nothing_waits_that_fits(snapshot: Snapshot) -> None:
     settled = settle(snapshot)
     for container in settled.containers.values():
         if container.placement is None and container.desired == RUNNING and not container.addressed:
-            filters = placing(container.need, container.constraints)
+            filters = (*placing(container.need, ()), *needs(container, settled.volumes))
             assert not any(all(each.check(node) for each in filters) for node in settled.nodes.values())
+
+
+@given(snapshots())
+def test_data_goes_only_if_its_spec_says_so_and_nobody_names_it(snapshot: Snapshot) -> None:
+    settled = settle(snapshot)
+    named = used(snapshot.containers.values())
+    for id_, volume in snapshot.volumes.items():
+        owner = snapshot.containers.get(volume.owner)
+        going = volume.removed or (owner is not None and owner.remove_volumes)
+        if id_ not in settled.volumes or (settled.volumes[id_].removed and not volume.removed):
+            assert going
+        if id_ in named and id_ in settled.volumes and not volume.owner:
+            assert settled.volumes[id_].removed == volume.removed
 
 
 @given(st.lists(st.builds(Amounts, st.integers(-5, 5), st.integers(-5, 5)), max_size=5))
