@@ -19,6 +19,7 @@ from shoal_agent.images.store import Images, LocalImage
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.confinement import confinement_of, own_limits
+from shoal_agent.runtime.devices import find_devices
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.host_files import names_of
 from shoal_agent.runtime.process import Process, resolve
@@ -112,7 +113,7 @@ class RuntimeHost:
             image = await self._images.ensure(assignment.image_repository, assignment.image_digest)
         log.debug("container %s: its image is here", assignment.id[:12])
         process = self._process(record, image)
-        confinement_of(assignment.config, own_limits())
+        confinement_of(assignment.config, own_limits(), devices=find_devices(assignment.config.devices))
         addresses = () if assignment.config.network == NetworkMode.NETWORK_MODE_NONE else assignment.addresses
         async with self._starts:
             self._tasks.expect()
@@ -147,9 +148,9 @@ class RuntimeHost:
             raise StartFailed(RUNTIME_FAILED, "its sandbox is gone")
         config = assignment.config
         try:
-            confinement = confinement_of(config, own_limits())
+            confinement = confinement_of(config, own_limits(), devices=find_devices(config.devices))
         except InvalidSpec as error:
-            # Its agent had more when it was prepared.
+            # Its node had it when it was prepared.
             raise StartFailed(RUNTIME_FAILED, error.message) from error
         return await self._tasks.start(
             TaskSpec(

@@ -10,6 +10,7 @@ import click
 
 from shoal_common import (
     capabilities,
+    devices,
     ids,
     mounts,
     naming,
@@ -132,6 +133,7 @@ SHM_SIZE: Final = Checked("size", _shm_size)
 CHANGE: Final = Checked("change", _change)
 CAPABILITY: Final = Checked("capability", capabilities.parse_capability)
 SECURITY_OPTION: Final = Checked("option", lambda text: security_options.parse_security_options((text,)))
+DEVICE: Final = Checked("device", devices.parse_device)
 ULIMIT: Final = Checked("ulimit", ulimits.parse_ulimit)
 SYSCTL: Final = Checked("sysctl", sysctls.parse_sysctl)
 PERMISSION: Final = Checked("policy", policy.parse_permission)

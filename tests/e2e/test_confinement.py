@@ -19,7 +19,7 @@ def loosened(clean_lab: LabUnderTest) -> Iterator[LabUnderTest]:
     """The lab with everything allowed, and nothing again after."""
     names = [each["allowed"] for each in clean_lab.json_lines("cluster", "policy", "--format", "json")]
     assert names == [[]]
-    words = ("capabilities", "new-privileges", "seccomp")
+    words = ("capabilities", "new-privileges", "seccomp", "devices", "privileged")
     clean_lab.run("cluster", "policy", *(word for name in words for word in ("--allow", name)))
     yield clean_lab
     clean_lab.run("cluster", "policy", *(word for name in words for word in ("--deny", name)))
@@ -37,6 +37,8 @@ def effective(lab: LabUnderTest, *options: str) -> int:
         (("--cap-add", "all"), "capabilities"),
         (("--security-opt", "seccomp=unconfined"), "seccomp"),
         (("--security-opt", "no-new-privileges=false"), "new-privileges"),
+        (("--privileged",), "privileged"),
+        (("--device", "/dev/fuse"), "devices"),
     ],
 )
 def test_what_loosens_is_refused_before_anything_is_made(
@@ -85,6 +87,24 @@ def test_a_seccomp_profile_of_ones_own_is_what_holds(loosened: LabUnderTest, tmp
     output = loosened.out("run", "--rm", *option, loosened.image, "sh", "-c", script)
     assert "assign requested address" in output
     assert output.endswith("unshared")
+
+
+def test_a_device_is_its_own_and_one_that_no_node_has_is_told(loosened: LabUnderTest) -> None:
+    script = "(exec 3<>/dev/fuse) && stat -c %u /dev/fuse; test -e /dev/kvm || echo nothing else"
+    done = loosened.out("run", "--rm", "--device", "/dev/fuse", loosened.image, "sh", "-c", script)
+    assert done.splitlines() == ["0", "nothing else"]
+    missing = loosened.run("run", "--rm", "--device", "/dev/no-such", loosened.image, "true", ok=None)
+    assert (missing.returncode, "device /dev/no-such is not on this node" in missing.stderr) == (125, True)
+
+
+def test_one_that_is_privileged_is_still_not_root_of_its_node(loosened: LabUnderTest) -> None:
+    script = (
+        "mkdir /m; mount -t tmpfs x /m && echo mounts; (echo 1 >/proc/sys/kernel/panic) 2>/dev/null || echo no panic; "
+        "cut -c1-22 /proc/self/uid_map | tr -s ' '"
+    )
+    output = loosened.out("run", "--rm", "--privileged", loosened.image, "sh", "-c", script).split("\n")
+    assert output[:2] == ["mounts", "no panic"]
+    assert int(output[2].split()[1]) >= 524288
 
 
 def test_setuid_programs_give_more_only_where_it_was_asked_for(loosened: LabUnderTest) -> None:
@@ -141,6 +161,8 @@ def test_variables_and_labels_come_from_files_and_an_id_goes_to_one(clean_lab: L
         (("--security-opt", "seccomp=/etc/hostname"), "no JSON"),
         (("--ulimit", "nofile"), "NAME=SOFT"),
         (("--ulimit", "files=1"), "not known"),
+        (("--device", "/etc/shadow"), "not below /dev"),
+        (("--device", "/dev/fuse:/dev/x:q"), "not valid"),
         (("--sysctl", "kernel.panic=1"), "not one of a container's own"),
         (("--env-file", "/no/such"), "does not exist"),
         (("--label-file", "/"), "is a directory"),

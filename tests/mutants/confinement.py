@@ -51,6 +51,14 @@ CONFINEMENT: Final = (
         "any container takes /dev/null from its host and all others with one chmod",
     ),
     Mutant(
+        "devices-with-every-use",
+        f"{_RUNTIME}/devices.py",
+        '"access": self.permissions,',
+        '"access": "rwm",',
+        "tests/unit/agent/runtime/test_bundle.py::test_devices_are_nodes_of_its_own_and_nothing_else_may_be_opened",
+        "a device that was given to be read can be written to",
+    ),
+    Mutant(
         "executed-with-more",
         f"{_RUNTIME}/confinement.py",
         'capabilities=frozenset(value["capabilities"]),',

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from shoal_agent.runtime.confinement import Confinement
+from shoal_agent.runtime.devices import DeviceNode, device_mounts
 from shoal_agent.runtime.mounts import FileSystems, mount_section
 from shoal_agent.runtime.process import Process
 from shoal_agent.runtime.users import ID_COUNT, User
@@ -76,6 +77,7 @@ def configuration(
     sandbox: Sandbox,
     systems: FileSystems,
     files: Path,
+    devices: Path,
     resources: Resources,
     cgroup: str,
     limits_swap: bool,
@@ -89,6 +91,7 @@ def configuration(
         sandbox: whose user and network namespace are joined.
         systems: mounts that were asked for.
         files: directory with the container's own host files.
+        devices: directory with the nodes of its devices.
         resources: limits; 0 means none, and DEFAULT_PIDS for pids.
         cgroup: path of the container's control group.
         limits_swap: whether the kernel can limit swap.
@@ -101,7 +104,10 @@ def configuration(
         ),
         "root": {"path": str(rootfs), "readonly": systems.read_only},
         "hostname": process.hostname,
-        "mounts": mount_section(systems, files),
+        "mounts": [
+            *mount_section(systems, files, writable_sys=confinement.privileged),
+            *device_mounts(confinement.devices, devices),
+        ],
         "linux": {
             "namespaces": [
                 *({"type": kind} for kind in ("pid", "ipc", "uts", "mount", "cgroup")),
@@ -111,20 +117,20 @@ def configuration(
             "uidMappings": mapping,
             "gidMappings": mapping,
             "cgroupsPath": cgroup,
-            "resources": _limits(resources, limits_swap=limits_swap),
+            "resources": _limits(resources, confinement.devices, limits_swap=limits_swap),
             **({} if confinement.seccomp is None else {"seccomp": dict(confinement.seccomp)}),
             **({"sysctl": dict(confinement.sysctls)} if confinement.sysctls else {}),
-            "maskedPaths": list(MASKED_PATHS),
-            "readonlyPaths": list(READONLY_PATHS),
+            "maskedPaths": [] if confinement.privileged else list(MASKED_PATHS),
+            "readonlyPaths": [] if confinement.privileged else list(READONLY_PATHS),
             "rootfsPropagation": "private",
         },
     }
 
 
-def _limits(resources: Resources, *, limits_swap: bool) -> Json:
+def _limits(resources: Resources, devices: Sequence[DeviceNode], *, limits_swap: bool) -> Json:
     limits: Json = {
-        # Nothing but what the runtime itself adds: null, zero, full, random, urandom, tty, terminals.
-        "devices": [{"allow": False, "access": "rwm"}],
+        # Nothing but these, and what the runtime itself adds: null, zero, full, random, urandom, tty, terminals.
+        "devices": [{"allow": False, "access": "rwm"}, *(device.rule() for device in devices)],
         "pids": {"limit": resources.pids or DEFAULT_PIDS},
     }
     if resources.memory_bytes:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from shoal_agent.runtime.devices import DeviceNode
 from shoal_agent.runtime.seccomp import compile_profile
 from shoal_common import capabilities
 from shoal_common.errors import InvalidSpec
@@ -58,6 +59,8 @@ class Confinement:
         groups: names or numbers of further groups.
         sysctls: kernel parameters of the container's namespaces.
         seccomp: the section of an OCI configuration; None: every system call may be made.
+        devices: of the node, that it is given.
+        privileged: nothing in /proc is hidden, and it may write to what there is of its own in /proc and /sys.
     """
 
     capabilities: frozenset[str]
@@ -66,6 +69,8 @@ class Confinement:
     groups: tuple[str, ...] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     seccomp: Mapping[str, Any] | None = None
+    devices: tuple[DeviceNode, ...] = ()
+    privileged: bool = False
 
     @property
     def standard_calls(self) -> bool:
@@ -98,13 +103,19 @@ def own_limits() -> dict[str, int]:
 
 
 def confinement_of(
-    config: ContainerConfig, own: Mapping[str, int], *, machine: str = "", release: str = ""
+    config: ContainerConfig,
+    own: Mapping[str, int],
+    *,
+    devices: tuple[DeviceNode, ...] = (),
+    machine: str = "",
+    release: str = "",
 ) -> Confinement:
     """Return what a container is held to.
 
     Args:
         config: what was asked for, allowed by the policy.
         own: hard limits of this node, by Docker's names; -1 is unlimited.
+        devices: those that it asks for, found on this node.
         machine: as uname says it; empty means this one.
         release: of the kernel, as uname says it; empty means this one.
 
@@ -112,20 +123,23 @@ def confinement_of(
         InvalidSpec: this node can't give what was asked for.
     """
     security = config.security
-    granted = capabilities.combined(security.cap_add, security.cap_drop)
+    added = [capabilities.ALL] if security.privileged else security.cap_add
+    granted = capabilities.combined(added, security.cap_drop)
     return Confinement(
         capabilities=granted,
-        no_new_privileges=not security.new_privileges,
+        no_new_privileges=not (security.new_privileges or security.privileged),
         rlimits=_rlimits(config.ulimits, own),
         groups=tuple(config.groups),
         sysctls=dict(config.sysctls),
         seccomp=_seccomp(config, granted, machine or platform.machine(), release or platform.release()),
+        devices=devices,
+        privileged=security.privileged,
     )
 
 
 def _seccomp(config: ContainerConfig, granted: frozenset[str], machine: str, release: str) -> Mapping[str, Any] | None:
     security = config.security
-    if security.seccomp_unconfined:
+    if security.seccomp_unconfined or (security.privileged and not security.seccomp_profile):
         return None
     if security.seccomp_profile:
         numbers = [int(part) for part in release.split("-")[0].split(".")[:2] if part.isdecimal()]

@@ -54,6 +54,11 @@ class TaskFiles:
         return self.directory / "etc"
 
     @property
+    def devices(self) -> Path:
+        """Where the nodes of devices that it was given are."""
+        return self.directory / "devices"
+
+    @property
     def started(self) -> Path:
         """Made before the runtime is asked to start what it has created."""
         return self.directory / "started"

@@ -34,8 +34,8 @@ def check_owned(network: Path, user: Path) -> str:
     return ""
 
 
-def check_mounted(pid: int) -> str:
-    """Return what is wrong with /sys as a process sees it; empty if it is a read-only sysfs and not the host's."""
+def check_mounted(pid: int, *, writable: bool = False) -> str:
+    """Return what is wrong with /sys as a process sees it; empty if it is a sysfs of its own, read-only unless said."""
     found = ""
     for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")
@@ -44,6 +44,12 @@ def check_mounted(pid: int) -> str:
             found = f"{right.split()[0]} {fields[2]} {fields[3]} {'ro' if 'ro' in fields[5].split(',') else 'rw'}"
     host = os.stat("/sys").st_dev
     kind, device, root, access = found.split() if found else ("nothing", "0:0", "/", "rw")
-    if kind != "sysfs" or root != "/" or access != "ro" or device == f"{os.major(host)}:{os.minor(host)}":
-        return f"/sys of the container is not a read-only sysfs of its own ({found or 'nothing is mounted'})"
+    if (
+        kind != "sysfs"
+        or root != "/"
+        or access != ("rw" if writable else "ro")
+        or device == f"{os.major(host)}:{os.minor(host)}"
+    ):
+        kind = "sysfs" if writable else "read-only sysfs"
+        return f"/sys of the container is not a {kind} of its own ({found or 'nothing is mounted'})"
     return ""

@@ -14,6 +14,7 @@ from shoal_agent.runtime import host_files, own_sys
 from shoal_agent.runtime.bundle import configuration
 from shoal_agent.runtime.cgroups import Cgroups
 from shoal_agent.runtime.conmon import Runtime, TaskFiles
+from shoal_agent.runtime.devices import make_nodes
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
 from shoal_agent.runtime.log_format import parse_line
 from shoal_agent.runtime.mount_points import check_mount_points
@@ -75,6 +76,7 @@ def stage(
     own = host_files.contents(spec.process.hostname, text_of(Path("/etc/resolv.conf")), spec.names)
     for file, text in own.items():
         write_file(files.own / file, text, mode=0o644, owner=base)
+    make_nodes(spec.confinement.devices, files.devices, base)
     config = configuration(
         process=spec.process,
         user=user,
@@ -83,6 +85,7 @@ def stage(
         sandbox=spec.sandbox,
         systems=spec.systems,
         files=files.own,
+        devices=files.devices,
         resources=spec.resources,
         cgroup=groups.container_path(name),
         limits_swap=groups.limits_swap,

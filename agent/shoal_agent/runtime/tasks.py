@@ -182,7 +182,7 @@ class Tasks:
             null_device.give_back()
             if pid is None:
                 raise explain(runtime.name, await self._run(lambda: text_of(files.runtime_log)), program)
-            if wrong := own_sys.check_mounted(pid):
+            if wrong := own_sys.check_mounted(pid, writable=spec.confinement.privileged):
                 raise StartFailed(RUNTIME_FAILED, wrong)
             log.debug("container %s: created", spec.key.container[:12])
             running = _running(pid, conmon.read_pid(files.conmon_pid))
@@ -356,7 +356,8 @@ class Tasks:
         for runtime in self._runtimes.values():
             shutil.rmtree(runtime.root / name, ignore_errors=True)
         (self._paths.exits / name).unlink(missing_ok=True)
-        unmount_all(self._files(key).own)
+        for mounted in (self._files(key).own, self._files(key).devices):
+            unmount_all(mounted)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._files(key).directory)
 

@@ -35,6 +35,18 @@ OPTIONS: Final = (
         help="seccomp=FILE|unconfined, no-new-privileges=true|false (true); the policy has to allow what loosens.",
     ),
     click.option(
+        "--device",
+        multiple=True,
+        type=params.DEVICE,
+        metavar="PATH[:PATH][:rwm]",
+        help="Give it a device of its node; the policy has to allow it. Can be repeated.",
+    ),
+    click.option(
+        "--privileged",
+        is_flag=True,
+        help="Lift all confinement but its namespaces; the policy has to allow it.",
+    ),
+    click.option(
         "--group-add", multiple=True, metavar="GROUP", help="A further group, name or number. Can be repeated."
     ),
     click.option(
@@ -63,6 +75,8 @@ def read(values: dict[str, Any]) -> ConfinementOptions:
     options: ConfinementOptions = {
         "cap_add": values["cap_add"],
         "cap_drop": values["cap_drop"],
+        "devices": values["device"],
+        "privileged": values["privileged"],
         "groups": values["group_add"],
         "ulimits": values["ulimit"],
         "sysctls": values["sysctl"],

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from shoal_common.capabilities import parse_capability
+from shoal_common.devices import Device, checked_device
 from shoal_common.errors import InvalidSpec
 from shoal_common.seccomp_profile import check_profile
 from shoal_common.sysctls import check_sysctl, is_network
@@ -14,6 +15,7 @@ from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode, Security
 
 MAX_GROUPS: Final = 64
 MAX_SYSCTLS: Final = 128
+MAX_DEVICES: Final = 256
 _GROUP: Final = re.compile(r"[^:\s\x00-\x1f]{1,64}")
 
 
@@ -25,8 +27,9 @@ def confinement(config: ContainerConfig) -> None:
     """
     if config.HasField("security"):
         _security(config.security)
-    if config.devices or config.HasField("pid") or config.HasField("ipc"):
-        raise InvalidSpec("devices and shared namespaces can't be given to a container (leave them out)")
+    if config.HasField("pid") or config.HasField("ipc"):
+        raise InvalidSpec("shared namespaces can't be given to a container (leave them out)")
+    _devices(config)
     if len(config.groups) > MAX_GROUPS:
         raise InvalidSpec(f"a container can't be in {len(config.groups)} further groups (use {MAX_GROUPS} at most)")
     for group in config.groups:
@@ -45,12 +48,24 @@ def _security(security: Security) -> None:
     for names in (security.cap_add, security.cap_drop):
         # One each: it is a set, written as a list.
         names[:] = sorted({parse_capability(name) for name in names})
-    if security.privileged or security.host_users:
-        raise InvalidSpec("a container can't be privileged, nor have the node's users (leave it out)")
+    if security.host_users:
+        raise InvalidSpec("a container can't have the node's users (leave it out)")
     if security.seccomp_unconfined and security.seccomp_profile:
         raise InvalidSpec("a seccomp profile and none at all exclude each other (leave one out)")
     if security.seccomp_profile:
         check_profile(security.seccomp_profile)
+
+
+def _devices(config: ContainerConfig) -> None:
+    if len(config.devices) > MAX_DEVICES:
+        raise InvalidSpec(f"a container can't have {len(config.devices)} devices (use {MAX_DEVICES} at most)")
+    targets: set[str] = set()
+    for each in config.devices:
+        found = checked_device(Device(each.source, each.target, each.permissions))
+        each.source, each.target, each.permissions = found.source, found.target, found.permissions
+        if found.target in targets:
+            raise InvalidSpec(f"two devices are at {found.target} (leave one out)")
+        targets.add(found.target)
 
 
 def _ulimits(config: ContainerConfig) -> None:

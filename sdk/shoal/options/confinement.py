@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
 from shoal_common import capabilities
+from shoal_common.devices import Device, checked_device, parse_device
 from shoal_common.seccomp_profile import check_profile
 from shoal_common.sysctls import check_sysctl, parse_sysctl
 from shoal_common.ulimits import Ulimit, check_ulimit, parse_ulimit
@@ -28,6 +29,10 @@ class ConfinementOptions(TypedDict, total=False):
     sysctls: Mapping[str, str] | Iterable[str]
     #: A seccomp profile (JSON, in Docker's form) instead of Shoal's; "unconfined" for none.
     seccomp: str
+    #: `Device`s of the node, or "/dev/fuse[:/dev/own][:rwm]".
+    devices: Iterable[Device | str]
+    #: All capabilities of its own user namespace, every system call, nothing hidden in /proc, /sys writable.
+    privileged: bool
     #: Setuid programs and file capabilities give more than the process has.
     new_privileges: bool
 
@@ -38,7 +43,9 @@ def apply(config: ContainerConfig, options: ConfinementOptions) -> None:
     Raises:
         InvalidSpec: one of them can never be right.
     """
-    security = container_pb2.Security(new_privileges=options.get("new_privileges", False))
+    security = container_pb2.Security(
+        privileged=options.get("privileged", False), new_privileges=options.get("new_privileges", False)
+    )
     security.cap_add.extend(capabilities.parse_capability(text) for text in options.get("cap_add", ()))
     security.cap_drop.extend(capabilities.parse_capability(text) for text in options.get("cap_drop", ()))
     seccomp = options.get("seccomp", "")
@@ -49,6 +56,9 @@ def apply(config: ContainerConfig, options: ConfinementOptions) -> None:
         security.seccomp_profile = seccomp
     if security.ByteSize():
         config.security.CopyFrom(security)
+    for asked_device in options.get("devices", ()):
+        device = parse_device(asked_device) if isinstance(asked_device, str) else checked_device(asked_device)
+        config.devices.add(source=device.source, target=device.target, permissions=device.permissions)
     config.groups.extend(options.get("groups", ()))
     # Of several with one name the last counts, as with Docker.
     config.ulimits.extend({each.name: each for each in map(_ulimit, options.get("ulimits", ()))}.values())

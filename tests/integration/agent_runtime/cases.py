@@ -19,8 +19,9 @@ from shoal_agent.runtime.exec import ExecSpec
 from shoal_agent.runtime.failures import StartFailed
 from shoal_agent.runtime.logs import read_attempt
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks
+from shoal_common.capabilities import NAMES, mask
 from shoal_common.errors import Conflict
-from shoal_proto.v1.container_pb2 import ContainerConfig, Security, Ulimit
+from shoal_proto.v1.container_pb2 import ContainerConfig, Device, Security, Ulimit
 from tests.integration.agent_runtime.node import CONTAINER, UID_BASE, Node, kill_hard, next_exit, opened
 from tests.parts.raw_calls import CALLS
 
@@ -314,6 +315,63 @@ async def host_devices(node: Node) -> None:
         assert output == b"end\n"
         status = Path("/dev/null").stat()
         assert (status.st_uid != UID_BASE, status.st_mode & 0o777) == (True, 0o666)
+
+
+async def given_devices(node: Node) -> None:
+    """Devices are the container's own nodes, to be used as far as was said; the host's stay as they are."""
+    before = os.stat("/dev/fuse")
+    facts = (
+        "stat -c '%F %t:%T %u:%g %a' /dev/own; (exec 3</dev/own) && echo reads; (exec 3>/dev/own) 2>/dev/null || "
+        "echo no writing; chmod 600 /dev/own && echo its own; ls /dev | wc -l"
+    )
+    async with opened(node) as tasks:
+        await tasks.start(node.spec("sh", "-c", "ls /dev | wc -l"))
+        await next_exit(tasks)
+        config = ContainerConfig(devices=[Device(source="/dev/fuse", target="/dev/own", permissions="r")])
+        await tasks.start(node.spec("sh", "-c", facts, attempt=2, config=config))
+        assert (await next_exit(tasks))[1].code == 0
+        number = f"{os.major(before.st_rdev):x}:{os.minor(before.st_rdev):x}"
+        mode = f"{before.st_mode & 0o7777:o}"
+        assert node.lines(attempt=2) == [
+            f"character special file {number} 0:0 {mode}",
+            *("reads", "no writing", "its own", str(int(node.lines()[0]) + 1)),
+        ]
+        await tasks.delete(TaskKey(CONTAINER, 1, 2))
+    after = os.stat("/dev/fuse")
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert "shoal-devices" not in Path("/proc/self/mounts").read_text()
+
+
+async def privileged(node: Node) -> None:
+    """All of what is its own, and still nothing of the host's."""
+    (node.paths.data / "secret").write_text("x")
+    config = ContainerConfig(security=Security(privileged=True))
+    allowed = {
+        "mount": "mount -t tmpfs x /tmp",
+        "unshare": "unshare -U true",
+        "hostname": "hostname other",
+        "forward": "echo 1 >/proc/sys/net/ipv4/ip_forward",
+        "see": "grep -q . /proc/interrupts",
+    }
+    denied = {
+        "panic": "echo 1 >/proc/sys/kernel/panic",
+        "sysrq": "echo h >/proc/sysrq-trigger",
+        "kernel-memory": "dd if=/proc/kcore of=/dev/null bs=1 count=1 2>&1 | grep -q '1+0 records in'",
+        "uevent": "echo x >/sys/kernel/uevent_helper",
+        "block-device": "mknod /root/b b 254 0 && dd if=/root/b of=/dev/null count=1",
+        "clock": "date -s 2001-01-01; date +%Y | grep 2001",
+        "escape": "ls /proc/1/root/" + str(node.paths.data).lstrip("/"),
+    }
+    tries = "; ".join(f"({command}) >/dev/null 2>&1; echo {name} $?" for name, command in (allowed | denied).items())
+    async with opened(node) as tasks:
+        script = f"grep -E '^(CapEff|Seccomp):' /proc/self/status; {tries}; grep ' /sys sysfs rw,' /proc/mounts"
+        await tasks.start(node.spec("sh", "-c", script, config=config))
+        assert (await next_exit(tasks))[1].code == 0, node.lines()
+        lines = node.lines()
+        assert int(lines[0].split()[1], 16) == mask(NAMES)
+        assert lines[1].split()[1] == "0"
+        found = {name: int(code) for name, code in (line.split() for line in lines[2:-1])}
+        assert {name for name, code in found.items() if code == 0} == set(allowed), found
 
 
 async def isolation(node: Node) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.confinement import confinement_of, own_limits
+from shoal_agent.runtime.devices import find_devices
 from shoal_agent.runtime.host_files import Names
 from shoal_agent.runtime.mounts import FileSystems
 from shoal_agent.runtime.process import Process
@@ -79,7 +80,11 @@ class Node:
             log=self.log(attempt),
             systems=FileSystems(),
             names=Names(),
-            confinement=confinement_of(config or ContainerConfig(), own_limits()),
+            confinement=confinement_of(
+                config or ContainerConfig(),
+                own_limits(),
+                devices=find_devices(config.devices if config else ()),
+            ),
         )
 
     def lines(self, stream: str = "stdout", attempt: int = 1) -> list[str]:

@@ -24,6 +24,8 @@ Inside = Callable[..., str]
         "isolation",
         "confined_as_asked",
         "host_devices",
+        "given_devices",
+        "privileged",
         "ended_meanwhile",
     ],
 )

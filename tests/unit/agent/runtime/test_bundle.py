@@ -1,7 +1,11 @@
+import os
+import stat
+from dataclasses import replace
 from pathlib import Path
 
 from shoal_agent.runtime.bundle import DEFAULT_PIDS, Json, configuration, process_section
 from shoal_agent.runtime.confinement import Confinement
+from shoal_agent.runtime.devices import DeviceNode
 from shoal_agent.runtime.mounts import FileSystems
 from shoal_agent.runtime.process import Process
 from shoal_agent.runtime.seccomp import compile_profile
@@ -19,15 +23,18 @@ CONFINEMENT = Confinement(
 ROOT = User(0, 0, (), "/root")
 
 
-def build(resources: Resources, user: User = ROOT, *, limits_swap: bool = True) -> Json:
+def build(
+    resources: Resources, user: User = ROOT, *, limits_swap: bool = True, confinement: Confinement = CONFINEMENT
+) -> Json:
     return configuration(
         process=Process(("sh",), ("PATH=/bin",), "/", "", "box", 15),
         user=user,
-        confinement=CONFINEMENT,
+        confinement=confinement,
         rootfs=Path("/run/shoal/rootfs/k"),
         sandbox=Sandbox("k", Path("/s/user"), Path("/s/net"), 524288),
         systems=FileSystems(),
         files=Path("/t"),
+        devices=Path("/d"),
         resources=resources,
         cgroup="/shoal/containers/k",
         limits_swap=limits_swap,
@@ -54,6 +61,24 @@ def test_limits() -> None:
         "limit": 8 << 20
     }
     assert build(Resources(cpu_millis=1))["linux"]["resources"]["cpu"]["quota"] == 1000
+
+
+def test_devices_are_nodes_of_its_own_and_nothing_else_may_be_opened() -> None:
+    node = DeviceNode("/dev/own", stat.S_IFCHR | 0o600, os.makedev(10, 229), "r")
+    config = build(Resources(), confinement=replace(CONFINEMENT, devices=(node,)))
+    assert config["linux"]["resources"]["devices"] == [
+        {"allow": False, "access": "rwm"},
+        {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "r"},
+    ]
+    assert config["mounts"][-1]["destination"] == "/dev/own"
+    assert config["mounts"][-1]["source"] == "/d/0"
+    assert "devices" not in config["linux"]
+
+
+def test_one_that_is_privileged_sees_all_of_proc_and_keeps_its_namespaces() -> None:
+    linux = build(Resources(), confinement=replace(CONFINEMENT, privileged=True))["linux"]
+    assert (linux["maskedPaths"], linux["readonlyPaths"]) == ([], [])
+    assert linux["namespaces"] == build(Resources())["linux"]["namespaces"]
 
 
 def test_root_has_the_fourteen_capabilities_and_others_have_none_at_once() -> None:

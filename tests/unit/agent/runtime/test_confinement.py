@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from shoal_agent.runtime.confinement import Confinement, confinement_of, own_limits
+from shoal_agent.runtime.devices import find_devices
 from shoal_agent.runtime.seccomp import compile_profile
 from shoal_common import capabilities
 from shoal_common.errors import InvalidSpec
 from shoal_common.ulimits import NAMES
-from shoal_proto.v1.container_pb2 import ContainerConfig, Security, Ulimit
+from shoal_proto.v1.container_pb2 import ContainerConfig, Device, Security, Ulimit
 
 OWN = dict.fromkeys(NAMES, -1) | {"nofile": 20_000, "core": 100}
 
@@ -57,6 +59,24 @@ def test_a_profile_of_ones_own_takes_the_place_of_ours() -> None:
     seccomp = of(ContainerConfig(security=Security(seccomp_profile=json.dumps(profile)))).seccomp
     assert seccomp is not None
     assert [rule["names"] for rule in seccomp["syscalls"]] == [["mkdir"]]
+
+
+def test_one_that_is_privileged_has_all_but_what_it_drops() -> None:
+    held = of(ContainerConfig(security=Security(privileged=True, cap_drop=["SYS_BOOT"])))
+    assert held.capabilities == set(capabilities.NAMES) - {"CAP_SYS_BOOT"}
+    assert (held.no_new_privileges, held.seccomp, held.privileged) == (False, None, True)
+    profile = Security(privileged=True, seccomp_profile='{"defaultAction": "SCMP_ACT_ALLOW"}')
+    assert of(ContainerConfig(security=profile)).seccomp is not None
+
+
+def test_a_device_that_is_none_is_refused(tmp_path: Path) -> None:
+    assert find_devices([Device(source="/dev/null")])[0].rule()["major"] == 1
+    link = tmp_path / "link"
+    link.symlink_to("/dev/null")
+    assert find_devices([Device(source=str(link), permissions="r")])[0].permissions == "r"
+    for path, said in ((tmp_path / "none", "not on this node"), (tmp_path, "no device")):
+        with pytest.raises(InvalidSpec, match=said):
+            find_devices([Device(source=str(path))])
 
 
 def test_limits_are_as_asked_up_to_the_nodes_own() -> None:

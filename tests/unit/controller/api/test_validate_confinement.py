@@ -4,7 +4,7 @@ import pytest
 
 from shoal_common.errors import InvalidSpec
 from shoal_controller.api.validate_confinement import confinement
-from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode, Security, Ulimit
+from shoal_proto.v1.container_pb2 import ContainerConfig, Device, NetworkMode, Security, Ulimit
 
 
 def test_names_of_capabilities_are_put_into_one_form() -> None:
@@ -29,6 +29,9 @@ def test_a_configuration_that_says_nothing_of_it_stays_as_it_is() -> None:
         (ContainerConfig(security=Security(cap_drop=["FLY"])), "FLY"),
         (ContainerConfig(security=Security(seccomp_profile="x")), "no JSON"),
         (ContainerConfig(security=Security(seccomp_profile="{}", seccomp_unconfined=True)), "exclude"),
+        (ContainerConfig(devices=[Device(source="/etc/x")]), "below /dev"),
+        (ContainerConfig(devices=[Device(source="/dev/a"), Device(source="/dev/b", target="/dev/./a")]), "two devices"),
+        (ContainerConfig(devices=[Device(source=f"/dev/{n}") for n in range(257)]), "257"),
         (ContainerConfig(groups=["a:b"]), "group 'a:b'"),
         (ContainerConfig(groups=[""]), "group ''"),
         (ContainerConfig(groups=["1"] * 65), "65"),
