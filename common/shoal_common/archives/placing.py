@@ -118,6 +118,8 @@ class Placer:
             if error.errno in _ROOM:
                 raise
             raise CannotPlace(f"{shown(path)} can't be written: {_reason(error)}") from error
+        except OverflowError as error:
+            raise MalformedArchive(f"{shown(path)} has a time or an owner that is out of range") from error
 
     def _place(self, parent: int, path: bytes, name: str, entry: Entry, stream: ByteStream) -> None:
         there = _lstat(parent, name)
@@ -253,12 +255,17 @@ class Placer:
             try:
                 opened = step_inside(self._parent(directory), os.fsdecode(last))
             except (FileNotFoundError, NotADirectoryError):
+                # Somebody else took it away meanwhile.
                 continue
             try:
                 if self._keep_ids:
                     os.fchown(opened, wanted.uid, wanted.gid)
                 os.fchmod(opened, wanted.mode)
                 os.utime(opened, ns=(wanted.mtime, wanted.mtime))
+            except OSError as error:
+                raise CannotPlace(f"{shown(path)} can't be made as it was: {_reason(error)}") from error
+            except OverflowError as error:
+                raise MalformedArchive(f"{shown(path)} has a time or an owner that is out of range") from error
             finally:
                 os.close(opened)
 

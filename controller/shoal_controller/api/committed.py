@@ -27,7 +27,7 @@ from shoal_common.registry.manifests import (
     Descriptor,
     load_json,
 )
-from shoal_proto.v1.container_pb2 import ContainerConfig
+from shoal_proto.v1.container_pb2 import ContainerConfig, HealthCheck
 from shoal_proto.v1.image_pb2 import ImageConfig, Layer
 
 #: What older Docker records of the container that an image came from.
@@ -125,7 +125,7 @@ def documents(base: Base, config: ContainerConfig, words: Words, layer: Layer, c
     for key in _OF_ANOTHER:
         document.pop(key, None)
     run = document.get("config")
-    document["config"] = _run_section(dict(run) if isinstance(run, dict) else {}, made)
+    document["config"] = _run_section(dict(run) if isinstance(run, dict) else {}, made, config.health)
     document["created"] = moment
     document["rootfs"] = {"type": "layers", "diff_ids": [*told.diff_ids, layer.diff_id]}
     step = {"created": moment, "created_by": " ".join((*made.entrypoint, *made.cmd))[:1000]}
@@ -158,7 +158,7 @@ def documents(base: Base, config: ContainerConfig, words: Words, layer: Layer, c
     return Made(body, digest, _encoded(manifest), parsed.media_type)
 
 
-def _run_section(section: dict[str, Any], made: ImageConfig) -> dict[str, Any]:
+def _run_section(section: dict[str, Any], made: ImageConfig, health: HealthCheck) -> dict[str, Any]:
     values: dict[str, Any] = {
         "Entrypoint": list(made.entrypoint),
         "Cmd": list(made.cmd),
@@ -170,6 +170,8 @@ def _run_section(section: dict[str, Any], made: ImageConfig) -> dict[str, Any]:
         "Volumes": {path: {} for path in made.volumes},
         "StopSignal": made.stop_signal,
     }
+    told = section.get("Healthcheck")
+    values["Healthcheck"] = {**(told if isinstance(told, dict) else {}), **_health(health)}
     volumes = section.get("Volumes")
     values["Volumes"] = {**(volumes if isinstance(volumes, dict) else {}), **values["Volumes"]}
     for key, value in values.items():
@@ -178,6 +180,19 @@ def _run_section(section: dict[str, Any], made: ImageConfig) -> dict[str, Any]:
         else:
             section.pop(key, None)
     return section
+
+
+def _health(check: HealthCheck) -> dict[str, Any]:
+    """Return what a container was told of its health check, as Docker's images have it: times in nanoseconds."""
+    values: dict[str, Any] = {
+        "Test": list(check.test),
+        "Interval": check.interval_ms * 1_000_000,
+        "Timeout": check.timeout_ms * 1_000_000,
+        "StartPeriod": check.start_period_ms * 1_000_000,
+        "StartInterval": check.start_interval_ms * 1_000_000,
+        "Retries": check.retries,
+    }
+    return {key: value for key, value in values.items() if value}
 
 
 def _encoded(document: dict[str, Any]) -> bytes:

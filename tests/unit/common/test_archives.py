@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import socket
@@ -268,3 +269,46 @@ def test_entries_go_where_they_are_renamed_to(tmp_path: Path) -> None:
         tar(entry(b"a/", tarstream.DIRECTORY), (entry(b"a/b"), b"x")), tmp_path, rename=lambda path: b"new" + path[1:]
     )
     assert (tmp_path / "new" / "b").read_text() == "x"
+
+
+@given(damage=st.lists(st.tuples(st.integers(0, 6000), st.integers(0, 255)), max_size=12), cut=st.integers(0, 9000))
+def test_a_damaged_tar_is_refused_or_placed_and_nothing_is_outside(
+    tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[int, int]], cut: int
+) -> None:
+    top = tmp_path_factory.mktemp("damaged")
+    (top / "inside").mkdir()
+    (top / "victim").write_text("mine")
+    data = bytearray(
+        tar(
+            entry(b"d/", tarstream.DIRECTORY, mode=0o755),
+            (entry(b"d/file"), b"x" * 700),
+            entry(b"d/link", tarstream.SYMLINK, link=b"../../victim"),
+            (entry(b"d/link"), b"y"),
+            entry(b"hard", tarstream.HARD_LINK, link=b"d/file"),
+            (entry(b"long" * 40), b"z" * 10),
+        )
+    )
+    for at, value in damage:
+        data[at % len(data)] = value
+    # Checksums are made right again: what is damaged is what a header says.
+    for at in range(0, len(data) - 511, 512):
+        block = data[at : at + 512]
+        if block[257:262] == b"ustar":
+            block[148:156] = b" " * 8
+            data[at + 148 : at + 156] = b"%06o\0 " % sum(block)
+    with contextlib.suppress(MalformedArchive, CannotPlace):
+        place(bytes(data[: len(data) - cut if cut < 3000 else len(data)]), top / "inside")
+    assert sorted(path.name for path in top.iterdir()) == ["inside", "victim"]
+    assert (top / "victim").read_text() == "mine"
+    for path in [*(top / "inside").rglob("*")]:
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o700)
+    assert not list((top / "inside").rglob(".shoal-copy-*"))
+
+
+@pytest.mark.parametrize("kind", [0x30, tarstream.DIRECTORY, tarstream.SYMLINK])
+def test_a_time_that_no_file_can_have_is_refused(tmp_path: Path, kind: int) -> None:
+    told = entry(b"a", kind, link=b"x" if kind == tarstream.SYMLINK else b"")
+    told.mtime = 1 << 100
+    with pytest.raises(MalformedArchive, match="out of range"):
+        place(tar(told), tmp_path)

@@ -22,7 +22,7 @@ from shoal_common.registry.manifests import (
     Descriptor,
 )
 from shoal_controller.api.committed import Base, Words, documents, run_as
-from shoal_proto.v1.container_pb2 import ContainerConfig
+from shoal_proto.v1.container_pb2 import ContainerConfig, HealthCheck
 from shoal_proto.v1.image_pb2 import ImageConfig, Layer
 from shoal_proto.v1.resources_pb2 import StringList
 
@@ -99,6 +99,12 @@ def test_an_entry_point_of_its_own_makes_the_images_command_meaningless() -> Non
 def test_an_image_with_all_the_layers_it_may_have_is_refused() -> None:
     with pytest.raises(InvalidSpec, match="no more fit"):
         documents(base(layers=MAX_LAYERS), ContainerConfig(), Words("", "", ()), NEW, NOW, 'image "web"')
+
+
+def test_a_health_check_of_its_own_goes_over_the_images() -> None:
+    config = ContainerConfig(health=HealthCheck(test=["NONE"], interval_ms=1500))
+    made = documents(base(), config, Words("", "", ()), NEW, NOW, 'image "web"')
+    assert json.loads(made.config)["config"]["Healthcheck"] == {"Test": ["NONE"], "Interval": 1_500_000_000}
 
 
 def test_volumes_of_the_image_are_kept() -> None:
