@@ -236,8 +236,10 @@ class RuntimeHost:
         return root, sandbox
 
     def mounts(self, record: ContainerRecord) -> tuple[Mounted, ...]:
-        """Return what a placement mounts of its node beside its root file system, which is mounted."""
-        return ()
+        """Return what a placement mounts of its node beside its root file system, all of it ready."""
+        config = record.assignment.config
+        systems = self._mounts.systems(placement_key(record.assignment.id, record.status.generation), config)
+        return tuple(Mounted(str(each.source), each.target, each.read_only) for each in systems.attached)
 
     def layers(self, record: ContainerRecord) -> tuple[Path, tuple[Path, ...]]:
         """Return a placement's writable layer and the image's layers below it, lowest first.

@@ -95,6 +95,32 @@ def test_a_container_that_does_not_run_has_files_too(clean_lab: LabUnderTest, tm
     assert (tmp_path / "back").read_text() == "copied before the first start"
 
 
+def test_volumes_of_a_container_that_does_not_run_are_seen(clean_lab: LabUnderTest, tmp_path: Path) -> None:
+    lab = clean_lab
+    (tmp_path / "row").write_text("a row")
+    volumes = ("-v", "copied:/new/data", "-v", "copied:/read:ro", "--tmpfs", "/memory")
+    lab.run(
+        "create", "--name", "later", *volumes, lab.image, "sh", "-c", "cat /new/data/row; echo more > /new/data/more"
+    )
+    try:
+        # Nothing is there yet where it will be mounted.
+        lab.run("cp", str(tmp_path / "row"), "later:/new/data/")
+        assert "is read-only" in lab.run("cp", str(tmp_path / "row"), "later:/read/", ok=False).stderr
+        lab.run("start", "later")
+        assert lab.out("wait", "later") == "0"
+        assert lab.out("logs", "later") == "a row"
+        with tar_of(lab, "later:/read") as archive:
+            assert archive.getnames() == ["read", "read/more", "read/row"]
+        piped = subprocess.run(
+            [SHOAL, "export", "later"], env={**os.environ, **lab.env}, capture_output=True, check=True
+        )
+        with tarfile.open(fileobj=io.BytesIO(piped.stdout)) as archive:
+            assert not [name for name in archive.getnames() if name.startswith("new/data/")]
+    finally:
+        lab.run("rm", "-f", "later")
+        lab.run("volume", "rm", "copied")
+
+
 def test_files_of_a_stopped_container_outlive_its_agent(clean_lab: LabUnderTest, tmp_path: Path) -> None:
     lab = clean_lab
     lab.run("run", "--name", "done", "--constraint", "node.name==node2", lab.image, "sh", "-c", "echo kept > /kept")
