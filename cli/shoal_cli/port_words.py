@@ -11,7 +11,21 @@ def column(container: Container) -> str:
     ports = published(container)
     shown = {f"{port.container_port}/{port.protocol}" for port in ports}
     exposed = [port for port in container.spec.config.exposed_ports if port not in shown]
-    return ", ".join([*(_range(run) for run in _runs(ports)), *exposed])
+    return ", ".join([*(_range(run) for run in _runs(ports)), *_exposed(exposed)])
+
+
+def _exposed(ports: list[str]) -> list[str]:
+    """Return "80/tcp" and the like, those that follow one another as "80-82/tcp"."""
+    numbers = sorted(
+        (protocol, int(number)) for number, _, protocol in (port.partition("/") for port in ports) if number.isdecimal()
+    )
+    runs: list[list[tuple[str, int]]] = []
+    for protocol, number in numbers:
+        if runs and runs[-1][-1] == (protocol, number - 1):
+            runs[-1].append((protocol, number))
+        else:
+            runs.append([(protocol, number)])
+    return [f"{_spelt(run[0][1], run[-1][1])}/{run[0][0]}" for run in runs]
 
 
 def _runs(ports: list[PortBinding]) -> list[list[PortBinding]]:

@@ -18,7 +18,7 @@ from shoal_common.sealing import Sealer
 from shoal_common.timings import phase
 from shoal_common.tracing import current_trace
 from shoal_controller.api import validate
-from shoal_controller.api.exposed import publish_exposed
+from shoal_controller.api.exposed import expose
 from shoal_controller.api.image_configs import ImageConfigs
 from shoal_controller.api.policy import held
 from shoal_controller.api.views import Views
@@ -86,12 +86,9 @@ class Creation:
         await self._check_policy(request.name, config)
         with phase("image"):
             repository, digest, image = await self._resolve(config.image)
-        if config.publish_all:
-            if image is None:
-                raise Unavailable(
-                    f'the registry does not say which ports image "{config.image}" exposes (name them: -p)'
-                )
-            publish_exposed(config, image.exposed_ports)
+        if config.publish_all and image is None:
+            raise Unavailable(f'the registry does not say which ports image "{config.image}" exposes (name them: -p)')
+        expose(config, image.exposed_ports if image is not None else ())
         add_image_volumes(config, image.volumes if image is not None else ())
         spec = ContainerSpec(
             schema=SCHEMA,

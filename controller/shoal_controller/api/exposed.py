@@ -1,24 +1,24 @@
-"""Which of an image's ports are published where all are asked for. Pure."""
+"""Which ports a container exposes, and which of them are published where all are asked for. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from shoal_common.errors import InvalidSpec
-from shoal_common.ports import check_together, parse_exposed
+from shoal_common.ports import MAX_PORTS, check_together, parse_exposed
 from shoal_controller.leader.port_messages import publication
 from shoal_proto.v1.container_pb2 import ContainerConfig
 
 
-def publish_exposed(config: ContainerConfig, image: Iterable[str]) -> None:
-    """Publish every exposed port that is not, each on one of the node's that is free.
+def expose(config: ContainerConfig, image: Iterable[str]) -> None:
+    """Note what an image exposes; publish all that is exposed and not published yet, if that is asked for.
 
     Args:
         config: checked; its own exposed ports go before the image's.
         image: ports that the image exposes. What is no TCP or UDP port is left out: its author could not know.
 
     Raises:
-        InvalidSpec: they are too many.
+        InvalidSpec: they are too many to be published.
     """
     exposed = list(config.exposed_ports)
     for text in image:
@@ -26,11 +26,18 @@ def publish_exposed(config: ContainerConfig, image: Iterable[str]) -> None:
             exposed += parse_exposed(text)
         except InvalidSpec:
             continue
-    config.exposed_ports[:] = list(dict.fromkeys(exposed))
+    exposed = list(dict.fromkeys(exposed))
+    # What is only shown need not be whole.
+    config.exposed_ports[:] = exposed[:MAX_PORTS]
+    if config.publish_all:
+        _publish(config, exposed)
+
+
+def _publish(config: ContainerConfig, exposed: Iterable[str]) -> None:
     published = {
         f"{port}/{whole.protocol}" for whole in map(publication, config.ports) for _, _, port in whole.single()
     }
-    for text in config.exposed_ports:
+    for text in exposed:
         if text not in published:
             port, _, protocol = text.partition("/")
             config.ports.add(container_first=int(port), container_last=int(port), protocol=protocol)

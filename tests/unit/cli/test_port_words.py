@@ -30,6 +30,10 @@ def test_what_is_only_exposed_comes_last() -> None:
     assert column(container(("", 8080, 80, "tcp"), exposed=("53/udp", "80/tcp"))) == "10.0.0.5:8080->80/tcp, 53/udp"
 
 
+def test_exposed_ports_that_follow_one_another_are_a_range() -> None:
+    assert column(container(exposed=("82/tcp", "80/tcp", "81/tcp", "53/udp", "81/udp"))) == "80-82/tcp, 53/udp, 81/udp"
+
+
 def test_one_port() -> None:
     made = container(("", 8080, 80, "tcp"), ("127.0.0.1", 8081, 80, "tcp"), ("", 53, 53, "udp"))
     assert [(port.host_ip, port.host_port) for port in of_one(made, "80")] == [
