@@ -11,6 +11,7 @@ from shoal.container_files import ContainerFiles
 from shoal.execution import ExecProcess, exec_start
 from shoal.names import random_name
 from shoal.options import CONDITIONS, ContainerOptions, Until, configure
+from shoal.options.life import restart_policy
 from shoal_common.errors import InvalidSpec, NotFound, Unavailable
 from shoal_common.ids import check_container_id, check_name, new_container_id, new_request_id
 from shoal_proto.v1.container_pb2 import (
@@ -29,11 +30,14 @@ from shoal_proto.v1.container_pb2 import (
     LogsResponse,
     PauseContainerRequest,
     PortBinding,
+    PruneContainersRequest,
     RemoveContainerRequest,
+    RenameContainerRequest,
     RestartContainerRequest,
     StartContainerRequest,
     StopContainerRequest,
     UnpauseContainerRequest,
+    UpdateContainerRequest,
     WaitContainerRequest,
     WaitContainerResponse,
 )
@@ -182,6 +186,47 @@ class Containers(ContainerFiles):
         """
         request = UnpauseContainerRequest(container=self._ref(ref), request_id=new_request_id())
         return await self._transport.unary(lambda channel: ContainerServiceStub(channel).UnpauseContainer, request)
+
+    async def rename(self, ref: str, name: str) -> Container:
+        """Give a container another name.
+
+        Raises:
+            AlreadyExists: another container has it.
+            Conflict: the container is being removed.
+        """
+        request = RenameContainerRequest(
+            container=self._ref(ref), request_id=new_request_id(), name=check_name("container", name)
+        )
+        return await self._transport.unary(lambda channel: ContainerServiceStub(channel).RenameContainer, request)
+
+    async def update(self, ref: str, *, restart: str) -> Container:
+        """Change what a container is asked for, also while it runs.
+
+        Args:
+            ref: the container.
+            restart: its restart policy, as in `ContainerOptions`. A restart that is due already is taken back by "no".
+
+        Raises:
+            InvalidSpec: it is none, or the container is removed once it has ended.
+        """
+        request = UpdateContainerRequest(
+            container=self._ref(ref), request_id=new_request_id(), restart=restart_policy(restart)
+        )
+        return await self._transport.unary(lambda channel: ContainerServiceStub(channel).UpdateContainer, request)
+
+    async def prune(self, *, filters: Iterable[str] = ()) -> tuple[str, ...]:
+        """Ask for the removal of all containers that do not run, and return their ids; `wait` for when they are gone.
+
+        Args:
+            filters: "label=KEY[=VALUE]", "label!=KEY[=VALUE]", "until=SECONDS" (made before then, in seconds since
+                1970); all must hold.
+
+        Raises:
+            InvalidSpec: one of them is malformed.
+        """
+        request = PruneContainersRequest(namespace=self._namespace, filters=list(filters), request_id=new_request_id())
+        response = await self._transport.unary(lambda channel: ContainerServiceStub(channel).PruneContainers, request)
+        return tuple(response.ids)
 
     async def kill(self, ref: str, signal: str | int = "SIGKILL") -> None:
         """Send a signal to a container's first process now. It is never sent twice.

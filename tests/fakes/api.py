@@ -256,6 +256,28 @@ class Containers(ApiFiles, container_pb2_grpc.ContainerServiceServicer):
     async def UnpauseContainer(self, request, context):  # type: ignore[no-untyped-def]
         return await self._pause("UnpauseContainer", request, context, paused=False)
 
+    async def RenameContainer(self, request, context):  # type: ignore[no-untyped-def]
+        await self._note("RenameContainer", request, context)
+        container = self.state.find(request.container.ref)
+        container.spec.name = request.name
+        await self.state.put(container)
+        return container
+
+    async def UpdateContainer(self, request, context):  # type: ignore[no-untyped-def]
+        await self._note("UpdateContainer", request, context)
+        container = self.state.find(request.container.ref)
+        container.spec.config.restart.CopyFrom(request.restart)
+        await self.state.put(container)
+        return container
+
+    async def PruneContainers(self, request, context):  # type: ignore[no-untyped-def]
+        await self._note("PruneContainers", request, context)
+        ended = (pb.CONTAINER_PHASE_EXITED, pb.CONTAINER_PHASE_CREATED, pb.CONTAINER_PHASE_FAILED)
+        ids = [id_ for id_, container in self.state.containers.items() if container.phase in ended]
+        for identifier in ids:
+            await self.state.drop(identifier)
+        return pb.PruneContainersResponse(ids=ids)
+
     async def _pause(self, name: str, request: Any, context: Any, *, paused: bool) -> pb.Container:
         await self._note(name, request, context)
         container = self.state.find(request.container.ref)

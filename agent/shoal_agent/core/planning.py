@@ -12,11 +12,15 @@ from typing import Final
 
 from shoal_agent.core.lifecycle import ACTIVE, ENDED, NONE, PREPARING, READY, RUNNING, STARTING, STOPPING
 from shoal_agent.core.model import Observed, Remembered, TaskState, Wanted
-from shoal_proto.v1.container_pb2 import DesiredState
+from shoal_proto.v1.container_pb2 import DesiredState, RestartMode
 from shoal_proto.v1.node_pb2 import HoldRole
 
 _STOPPED: Final = frozenset({DesiredState.DESIRED_STATE_STOPPED, DesiredState.DESIRED_STATE_REMOVED})
 _RUNNING: Final = DesiredState.DESIRED_STATE_RUNNING
+
+
+#: Policies under which nothing is started again; one that was decided under another is taken back.
+_NO_RESTARTS: Final = frozenset({RestartMode.RESTART_MODE_UNSPECIFIED, RestartMode.RESTART_MODE_NO})
 
 
 class EndCause(StrEnum):
@@ -102,7 +106,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class CancelRestart:
-    """Record that the restart which was due is not made: a user wants the container stopped."""
+    """Record that the restart which was due is not made: a user wants the container stopped, or not restarted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,7 +337,7 @@ def _current(record: Remembered, wanted: Wanted, observed: Observed, now: int) -
 
 def _restart(record: Remembered, wanted: Wanted, observed: Observed, now: int) -> Action:
     """Go on with the restart that a policy has decided. Until it is made, the attempt before it stays the newest."""
-    if wanted.desired != _RUNNING:
+    if wanted.desired != _RUNNING or wanted.restart_mode in _NO_RESTARTS:
         return CancelRestart()
     if not record.this_boot:
         return RebaseRestart()

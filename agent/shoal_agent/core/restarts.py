@@ -126,7 +126,7 @@ def rebased(record: ContainerRecord, pause: Pause) -> ContainerRecord:
 
 
 def cancelled(record: ContainerRecord) -> ContainerRecord:
-    """A user wants it stopped: it is not started again."""
+    """A user wants it stopped, or its policy is another now: it is not started again."""
     changed = ContainerRecord()
     changed.CopyFrom(record)
     forgotten(changed)

@@ -12,7 +12,7 @@ from shoal_common.registry import Registry
 from shoal_common.sealing import Sealer
 from shoal_common.signals import signal_number
 from shoal_common.tracing import current_trace, trace_metadata
-from shoal_controller.api import pausing, stopping
+from shoal_controller.api import changing, pausing, stopping
 from shoal_controller.api.committing import Committer
 from shoal_controller.api.copying import CopyRelay
 from shoal_controller.api.creation import Creation
@@ -20,8 +20,10 @@ from shoal_controller.api.execution import ExecRelay, require_process
 from shoal_controller.api.listing import Lister
 from shoal_controller.api.logs import LogRelay
 from shoal_controller.api.phases import is_going, is_live, is_restarting, is_wanted, phase_name, phase_of
+from shoal_controller.api.pruning import Pruning
 from shoal_controller.api.reading import Finder, name_of
 from shoal_controller.api.relay import CALL_TIMEOUT, Agents, node_of
+from shoal_controller.api.renaming import Renaming
 from shoal_controller.api.updating import SpecUpdates
 from shoal_controller.api.views import Views
 from shoal_controller.api.waiting import Waiter
@@ -61,6 +63,8 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         self._lister = Lister(kv, cache, self._views)
         self._waiter = Waiter(cache, self._finder, self._views)
         self._logs = LogRelay(cache, self._finder, agents)
+        self._renaming = Renaming(cache, self._finder, self._updates)
+        self._pruning = Pruning(cache, self._finder, self._updates)
         self._exec = ExecRelay(cache, self._finder, agents)
         self._copies = CopyRelay(cache, self._finder, agents)
         self._committer = Committer(self._copies, agents, registry, sealer, default_registry)
@@ -145,6 +149,25 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         """See container.proto."""
         await self._finder.fresh()
         return self._views.container(await self._updates.update(request.container, request.request_id, pausing.unpause))
+
+    async def RenameContainer(
+        self, request: container_pb2.RenameContainerRequest, context: _Context
+    ) -> container_pb2.Container:
+        """See container.proto."""
+        return self._views.container(await self._renaming.rename(request))
+
+    async def UpdateContainer(
+        self, request: container_pb2.UpdateContainerRequest, context: _Context
+    ) -> container_pb2.Container:
+        """See container.proto."""
+        change = changing.update(request)
+        return self._views.container(await self._updates.update(request.container, request.request_id, change))
+
+    async def PruneContainers(
+        self, request: container_pb2.PruneContainersRequest, context: _Context
+    ) -> container_pb2.PruneContainersResponse:
+        """See container.proto."""
+        return await self._pruning.prune(request)
 
     async def RemoveContainer(
         self, request: container_pb2.RemoveContainerRequest, context: _Context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 from shoal_common.errors import InvalidSpec, NotFound
 from shoal_common.ids import is_container_id
@@ -66,6 +67,22 @@ class Finder:
                 raise
             return found
 
+    def renamed(self, ref: ContainerRef, request_id: str) -> ContainerEntry | None:
+        """Return the container that a request with this id has given another name.
+
+        Args:
+            ref: as in that request. A name in it leads there no more, and what has it now is not meant.
+        """
+        namespace = validate.namespace(ref.namespace)
+        if not request_id or not ref.ref:
+            return None
+        for entry in self._cache.containers.values():
+            if entry.spec is not None and entry.spec.value.last_request_id == request_id:
+                meant = ref.ref == entry.spec.value.old_name or entry.id.startswith(ref.ref)
+                if meant and entry.namespace == namespace:
+                    return entry
+        return None
+
     def removed(self, ref: ContainerRef, request_id: str) -> str | None:
         """Return the id of the container that a request with this id has removed, or begun to remove.
 
@@ -88,6 +105,18 @@ class Finder:
             if same and (ref.ref == each.name or each.id.startswith(ref.ref)):
                 return each.id
         return None
+
+    def removed_by(self, namespace: str, request_id: str) -> Iterator[str]:
+        """Yield the ids of the containers that a request has removed, or begun to remove."""
+        for entry in self._cache.containers.values():
+            if entry.spec is None or entry.namespace != namespace:
+                continue
+            spec = entry.spec.value
+            if spec.last_request_id == request_id and spec.desired == DesiredState.DESIRED_STATE_REMOVED:
+                yield entry.id
+        for (of, container), stored in self._cache.tombstones.items():
+            if of == namespace and stored.value.last_request_id == request_id:
+                yield container
 
     def tombstone(self, namespace: str, ref: str) -> Tombstone | None:
         """Return the tombstone that an id, the beginning of one, or a name means; of one name the newest."""

@@ -18,6 +18,7 @@ from shoal_common.signals import signal_number
 from shoal_common.units import MIN_MEMORY, format_bytes
 from shoal_controller.api.validate_confinement import confinement
 from shoal_controller.api.validate_files import files
+from shoal_controller.api.validate_life import life
 from shoal_controller.api.validate_naming import naming
 from shoal_controller.api.validate_ports import ports
 from shoal_proto.v1.container_pb2 import (
@@ -25,7 +26,6 @@ from shoal_proto.v1.container_pb2 import (
     CreateContainerRequest,
     ExecStart,
     NetworkMode,
-    RestartMode,
 )
 from shoal_proto.v1.image_pb2 import ImageConfig
 from shoal_proto.v1.resources_pb2 import Resources
@@ -128,26 +128,11 @@ def _check_config(config: ContainerConfig) -> None:
     if config.HasField("stop_timeout_seconds"):
         stop_timeout(config.stop_timeout_seconds)
     _match(_RUNTIME, "runtime", config.runtime, "name one that the nodes have, such as crun")
-    _restart(config)
+    life(config)
     files(config)
     ports(config)
     naming(config)
     confinement(config)
-
-
-def _restart(config: ContainerConfig) -> None:
-    policy = config.restart
-    if policy.mode not in RestartMode.values():
-        raise InvalidSpec(
-            f"restart policy {int(policy.mode)} is not known (use no, on-failure, always, unless-stopped)"
-        )
-    if policy.maximum_retries and policy.mode != RestartMode.RESTART_MODE_ON_FAILURE:
-        raise InvalidSpec("a number of restarts goes with the policy on-failure only (write on-failure:N)")
-    restarts = policy.mode not in (RestartMode.RESTART_MODE_UNSPECIFIED, RestartMode.RESTART_MODE_NO)
-    if config.auto_remove and restarts:
-        raise InvalidSpec(
-            "a container that is removed once it has ended can't be started again (leave out --rm or --restart)"
-        )
 
 
 def exec_start(start: ExecStart) -> None:

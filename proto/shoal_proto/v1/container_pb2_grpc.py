@@ -90,6 +90,21 @@ class ContainerServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_container__pb2.UnpauseContainerRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_container__pb2.Container.FromString,
                 _registered_method=True)
+        self.RenameContainer = channel.unary_unary(
+                '/shoal.v1.ContainerService/RenameContainer',
+                request_serializer=shoal__proto_dot_v1_dot_container__pb2.RenameContainerRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.Container.FromString,
+                _registered_method=True)
+        self.UpdateContainer = channel.unary_unary(
+                '/shoal.v1.ContainerService/UpdateContainer',
+                request_serializer=shoal__proto_dot_v1_dot_container__pb2.UpdateContainerRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.Container.FromString,
+                _registered_method=True)
+        self.PruneContainers = channel.unary_unary(
+                '/shoal.v1.ContainerService/PruneContainers',
+                request_serializer=shoal__proto_dot_v1_dot_container__pb2.PruneContainersRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.PruneContainersResponse.FromString,
+                _registered_method=True)
         self.WaitContainer = channel.unary_stream(
                 '/shoal.v1.ContainerService/WaitContainer',
                 request_serializer=shoal__proto_dot_v1_dot_container__pb2.WaitContainerRequest.SerializeToString,
@@ -220,6 +235,27 @@ class ContainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenameContainer(self, request, context):
+        """Gives it another name. Errors: ALREADY_EXISTS (the name); FAILED_PRECONDITION if it is being removed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateContainer(self, request, context):
+        """Changes what may be changed of one that exists. Errors: INVALID_ARGUMENT; FAILED_PRECONDITION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PruneContainers(self, request, context):
+        """Removes all that do not run, nor will, as far as the filters let them through.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WaitContainer(self, request, context):
         """Follows a container until a condition holds.
         """
@@ -343,6 +379,21 @@ def add_ContainerServiceServicer_to_server(servicer, server):
                     servicer.UnpauseContainer,
                     request_deserializer=shoal__proto_dot_v1_dot_container__pb2.UnpauseContainerRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_container__pb2.Container.SerializeToString,
+            ),
+            'RenameContainer': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenameContainer,
+                    request_deserializer=shoal__proto_dot_v1_dot_container__pb2.RenameContainerRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.Container.SerializeToString,
+            ),
+            'UpdateContainer': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateContainer,
+                    request_deserializer=shoal__proto_dot_v1_dot_container__pb2.UpdateContainerRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.Container.SerializeToString,
+            ),
+            'PruneContainers': grpc.unary_unary_rpc_method_handler(
+                    servicer.PruneContainers,
+                    request_deserializer=shoal__proto_dot_v1_dot_container__pb2.PruneContainersRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.PruneContainersResponse.SerializeToString,
             ),
             'WaitContainer': grpc.unary_stream_rpc_method_handler(
                     servicer.WaitContainer,
@@ -688,6 +739,87 @@ class ContainerService:
             '/shoal.v1.ContainerService/UnpauseContainer',
             shoal__proto_dot_v1_dot_container__pb2.UnpauseContainerRequest.SerializeToString,
             shoal__proto_dot_v1_dot_container__pb2.Container.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenameContainer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.ContainerService/RenameContainer',
+            shoal__proto_dot_v1_dot_container__pb2.RenameContainerRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.Container.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateContainer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.ContainerService/UpdateContainer',
+            shoal__proto_dot_v1_dot_container__pb2.UpdateContainerRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.Container.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PruneContainers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.ContainerService/PruneContainers',
+            shoal__proto_dot_v1_dot_container__pb2.PruneContainersRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.PruneContainersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,12 @@ class ContainerServiceStub:
     """
     UnpauseContainer: _grpc.UnaryUnaryMultiCallable[_container_pb2.UnpauseContainerRequest, _container_pb2.Container]
     """Asks for them to go on. Errors: FAILED_PRECONDITION if it isn't paused."""
+    RenameContainer: _grpc.UnaryUnaryMultiCallable[_container_pb2.RenameContainerRequest, _container_pb2.Container]
+    """Gives it another name. Errors: ALREADY_EXISTS (the name); FAILED_PRECONDITION if it is being removed."""
+    UpdateContainer: _grpc.UnaryUnaryMultiCallable[_container_pb2.UpdateContainerRequest, _container_pb2.Container]
+    """Changes what may be changed of one that exists. Errors: INVALID_ARGUMENT; FAILED_PRECONDITION."""
+    PruneContainers: _grpc.UnaryUnaryMultiCallable[_container_pb2.PruneContainersRequest, _container_pb2.PruneContainersResponse]
+    """Removes all that do not run, nor will, as far as the filters let them through."""
     WaitContainer: _grpc.UnaryStreamMultiCallable[_container_pb2.WaitContainerRequest, _container_pb2.WaitContainerResponse]
     """Follows a container until a condition holds."""
     ContainerLogs: _grpc.UnaryStreamMultiCallable[_container_pb2.LogsRequest, _container_pb2.LogsResponse]
@@ -115,6 +121,12 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     """
     UnpauseContainer: _aio.UnaryUnaryMultiCallable[_container_pb2.UnpauseContainerRequest, _container_pb2.Container]  # type: ignore[assignment]
     """Asks for them to go on. Errors: FAILED_PRECONDITION if it isn't paused."""
+    RenameContainer: _aio.UnaryUnaryMultiCallable[_container_pb2.RenameContainerRequest, _container_pb2.Container]  # type: ignore[assignment]
+    """Gives it another name. Errors: ALREADY_EXISTS (the name); FAILED_PRECONDITION if it is being removed."""
+    UpdateContainer: _aio.UnaryUnaryMultiCallable[_container_pb2.UpdateContainerRequest, _container_pb2.Container]  # type: ignore[assignment]
+    """Changes what may be changed of one that exists. Errors: INVALID_ARGUMENT; FAILED_PRECONDITION."""
+    PruneContainers: _aio.UnaryUnaryMultiCallable[_container_pb2.PruneContainersRequest, _container_pb2.PruneContainersResponse]  # type: ignore[assignment]
+    """Removes all that do not run, nor will, as far as the filters let them through."""
     WaitContainer: _aio.UnaryStreamMultiCallable[_container_pb2.WaitContainerRequest, _container_pb2.WaitContainerResponse]  # type: ignore[assignment]
     """Follows a container until a condition holds."""
     ContainerLogs: _aio.UnaryStreamMultiCallable[_container_pb2.LogsRequest, _container_pb2.LogsResponse]  # type: ignore[assignment]
@@ -234,6 +246,30 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_container_pb2.Container, _abc.Awaitable[_container_pb2.Container]]:
         """Asks for them to go on. Errors: FAILED_PRECONDITION if it isn't paused."""
+
+    @_abc_1.abstractmethod
+    def RenameContainer(
+        self,
+        request: _container_pb2.RenameContainerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_container_pb2.Container, _abc.Awaitable[_container_pb2.Container]]:
+        """Gives it another name. Errors: ALREADY_EXISTS (the name); FAILED_PRECONDITION if it is being removed."""
+
+    @_abc_1.abstractmethod
+    def UpdateContainer(
+        self,
+        request: _container_pb2.UpdateContainerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_container_pb2.Container, _abc.Awaitable[_container_pb2.Container]]:
+        """Changes what may be changed of one that exists. Errors: INVALID_ARGUMENT; FAILED_PRECONDITION."""
+
+    @_abc_1.abstractmethod
+    def PruneContainers(
+        self,
+        request: _container_pb2.PruneContainersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_container_pb2.PruneContainersResponse, _abc.Awaitable[_container_pb2.PruneContainersResponse]]:
+        """Removes all that do not run, nor will, as far as the filters let them through."""
 
     @_abc_1.abstractmethod
     def WaitContainer(

@@ -29,6 +29,16 @@ class LifeOptions(TypedDict, total=False):
     restart: str
 
 
+def restart_policy(text: str) -> RestartPolicy:
+    """Return the policy that `text` means, such as "on-failure:3".
+
+    Raises:
+        InvalidSpec: it means none.
+    """
+    policy, most = parse_restart(text)
+    return RestartPolicy(mode=_RESTARTS[policy], maximum_retries=most)
+
+
 def apply(config: ContainerConfig, options: LifeOptions) -> None:
     """Put the options into a configuration.
 
@@ -38,7 +48,6 @@ def apply(config: ContainerConfig, options: LifeOptions) -> None:
     config.stop_signal = options.get("stop_signal", "")
     config.auto_remove = options.get("auto_remove", False)
     if "restart" in options:
-        policy, most = parse_restart(options["restart"])
-        config.restart.CopyFrom(RestartPolicy(mode=_RESTARTS[policy], maximum_retries=most))
+        config.restart.CopyFrom(restart_policy(options["restart"]))
     if "stop_timeout" in options:
         config.stop_timeout_seconds = options["stop_timeout"]

@@ -72,6 +72,7 @@ def container_events(before: Parts | None, after: Parts, node_name: Callable[[st
     )
     if before is None or before.spec is None:
         yield about.tell("create", spec.created_at)
+    yield from _renamed(about, before.spec if before is not None else None, after.spec)
     old = before.placement if before is not None else None
     placement = after.placement
     if placement is not None and placement is not old:
@@ -190,6 +191,13 @@ def _ended(about: _About, attempt: Attempt, which: str, node: str, missing: int)
         reason=attempt.reason,
         missing=missing or "",
     )
+
+
+def _renamed(about: _About, old: ContainerSpec | None, spec: ContainerSpec | None) -> Iterator[Event]:
+    if spec is None or not spec.HasField("renamed_at") or (old is not None and old.renamed_at == spec.renamed_at):
+        return
+    at = spec.renamed_at
+    yield about.tell("rename", at, at.ToNanoseconds(), old_name=spec.old_name)
 
 
 def _paused(about: _About, seen: ContainerStatus | None, status: ContainerStatus, node: str) -> Iterator[Event]:

@@ -156,6 +156,13 @@ def test_a_stop_in_the_pause_cancels_the_restart() -> None:
     assert planning.plan(remembered(record, boot_id="b"), WISH, Observed(prepared=True), 9_000) == planning.Wait()
 
 
+@pytest.mark.parametrize("mode", [NO, RestartMode.RESTART_MODE_UNSPECIFIED])
+def test_a_policy_that_is_taken_back_takes_back_the_restart_that_is_due(mode: RestartMode) -> None:
+    view = remembered(_in_pause(), boot_id="b")
+    for now in (0, 9_000):
+        assert planning.plan(view, replace(WISH, restart_mode=mode), Observed(), now) == planning.CancelRestart()
+
+
 def test_a_users_start_in_the_pause_counts_restarts_anew() -> None:
     view = remembered(_in_pause(), boot_id="b")
     wish = replace(WISH, run_admitted=2)

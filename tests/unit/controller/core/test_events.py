@@ -139,6 +139,16 @@ def test_tells_of_a_pause_once_and_by_its_own_time() -> None:
     assert actions(told(frozen, replace(runs, status=thawed))) == ["unpause"]
 
 
+def test_tells_of_another_name() -> None:
+    before = Parts("default", ID, spec())
+    renamed = spec()
+    renamed.name, renamed.old_name = "www", "web"
+    renamed.renamed_at.CopyFrom(at(5))
+    (event,) = told(before, replace(before, spec=renamed))
+    assert (event.action, event.name, event.attributes["old_name"], event.time) == ("rename", "www", "web", at(5))
+    assert told(replace(before, spec=renamed), replace(before, spec=renamed)) == []
+
+
 def plain(event: Event) -> bytes:
     """Return what every teller must agree on: how many are missing is what this one does not know."""
     same = Event()

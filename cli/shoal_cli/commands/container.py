@@ -1,0 +1,87 @@
+"""`shoal container prune`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from shoal_cli.codes import FAILED
+
+if TYPE_CHECKING:
+    from shoal.cluster import Cluster
+
+
+@click.group(short_help="Look after containers as a whole.")
+def container() -> None:
+    """Look after containers as a whole."""
+
+
+@container.command(short_help="Remove all containers that do not run.")
+@click.option("-f", "--force", is_flag=True, help="Don't ask.")
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    metavar="KIND=VALUE",
+    help="label=KEY[=VALUE], label!=KEY[=VALUE], until=TIME (made before). Can be repeated; all must hold.",
+)
+def prune(filters: tuple[str, ...], force: bool) -> int:
+    """Remove all containers that do not run, with their files, and print the ids of those that are gone.
+
+    One that waits for room, or for its restart policy, counts as running. TIME is 24h (ago), or a date.
+
+    \b
+    Examples:
+      shoal container prune
+      shoal container prune -f --filter until=24h --filter label!=keep
+    """
+    from shoal_cli.session import converse, note
+
+    sent = [_filter(each) for each in filters]
+    if not force:
+        which = f" that match {', '.join(filters)}" if filters else ""
+        if not click.confirm(f"This removes all containers that do not run{which}. Go on?", err=True):
+            note("nothing was removed")
+            return FAILED
+
+    async def action(cluster: Cluster) -> int:
+        from shoal_cli.attach import gone
+        from shoal_cli.many import each
+
+        found = await cluster.containers.prune(filters=sent)
+        if found:
+            click.echo("Deleted Containers:")
+
+        async def leave(identifier: str) -> str:
+            if not await gone(cluster, identifier):
+                note(f"what container {identifier[:12]} has on its node is removed once the node answers")
+            return identifier
+
+        return await each(found, leave)
+
+    return converse(action)
+
+
+def _filter(text: str) -> str:
+    """Return a filter as the API has it: times are seconds since 1970."""
+    from datetime import UTC, datetime
+
+    from shoal_cli.times import parse_time
+
+    kind, _, value = text.partition("=")
+    if kind == "until" and value:
+        try:
+            return f"until={parse_time(value, datetime.now(UTC)).timestamp():.6f}"
+        except ValueError as error:
+            raise _wrong(text) from error
+    if kind not in ("label", "label!") or not value:
+        raise _wrong(text)
+    return text
+
+
+def _wrong(text: str) -> click.UsageError:
+    return click.UsageError(
+        f'filter "{text}" is not valid (write label=KEY, label=KEY=VALUE, label!=KEY or until=TIME)',
+        click.get_current_context(),
+    )
