@@ -8,8 +8,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(etcd-server docker-registry crun runc conmon nftables iproute2 busybox-static util-linux python3-venv)
-programs=(etcd docker-registry crun runc conmon nft ip busybox unshare nsenter)
+packages=(etcd-server docker-registry crun runc conmon nftables iproute2 tini busybox-static util-linux python3-venv)
+programs=(etcd docker-registry crun runc conmon nft ip tini-static busybox unshare nsenter)
 case "${1:-run}" in
 run) ;;
 # Docker's own seccomp profile is the reference that ours is tested against.

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from shoal_agent.core.health import Answer, Check
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey
 from shoal_proto.v1.agent_pb2 import ContainerRecord
 from shoal_proto.v1.image_pb2 import ImageConfig
@@ -86,6 +87,15 @@ class ContainerHost(Protocol):
 
     def frozen(self, record: ContainerRecord) -> bool:
         """Say whether its processes are frozen, or partly."""
+        ...
+
+    async def probe(self, record: ContainerRecord, check: Check) -> Answer:
+        """Make one check of its health, and leave nothing of it.
+
+        Raises:
+            Conflict: its process has ended.
+            ShoalError, OSError: it could not be made.
+        """
         ...
 
     async def tidy(self, record: ContainerRecord) -> None:

@@ -12,6 +12,7 @@ from signal import SIGKILL
 from typing import Final
 
 from shoal_agent.copying.inside import Mounted
+from shoal_agent.core.health import Answer, Check
 from shoal_agent.disk import Disk
 from shoal_agent.durable import sync_directory
 from shoal_agent.host import Prepared, task_key
@@ -22,6 +23,7 @@ from shoal_agent.runtime.confinement import confinement_of, own_limits
 from shoal_agent.runtime.devices import find_devices
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.host_files import names_of
+from shoal_agent.runtime.probe import probe
 from shoal_agent.runtime.process import Process, resolve
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks, TaskSpec
 from shoal_agent.sandbox.rootfs import RootFilesystems
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 
 #: Trees are removed in as many threads: more would only keep the disk from everybody else.
 _THREADS: Final = 2
+#: Health checks that are made at a time; those that wait for their turn are not late.
+_PROBES: Final = 8
 
 
 def placement_key(container: str, generation: int) -> str:
@@ -77,6 +81,7 @@ class RuntimeHost:
         self._left: dict[str, set[TaskKey]] = {}
         self._left_mounted: set[str] = set()
         self._roots: dict[str, Path] = {}
+        self._probes = asyncio.Semaphore(_PROBES)
 
     async def open(self) -> None:
         """Look at what an agent before this one left; the parts are open already."""
@@ -164,6 +169,7 @@ class RuntimeHost:
                 systems=self._mounts.systems(key, config),
                 names=names_of(config, assignment.addresses),
                 confinement=confinement,
+                init=config.init,
             )
         )
 
@@ -194,6 +200,12 @@ class RuntimeHost:
     def frozen(self, record: ContainerRecord) -> bool:
         """Say whether its processes are frozen, or partly."""
         return self._tasks.groups.frozen(str(task_key(record)))
+
+    async def probe(self, record: ContainerRecord, check: Check) -> Answer:
+        """Make one check of its health."""
+        user = record.assignment.config.user or record.image_config.user
+        async with self._probes:
+            return await probe(self._tasks, task_key(record), check, user=user)
 
     async def tidy(self, record: ContainerRecord) -> None:
         """Delete what the runtime has of the placement's attempts."""

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from shoal_agent.clock import Clock
-from shoal_agent.core import lifecycle, planning, restarts
+from shoal_agent.core import health, lifecycle, planning, restarts
+from shoal_agent.core.health import Health
 from shoal_agent.core.model import Observed, Remembered, TaskState, Wanted, remembered, wanted
 from shoal_agent.core.restarts import End
 from shoal_agent.ends import Ends
 from shoal_agent.host import ContainerHost, task_key
+from shoal_agent.probing import Prober
 from shoal_agent.records import Records
 from shoal_agent.runtime.failures import StartFailed
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey
@@ -92,6 +94,8 @@ class Worker:
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._accepted = record.report_accepted
+        self._health: Health | None = None
+        self._prober = Prober(around.host, around.clock, self._checked)
         self._history: deque[str] = deque(maxlen=_HISTORY)
 
     # What others ask and tell.
@@ -138,6 +142,13 @@ class Worker:
         if key == task_key(self._record):
             self._exited, self._seen_ms = exit_status, self._around.clock.boot_ms()
             self._observed = replace(self._observed, task=TaskState.ENDED, litter=True)
+            self._wake.set()
+
+    def _checked(self, key: TaskKey, found: Health) -> None:
+        """Take the news of the container's health."""
+        if key == task_key(self._record):
+            self._health = found
+            self._observed = replace(self._observed, health=found.state)
             self._wake.set()
 
     def report(self) -> StatusReport | None:
@@ -198,16 +209,19 @@ class Worker:
     async def run(self) -> None:
         """Work until the record is gone, or until `close`."""
         bind(container=self.id[:SHORT_ID])
-        while not self._closing:
-            try:
-                if await self._step():
-                    return
-            except (ShoalError, OSError) as error:
-                log.error("container %s: %s (after %s)", self.id[:12], error, ", ".join(self._history) or "nothing")
-                await self._pause(FAULT_PAUSE)
-            except Exception:
-                log.exception("container %s: a fault after %s", self.id[:12], ", ".join(self._history) or "nothing")
-                await self._pause(FAULT_PAUSE)
+        try:
+            while not self._closing:
+                try:
+                    if await self._step():
+                        return
+                except (ShoalError, OSError) as error:
+                    log.error("container %s: %s (after %s)", self.id[:12], error, ", ".join(self._history) or "nothing")
+                    await self._pause(FAULT_PAUSE)
+                except Exception:
+                    log.exception("container %s: a fault after %s", self.id[:12], ", ".join(self._history) or "nothing")
+                    await self._pause(FAULT_PAUSE)
+        finally:
+            await self._prober.stop()
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -224,6 +238,7 @@ class Worker:
         set_trace(self._record.assignment.trace_id)
         record, wish = self._views()
         now = self._around.clock.boot_ms()
+        await self._prober.attend(self._record, live=planning.is_checked(record, wish, self._observed))
         action = planning.plan(record, wish, self._observed, now)
         if isinstance(action, planning.Wait):
             if self._record is not self._saved and self._dirty():
@@ -307,6 +322,8 @@ class Worker:
                 await self._freeze()
             case planning.Thaw():
                 await self._thaw()
+            case planning.NoteHealth():
+                await self._note_health()
             case planning.Tidy():
                 await around.host.tidy(record)
                 self._observed = replace(self._observed, litter=False)
@@ -465,7 +482,12 @@ class Worker:
             )
             self._exited = self._seen_ms = None
             self._observed = replace(
-                self._observed, task=TaskState.UNKNOWN, stop_signalled=False, kill_again_ms=0, frozen=False
+                self._observed,
+                task=TaskState.UNKNOWN,
+                stop_signalled=False,
+                kill_again_ms=0,
+                frozen=False,
+                health=health.UNKNOWN,
             )
             try:
                 running = await around.host.start(self._record)
@@ -497,6 +519,11 @@ class Worker:
     async def _send_stop_signal(self) -> None:
         self._observed = replace(self._observed, stop_signalled=True)
         await self._around.host.stop_signal(self._record)
+
+    async def _note_health(self) -> None:
+        assert self._health is not None, "health is observed with all that is known of it"
+        log.info("container %s is %s", self.id[:12], health.name(self._health.state))
+        await self._save(health.noted(self._record, self._health, now=self._around.clock.timestamp()))
 
     async def _freeze(self) -> None:
         await self._around.host.freeze(self._record)

@@ -137,6 +137,7 @@ DEVICE: Final = Checked("device", devices.parse_device)
 ULIMIT: Final = Checked("ulimit", ulimits.parse_ulimit)
 SYSCTL: Final = Checked("sysctl", sysctls.parse_sysctl)
 PERMISSION: Final = Checked("policy", policy.parse_permission)
+DURATION: Final = Checked("duration", units.parse_duration)
 CONTEXT: Final = Context()
 FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=False)
 

@@ -6,7 +6,7 @@ import shlex
 from typing import Final
 
 from shoal_common.ids import SHORT_ID
-from shoal_proto.v1.container_pb2 import Container, ContainerPhase
+from shoal_proto.v1.container_pb2 import Container, ContainerPhase, HealthState
 from shoal_proto.v1.node_pb2 import DrainNodeResponse, DrainOutcome, Node, NodeState
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -28,6 +28,12 @@ _PLAIN: Final = {
     ContainerPhase.CONTAINER_PHASE_STOPPING: "Stopping",
     ContainerPhase.CONTAINER_PHASE_REMOVING: "Removing",
     ContainerPhase.CONTAINER_PHASE_LOST: "Lost",
+}
+
+_HEALTH: Final = {
+    HealthState.HEALTH_STATE_STARTING: "health: starting",
+    HealthState.HEALTH_STATE_HEALTHY: "healthy",
+    HealthState.HEALTH_STATE_UNHEALTHY: "unhealthy",
 }
 
 
@@ -62,6 +68,8 @@ def status(container: Container, now: float) -> str:
     match phase:
         case ContainerPhase.CONTAINER_PHASE_RUNNING:
             text = f"Up {duration(now - seen.started_at.ToSeconds())}"
+            if health := _HEALTH.get(seen.health):
+                text += f" ({health})"
             return f"{text} ({detail})" if detail else text
         case ContainerPhase.CONTAINER_PHASE_PAUSED:
             text = f"Up {duration(now - seen.started_at.ToSeconds())} (Paused)"

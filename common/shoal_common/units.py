@@ -10,6 +10,14 @@ from shoal_common.errors import InvalidSpec
 
 _BYTES: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _FACTORS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(h|ms|m|us|s)")
+_MILLISECONDS: Final = {
+    "h": Decimal(3_600_000),
+    "m": Decimal(60_000),
+    "s": Decimal(1_000),
+    "ms": Decimal(1),
+    "us": Decimal("0.001"),
+}
 #: Least memory limit that a container can start under.
 MIN_MEMORY: Final = 6 << 20
 
@@ -42,6 +50,23 @@ def parse_cpus(text: str) -> int:
     if not millis.is_finite() or millis <= 0 or millis != millis.to_integral_value() or millis > 10**9:
         raise InvalidSpec(f'cpus "{text[:40]}" is not valid (write a number of cores above 0, such as 0.5 or 2)')
     return int(millis)
+
+
+def parse_duration(text: str) -> int:
+    """Return the milliseconds that "30s", "1m30s", "1.5h" or "500ms" mean, as Docker writes them.
+
+    Raises:
+        InvalidSpec: it is no length of time, or less than a millisecond and not 0.
+    """
+    parts = list(_DURATION.finditer(text))
+    if (not parts or "".join(part[0] for part in parts) != text) and text != "0":
+        raise InvalidSpec(f'duration "{text[:40]}" is not valid (write numbers with h, m, s or ms, such as 1m30s)')
+    value = sum((Decimal(part[1]) * _MILLISECONDS[part[2]] for part in parts), Decimal(0))
+    if 0 < value < 1:
+        raise InvalidSpec(f'duration "{text[:40]}" is too short (give at least 1ms)')
+    if value >= 1 << 31:
+        raise InvalidSpec(f'duration "{text[:40]}" is too long (give at most 24h)')
+    return int(value)
 
 
 def format_bytes(value: int) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
+from shoal_agent.core.health import Answer, Check
 from shoal_agent.host import Prepared, task_key
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey
 from shoal_proto.v1.agent_pb2 import ContainerRecord
@@ -49,6 +50,8 @@ class FakeHost:
     at_once: int = 0
     on_step: Callable[[str], None] = lambda step: None
     frozen_keys: set[TaskKey] = field(default_factory=set)
+    answers: list[Answer | Exception] = field(default_factory=list)
+    probes: int = 0
     queue: asyncio.Queue[tuple[TaskKey, Exited]] = field(default_factory=asyncio.Queue)
 
     async def prepare(self, record: ContainerRecord) -> Prepared:
@@ -98,6 +101,15 @@ class FakeHost:
 
     def frozen(self, record: ContainerRecord) -> bool:
         return task_key(record) in self.frozen_keys
+
+    async def probe(self, record: ContainerRecord, check: Check) -> Answer:
+        """Give the next answer; the last one again and again."""
+        self.probes += 1
+        assert task_key(record) not in self.frozen_keys, "what is frozen is not asked"
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     async def stop_signal(self, record: ContainerRecord) -> None:
         self.on_step("stop signal")

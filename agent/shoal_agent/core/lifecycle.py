@@ -11,7 +11,7 @@ from typing import Final
 from google.protobuf import text_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from shoal_agent.core import restarts
+from shoal_agent.core import health, restarts
 from shoal_agent.core.restarts import Pause
 from shoal_common.errors import Internal
 from shoal_common.messages import copied
@@ -52,6 +52,11 @@ NEXT_ATTEMPT: Final = {
     STARTING: frozenset({PREPARING}),
 }
 
+#: What a status says of its newest attempt only.
+_OF_ONE_ATTEMPT: Final = (
+    *("reason", "exit_code", "oom_killed", "started_at", "finished_at"),
+    *("paused_at", "health", "health_output", "health_at"),
+)
 #: How many attempts a status tells of.
 ATTEMPTS_KEPT: Final = 16
 #: `docker run`'s code for what its daemon, here the node, could not do.
@@ -98,7 +103,7 @@ def _advance(record: ContainerRecord, state: ContainerState, *, new_attempt: boo
     status.report += 1
     if new_attempt or status.attempt == 0:
         status.attempt += 1
-        for field in ("reason", "exit_code", "oom_killed", "started_at", "finished_at", "paused_at"):
+        for field in _OF_ONE_ATTEMPT:
             status.ClearField(field)
     return status
 
@@ -234,6 +239,8 @@ def running(
     changed.pid_start_time = pid_start
     changed.conmon_pid = conmon_pid
     changed.conmon_start_time = conmon_start
+    if health.check_of(record.assignment.config.health, record.image_config.healthcheck) is not None:
+        status.health = health.STARTING
     return changed
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from shoal_proto.v1.agent_pb2 import ContainerRecord
-from shoal_proto.v1.container_pb2 import ContainerState, DesiredState, RestartMode
+from shoal_proto.v1.container_pb2 import ContainerState, DesiredState, HealthState, RestartMode
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from shoal_proto.v1.node_pb2 import HoldRole
 
@@ -35,6 +35,7 @@ class Remembered:
         restart_due_ms: when the policy starts it again, on the clock of `now`; 0 if it doesn't.
         restart_pause_ms: the last pause before a restart by policy; 0 if there was none.
         paused: the leader is told that its processes are frozen.
+        health: what the leader is told of it.
     """
 
     generation: int
@@ -54,6 +55,7 @@ class Remembered:
     restart_due_ms: int = 0
     restart_pause_ms: int = 0
     paused: bool = False
+    health: HealthState = HealthState.HEALTH_STATE_UNSPECIFIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Observed:
         kill_again_ms: SIGKILL was sent, and is sent again then; 0 if it wasn't.
         frozen: the processes of the attempt are frozen, which the kernel remembers for the next agent.
         reach: somebody wants to get at its files, which takes a mounted root file system.
+        health: what this process has found out last by its checks of the attempt; UNSPECIFIED if nothing yet.
     """
 
     task: TaskState = TaskState.UNKNOWN
@@ -98,6 +101,7 @@ class Observed:
     kill_again_ms: int = 0
     frozen: bool = False
     reach: bool = False
+    health: HealthState = HealthState.HEALTH_STATE_UNSPECIFIED
 
 
 def remembered(record: ContainerRecord, *, boot_id: str) -> Remembered:
@@ -121,6 +125,7 @@ def remembered(record: ContainerRecord, *, boot_id: str) -> Remembered:
         restart_due_ms=record.restart_due_ms,
         restart_pause_ms=record.restart_pause_ms,
         paused=status.paused,
+        health=status.health,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from shoal_agent.core.lifecycle import ACTIVE, ENDED, NONE, PREPARING, READY, RUNNING, STARTING, STOPPING
 from shoal_agent.core.model import Observed, Remembered, TaskState, Wanted
-from shoal_proto.v1.container_pb2 import DesiredState, RestartMode
+from shoal_proto.v1.container_pb2 import DesiredState, HealthState, RestartMode
 from shoal_proto.v1.node_pb2 import HoldRole
 
 _STOPPED: Final = frozenset({DesiredState.DESIRED_STATE_STOPPED, DesiredState.DESIRED_STATE_REMOVED})
@@ -149,6 +149,11 @@ class Thaw:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteHealth:
+    """Record that its health has changed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tidy:
     """Delete what the runtime still has of an attempt that has ended."""
 
@@ -194,6 +199,7 @@ Action = (
     | Kill
     | Freeze
     | Thaw
+    | NoteHealth
     | Tidy
     | Release
     | Supersede
@@ -221,6 +227,8 @@ def plan(record: Remembered, wanted: Wanted, observed: Observed, now: int) -> Ac
         stop = record.state == STOPPING or record.removing or (obeys and _wants_stop(record, wanted))
         if stop:
             return _stop(record, wanted, observed, now, obeys=obeys)
+        if observed.health not in (HealthState.HEALTH_STATE_UNSPECIFIED, record.health):
+            return NoteHealth()
         return _pause(record, wanted, observed) if obeys else Wait()
     if obeys and superseded:
         return Supersede()
@@ -297,6 +305,18 @@ def _stop(record: Remembered, wanted: Wanted, observed: Observed, now: int, *, o
     if now >= record.kill_due_ms:
         return Kill()
     return Wait(record.kill_due_ms) if observed.stop_signalled else SendStopSignal()
+
+
+def is_checked(record: Remembered, wanted: Wanted, observed: Observed) -> bool:
+    """Say whether the container's health can be found out: it runs, and is not to be frozen or stopped."""
+    obeys = observed.held and wanted.generation >= record.generation
+    return (
+        record.state == RUNNING
+        and record.this_boot
+        and observed.task is TaskState.ALIVE
+        and not (record.removing or observed.frozen)
+        and not (obeys and (wanted.paused or _wants_stop(record, wanted)))
+    )
 
 
 def _pause(record: Remembered, wanted: Wanted, observed: Observed) -> Action:

@@ -63,6 +63,22 @@ def send(pid: int, started: int, number: int) -> bool:
         return True
 
 
+def kill_group(pid: int, started: int) -> None:
+    """Send SIGKILL to a process that was begun in a session of its own, and to what it has begun in its group.
+
+    Nothing happens if it is gone.
+    """
+    with opened(pid, started) as fd, contextlib.suppress(ProcessLookupError):
+        if fd is None:
+            return
+        group = os.getpgid(pid)
+        # The group that came with the session: nobody else is in it.
+        if group == os.getsid(pid):
+            os.killpg(group, signal.SIGKILL)
+        else:
+            signal.pidfd_send_signal(fd, signal.SIGKILL)
+
+
 async def ended(pid: int) -> None:
     """Wait until the process with this id, whoever it is now, has ended."""
     try:

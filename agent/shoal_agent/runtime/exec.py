@@ -110,6 +110,12 @@ class ExecProcess:
             return 128 - code
         return explain(self._runtime.name, said, self._program).code if code and said else code
 
+    def abandon(self) -> None:
+        """Kill it, with the rest of its process group, and give up its streams; instead of `wait`."""
+        processes.kill_group(self.pid, self._pid_start)
+        self._transport.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
     def signal(self, number: int) -> None:
         """Send it a signal.
 

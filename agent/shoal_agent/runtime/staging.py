@@ -16,6 +16,7 @@ from shoal_agent.runtime.cgroups import Cgroups
 from shoal_agent.runtime.conmon import Runtime, TaskFiles
 from shoal_agent.runtime.devices import make_nodes
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
+from shoal_agent.runtime.init import under_init
 from shoal_agent.runtime.log_format import parse_line
 from shoal_agent.runtime.mount_points import check_mount_points
 from shoal_agent.runtime.task import TaskSpec
@@ -90,6 +91,8 @@ def stage(
         cgroup=groups.container_path(name),
         limits_swap=groups.limits_swap,
     )
+    if spec.init:
+        under_init(config)
     if seccomp_program and spec.confinement.standard_calls:
         # crun takes the compiled filter as it is and saves a third of the time of a start. Others don't look at it.
         config["annotations"] = {_CRUN_FILTER: base64.b64encode(seccomp_program).decode()}

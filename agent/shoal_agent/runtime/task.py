@@ -51,6 +51,7 @@ class TaskSpec:
         systems: mounts beside the root file system.
         names: what it is given to know beside the host's.
         confinement: what its processes are held to.
+        init: it runs under a small init.
     """
 
     key: TaskKey
@@ -63,6 +64,7 @@ class TaskSpec:
     systems: FileSystems
     names: Names
     confinement: Confinement
+    init: bool = False
 
 
 @dataclass(frozen=True, slots=True)

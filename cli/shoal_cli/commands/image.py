@@ -38,6 +38,7 @@ def image() -> None:
     help="Have each container keep a directory in a volume of its own. Can be repeated.",
 )
 @click.option("--stop-signal", default="", metavar="SIGNAL", help="Signal that asks it to end.")
+@click.option("--health-cmd", default="", metavar="COMMAND", help="Line for the shell that says, by 0, that it works.")
 @click.option("--arch", default="", metavar="ARCH", help="amd64 or arm64; the controller's if left out.")
 @click.argument("file", type=click.Path(allow_dash=True), metavar="FILE|-")
 @click.argument("ref", type=params.IMAGE, metavar="REF")
@@ -53,6 +54,7 @@ def import_(
     expose: tuple[str, ...],
     volume: tuple[str, ...],
     stop_signal: str,
+    health_cmd: str,
     arch: str,
 ) -> int:
     """Make an image from the tar of a root file system, put it into the cluster's registry, and print its digest.
@@ -71,6 +73,7 @@ def import_(
     async def action(cluster: Cluster) -> None:
         from shoal_cli import pipes
         from shoal_cli.progress import received
+        from shoal_proto.v1.container_pb2 import HealthCheck
         from shoal_proto.v1.image_pb2 import ImageConfig
 
         config = ImageConfig(
@@ -83,6 +86,7 @@ def import_(
             exposed_ports=expose,
             stop_signal=stop_signal,
             volumes=volume,
+            healthcheck=HealthCheck(test=["CMD-SHELL", health_cmd]) if health_cmd else None,
         )
         total = Path(file).stat().st_size if file != "-" and Path(file).is_file() else None
         with received(ref, total) as on_progress:

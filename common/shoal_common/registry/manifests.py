@@ -14,6 +14,7 @@ from typing import Final
 
 from shoal_common.errors import InvalidSpec
 from shoal_common.references import is_digest
+from shoal_proto.v1.container_pb2 import HealthCheck
 from shoal_proto.v1.image_pb2 import ImageConfig
 
 OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
@@ -50,6 +51,17 @@ MAX_LAYERS: Final = 256
 #: Machine names of the kernel, in the words of Go that images use.
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 _MAX_SIZE: Final = 1 << 50
+#: Docker's names of the times of a health check, in nanoseconds, and ours, in milliseconds.
+_HEALTH_TIMES: Final = {
+    "Interval": "interval_ms",
+    "Timeout": "timeout_ms",
+    "StartPeriod": "start_period_ms",
+    "StartInterval": "start_interval_ms",
+}
+_NS_PER_MS: Final = 1_000_000
+#: What more than a day, and more failures than these, are meant by nobody.
+_MAX_NANOSECONDS: Final = 86_400_000_000_000
+_MAX_RETRIES: Final = 1_000_000
 
 Json = Mapping[str, object]
 
@@ -203,12 +215,37 @@ def parse_config(body: bytes, *, name: str) -> ParsedConfig:
             exposed_ports=sorted(ports) if isinstance(ports, dict) else (),
             stop_signal=_text(config, "StopSignal"),
             volumes=sorted(volumes) if isinstance(volumes, dict) else (),
+            healthcheck=_healthcheck(config.get("Healthcheck"), what),
         )
     except (ValueError, UnicodeError) as error:
         # Lone surrogates and the like: valid JSON, but no text.
         raise InvalidSpec(f"{what} has text that is not valid UTF-8") from error
     made_for = Platform(_text(document, "os"), _text(document, "architecture"), _text(document, "variant"))
     return ParsedConfig(parsed, tuple(diff_ids), made_for, _created(_text(document, "created")))
+
+
+def healthcheck_document(check: HealthCheck) -> dict[str, object]:
+    """Return a health check as an image's configuration has it: Docker's own addition to OCI's, with nanoseconds."""
+    document: dict[str, object] = {"Test": list(check.test), "Retries": check.retries}
+    for key, field in _HEALTH_TIMES.items():
+        document[key] = getattr(check, field) * _NS_PER_MS
+    return {key: value for key, value in document.items() if value}
+
+
+def _healthcheck(document: object, what: str) -> HealthCheck | None:
+    if not isinstance(document, dict):
+        return None
+    retries = _number(document, "Retries")
+    check = HealthCheck(test=_texts(document, "Test", what), retries=retries if retries <= _MAX_RETRIES else 0)
+    for key, field in _HEALTH_TIMES.items():
+        setattr(check, field, _number(document, key) // _NS_PER_MS)
+    return check
+
+
+def _number(document: Mapping[str, object], key: str) -> int:
+    """Return a count, or nanoseconds; 0 for what is none, or more than anybody means."""
+    value = document.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_NANOSECONDS else 0
 
 
 def load_json(body: bytes, what: str) -> Json:

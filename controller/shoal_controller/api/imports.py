@@ -25,7 +25,7 @@ from typing import IO, Final, Protocol, Self
 import zstandard
 
 from shoal_common.errors import Exhausted, InvalidSpec
-from shoal_common.registry.manifests import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST
+from shoal_common.registry.manifests import OCI_CONFIG, OCI_LAYER_GZIP, OCI_MANIFEST, healthcheck_document
 from shoal_common.units import format_bytes
 from shoal_proto.v1.image_pb2 import ImageConfig
 
@@ -315,6 +315,7 @@ def documents(
         "ExposedPorts": {port: {} for port in config.exposed_ports},
         "StopSignal": config.stop_signal,
         "Volumes": {path: {} for path in config.volumes},
+        "Healthcheck": healthcheck_document(config.healthcheck),
     }
     body = _canonical(
         {

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from shoal_common.errors import InvalidSpec, NotFound
+from shoal_common.health_checks import check_health
 from shoal_common.ids import DEFAULT_NAMESPACE, check_container_id, check_name
 from shoal_common.mounts import check_target
 from shoal_common.references import parse_reference
@@ -169,6 +170,7 @@ def image_config(config: ImageConfig) -> None:
         check_target(volume)
     if config.stop_signal:
         signal_number(config.stop_signal)
+    check_health(config.healthcheck)
     if config.ByteSize() > MAX_CONFIG:
         raise InvalidSpec(f"its configuration is larger than {format_bytes(MAX_CONFIG)}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shoal_common.errors import InvalidSpec
+from shoal_common.health_checks import check_health
 from shoal_proto.v1.container_pb2 import ContainerConfig, RestartMode, RestartPolicy
 
 
@@ -13,6 +14,7 @@ def life(config: ContainerConfig) -> None:
         InvalidSpec: it can never be right.
     """
     restart(config.restart, auto_remove=config.auto_remove)
+    check_health(config.health)
 
 
 def restart(policy: RestartPolicy, *, auto_remove: bool) -> None:

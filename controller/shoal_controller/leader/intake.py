@@ -24,6 +24,7 @@ from shoal_proto.v1.resources_pb2 import Address, Resources
 MAX_DESCRIPTION: Final = 64 << 10
 MAX_STATUS: Final = 768 << 10
 MAX_REASON: Final = 2_000
+MAX_HEALTH_OUTPUT: Final = 4_096
 MAX_PROCESS_ID: Final = 128
 #: Attempts that are looked at; a status keeps no more.
 MAX_ATTEMPTS: Final = 16
@@ -77,6 +78,7 @@ def bounded(status: ContainerStatus) -> ContainerStatus:
     del kept.attempts[:-MAX_ATTEMPTS]
     kept.reason = one_line(kept.reason)
     kept.warning = one_line(kept.warning)
+    kept.health_output = lines(kept.health_output)
     for attempt in kept.attempts:
         attempt.reason = one_line(attempt.reason)
     for message in (kept, *kept.attempts):
@@ -166,6 +168,12 @@ def one_line(text: str) -> str:
     """Return a text of a node's as one line that is safe to show."""
     words = " ".join(text[: 2 * MAX_REASON].split())
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in words)[:MAX_REASON]
+
+
+def lines(text: str) -> str:
+    """Return what a health check said as lines that are safe to show."""
+    shown = (char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return "".join(shown)[:MAX_HEALTH_OUTPUT]
 
 
 def _is_time(time: Timestamp) -> bool:

@@ -9,9 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TypeVar
 
 from shoal_agent.kernel import processes
 from shoal_agent.runtime import conmon
@@ -22,7 +21,17 @@ from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks
 from shoal_common.capabilities import NAMES, mask
 from shoal_common.errors import Conflict
 from shoal_proto.v1.container_pb2 import ContainerConfig, Device, Security, Ulimit
-from tests.integration.agent_runtime.node import CONTAINER, UID_BASE, Node, kill_hard, next_exit, opened
+from tests.integration.agent_runtime import life
+from tests.integration.agent_runtime.node import (
+    CONTAINER,
+    UID_BASE,
+    Node,
+    kill_hard,
+    line,
+    next_exit,
+    opened,
+    refused,
+)
 from tests.parts.raw_calls import CALLS
 
 KEY = TaskKey(CONTAINER, 1, 1)
@@ -60,44 +69,6 @@ async def signals(node: Node) -> None:
         await tasks.signal(key, signal.SIGKILL)
         assert await next_exit(tasks) == (key, (await tasks.adopt(key)))
         assert tasks.groups.processes("containers", str(key)) == []
-
-
-async def freezes(node: Node) -> None:
-    """What is frozen does nothing, and is killed and cleared away all the same."""
-    count = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done"
-
-    async def lines() -> int:
-        await asyncio.sleep(0.1)
-        return node.log().read_text().count("\n")
-
-    async with opened(node) as tasks:
-        name = str(KEY)
-        await tasks.start(node.spec("sh", "-c", f"{count} & {count}"))
-        await line(node, "9")
-        assert not tasks.groups.frozen(name)
-        await tasks.groups.freeze(name)
-        await tasks.groups.freeze(name)
-        assert tasks.groups.frozen(name)
-        before = await lines()
-        assert await lines() == before
-        # The next agent finds it so.
-        assert isinstance(await tasks.adopt(KEY), Running)
-        assert tasks.groups.frozen(name)
-        tasks.groups.thaw(name)
-        tasks.groups.thaw(name)
-        assert not tasks.groups.frozen(name)
-        assert await lines() > before
-        await tasks.groups.freeze(name)
-        await tasks.signal(KEY, signal.SIGKILL)
-        assert (await next_exit(tasks))[1].code == 137
-        await tasks.delete(KEY)
-        tasks.groups.thaw(name)
-        assert not tasks.groups.frozen(name)
-        await tasks.start(node.spec("sleep", "1000", attempt=2))
-        key = TaskKey(CONTAINER, 1, 2)
-        await tasks.groups.freeze(str(key))
-        await tasks.delete(key)
-        assert tasks.known() == set()
 
 
 async def oom(node: Node) -> None:
@@ -524,18 +495,6 @@ async def starter(node: Node, point: str) -> None:
     die()
 
 
-E = TypeVar("E", bound=BaseException)
-
-
-async def refused(kind: type[E], call: Awaitable[object]) -> E:
-    """Wait for a call that must raise an error of a kind; return the error."""
-    try:
-        await call
-    except kind as error:
-        return error
-    raise AssertionError(f"no {kind.__name__}")
-
-
 def spawn(command: list[str]) -> subprocess.Popen[bytes]:
     """Start a process that stands for an agent."""
     return subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -567,22 +526,13 @@ def group_processes() -> str:
     return "".join(texts)
 
 
-async def line(node: Node, text: str, attempt: int = 1) -> None:
-    """Wait until the task has written a line."""
-    ended = asyncio.Event()
-    directory = node.paths.logs(CONTAINER, 1)
-    async for batch in read_attempt(directory, generation=1, attempt=attempt, cursor=None, follow=True, ended=ended):
-        if any(entry.data == text.encode() + b"\n" for entry in batch.entries):
-            ended.set()
-
-
 async def main() -> None:
     name, runtime, top, parent, *arguments = sys.argv[1:]
     node = Node(Path(top), runtime, parent)
     if name != "starter":
         node.prepare()
     async with asyncio.timeout(90):
-        await globals()[name](node, *arguments)
+        await (globals().get(name) or getattr(life, name))(node, *arguments)
 
 
 if __name__ == "__main__":

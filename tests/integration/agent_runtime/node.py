@@ -5,20 +5,22 @@ Only for processes that `conftest.inside` started: it mounts, and makes control 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.confinement import confinement_of, own_limits
 from shoal_agent.runtime.devices import find_devices
 from shoal_agent.runtime.host_files import Names
+from shoal_agent.runtime.logs import read_attempt
 from shoal_agent.runtime.mounts import FileSystems
 from shoal_agent.runtime.process import Process
 from shoal_agent.runtime.tasks import Exited, TaskKey, Tasks, TaskSpec
@@ -26,6 +28,7 @@ from shoal_agent.sandbox.sandboxes import Sandbox
 from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.resources_pb2 import Resources
 
+E = TypeVar("E", bound=BaseException)
 UID_BASE = 1_700_003_840
 PROGRAMS = {"crun": Path("/usr/bin/crun"), "runc": Path("/usr/sbin/runc")}
 CONTAINER = "ab" * 32
@@ -158,6 +161,24 @@ async def next_exit(tasks: Tasks) -> tuple[TaskKey, Exited]:
     async for found in tasks.exits():
         return found
     raise AssertionError("exits ended")
+
+
+async def line(node: Node, text: str, attempt: int = 1) -> None:
+    """Wait until the task has written a line."""
+    ended = asyncio.Event()
+    directory = node.paths.logs(CONTAINER, 1)
+    async for batch in read_attempt(directory, generation=1, attempt=attempt, cursor=None, follow=True, ended=ended):
+        if any(entry.data == text.encode() + b"\n" for entry in batch.entries):
+            ended.set()
+
+
+async def refused(kind: type[E], call: Awaitable[object]) -> E:
+    """Wait for a call that must raise an error of a kind; return the error."""
+    try:
+        await call
+    except kind as error:
+        return error
+    raise AssertionError(f"no {kind.__name__}")
 
 
 def kill_hard(process: subprocess.Popen[bytes]) -> None:

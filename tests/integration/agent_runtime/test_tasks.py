@@ -19,6 +19,8 @@ Inside = Callable[..., str]
         "cancelled",
         "executes",
         "freezes",
+        "probes",
+        "under_an_init",
         "logs",
         "monitor_killed",
         "isolation",

@@ -19,10 +19,12 @@ from shoal_common.registry.manifests import (
     OCI_MANIFEST,
     Platform,
     choose_platform,
+    healthcheck_document,
     parse_config,
     parse_manifest,
 )
 from shoal_common.registry.retry import LONGEST_IMPOSED_WAIT, Retry, imposed_wait
+from shoal_proto.v1.container_pb2 import HealthCheck
 
 DIGEST = "sha256:" + "a" * 64
 NAME = 'image "web:3"'
@@ -49,6 +51,25 @@ def index(*platforms: dict[str, str], media_type: str = OCI_INDEX) -> bytes:
         for number, platform in enumerate(platforms)
     ]
     return json.dumps({"schemaVersion": 2, "mediaType": media_type, "manifests": manifests}).encode()
+
+
+def test_a_health_check_is_read_as_docker_writes_it_and_written_so() -> None:
+    second = 1_000_000_000
+    document = {"Test": ["CMD", "check"], "Interval": 5 * second, "StartPeriod": second, "Retries": 4}
+
+    def parsed(healthcheck: object) -> HealthCheck:
+        body = json.dumps({"rootfs": {"diff_ids": []}, "config": {"Healthcheck": healthcheck}}).encode()
+        return parse_config(body, name=NAME).config.healthcheck
+
+    check = HealthCheck(test=["CMD", "check"], interval_ms=5_000, start_period_ms=1_000, retries=4)
+    assert parsed(document) == check
+    assert healthcheck_document(check) == document
+    # Numbers that nobody means are as if they were not there.
+    for wrong in (-1, 1 << 62, True, "5s", 1.5):
+        assert parsed({"Test": ["NONE"], "Interval": wrong, "Retries": wrong}) == HealthCheck(test=["NONE"])
+    assert parsed(None) == parsed([]) == HealthCheck()
+    with pytest.raises(InvalidSpec):
+        parsed({"Test": "check"})
 
 
 def test_reads_manifests_with_and_without_their_own_type() -> None:

@@ -14,7 +14,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from shoal_common.status import is_terminal
 from shoal_controller.core.events.telling import CONTAINER, LABEL, event
-from shoal_proto.v1.container_pb2 import Attempt, ContainerPlacement, ContainerSpec, ContainerStatus, Tombstone
+from shoal_proto.v1.container_pb2 import (
+    Attempt,
+    ContainerPlacement,
+    ContainerSpec,
+    ContainerStatus,
+    HealthState,
+    Tombstone,
+)
 from shoal_proto.v1.event_pb2 import Event
 
 #: Nanoseconds that a container may wait for its place before that is an event.
@@ -83,6 +90,7 @@ def container_events(before: Parts | None, after: Parts, node_name: Callable[[st
         node = node_name(placement.node) if here and placement else ""
         yield from _attempts(about, seen, status, node)
         yield from _paused(about, seen, status, node)
+        yield from _health(about, seen, status, node)
 
 
 def removal_events(before: Parts | None, tombstone: Tombstone) -> Iterator[Event]:
@@ -206,6 +214,16 @@ def _paused(about: _About, seen: ContainerStatus | None, status: ContainerStatus
         return
     action = "pause" if status.paused else "unpause"
     yield about.tell(action, at, at.ToNanoseconds(), node, attempt=status.attempt)
+
+
+def _health(about: _About, seen: ContainerStatus | None, status: ContainerStatus, node: str) -> Iterator[Event]:
+    at = status.health_at
+    if not status.HasField("health_at") or (seen is not None and seen.health_at == at):
+        return
+    if status.health not in HealthState.values():
+        return  # Of a newer version: what it means is not known here.
+    name = HealthState.Name(status.health).removeprefix("HEALTH_STATE_").lower()
+    yield about.tell("health_status", at, at.ToNanoseconds(), node, attempt=status.attempt, health=name)
 
 
 def _text(attempt: Attempt, field: str) -> str:

@@ -34,6 +34,7 @@ from shoal_proto.v1.container_pb2 import (
     ContainerSpec,
     ContainerState,
     ContainerStatus,
+    HealthState,
     Tombstone,
 )
 from shoal_proto.v1.event_pb2 import Event
@@ -137,6 +138,20 @@ def test_tells_of_a_pause_once_and_by_its_own_time() -> None:
     thawed.paused = False
     thawed.paused_at.CopyFrom(at(6))
     assert actions(told(frozen, replace(runs, status=thawed))) == ["unpause"]
+
+
+def test_tells_of_health_that_changed() -> None:
+    runs = Parts("default", ID, spec(), placement(), status(attempt(1, ended=False)))
+    sick = ContainerStatus()
+    sick.CopyFrom(runs.status or sick)
+    sick.health = HealthState.HEALTH_STATE_UNHEALTHY
+    sick.health_at.CopyFrom(at(5))
+    (event,) = told(runs, replace(runs, status=sick))
+    assert (event.action, event.attributes["health"], event.time) == ("health_status", "unhealthy", at(5))
+    later = ContainerStatus()
+    later.CopyFrom(sick)
+    later.report += 1
+    assert told(replace(runs, status=sick), replace(runs, status=later)) == []
 
 
 def test_tells_of_another_name() -> None:

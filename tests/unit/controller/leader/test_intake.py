@@ -24,6 +24,8 @@ statuses = st.builds(
     started_at=times,
     finished_at=times,
     attempts=st.lists(attempts, max_size=20),
+    health_output=st.text(max_size=50) | st.just("z\n" * 5_000),
+    warning=reasons,
     command=st.lists(st.text(max_size=5) | st.just("y" * (intake.MAX_STATUS // 3)), max_size=4),
 )
 
@@ -34,6 +36,9 @@ def test_any_status_can_be_stored_and_shown(status: ContainerStatus) -> None:
     assert kept.ByteSize() <= intake.MAX_STATUS
     assert len(kept.attempts) == min(len(status.attempts), intake.MAX_ATTEMPTS)
     assert all(reason.isprintable() for reason in (kept.reason, *(each.reason for each in kept.attempts)))
+    assert kept.warning.isprintable()
+    assert len(kept.health_output) <= intake.MAX_HEALTH_OUTPUT
+    assert kept.health_output.replace("\n", "").replace("\t", "").isprintable()
     MessageToDict(kept)
     assert (kept.generation, kept.state) == (status.generation, status.state)
 
