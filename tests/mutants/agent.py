@@ -36,8 +36,8 @@ AGENT: Final = (
     Mutant(
         "older-generation-obeyed",
         f"{_AGENT}/core/planning.py",
-        "obeys = observed.held and wanted.generation >= record.generation",
-        "obeys = observed.held",
+        "return observed.held and wanted.generation >= record.generation",
+        "return observed.held",
         "tests/unit/agent/core/test_lifecycle.py::test_never_acts_for_an_older_generation",
         "a word about an earlier placement stops or removes the present one",
     ),

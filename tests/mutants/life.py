@@ -74,4 +74,28 @@ LIFE: Final = (
         "tests/unit/agent/core/test_restarts.py::test_a_policy_that_is_taken_back_takes_back_the_restart_that_is_due",
         "a crash loop that was to end goes on for one more pause",
     ),
+    Mutant(
+        "failures-at-the-start-count",
+        f"{_AGENT}/core/health.py",
+        "    if health.state == STARTING and age_ms < check.start_period_ms:\n        return health\n",
+        "",
+        "tests/unit/agent/core/test_health.py::test_failures_in_the_start_period_do_not_count_until_one_has_succeeded",
+        "what takes long to start is called unhealthy before it is there",
+    ),
+    Mutant(
+        "health-told-with-every-check",
+        f"{_AGENT}/probing.py",
+        "        if now.state != was.state:\n            tell(now)\n",
+        "        tell(now)\n",
+        "tests/unit/agent/test_probing.py::test_waits_between_checks_and_tells_changes_only",
+        "every check of every container is a record, a report and a write to the store",
+    ),
+    Mutant(
+        "health-of-the-attempt-before",
+        f"{_AGENT}/core/lifecycle.py",
+        '*("paused_at", "health", "health_output", "health_at"),',
+        '*("paused_at", "health_output", "health_at"),',
+        "tests/unit/agent/core/test_health.py::test_a_new_attempt_starts_anew_and_what_has_no_check_has_no_health",
+        "what was healthy counts as healthy before it has started again",
+    ),
 )

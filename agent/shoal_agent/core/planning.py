@@ -221,8 +221,7 @@ def plan(record: Remembered, wanted: Wanted, observed: Observed, now: int) -> Ac
     if fact is not None:
         return fact
     superseded = wanted.generation > record.generation
-    # What no hold names is left alone, and so is what an older generation's hold names.
-    obeys = observed.held and wanted.generation >= record.generation
+    obeys = _obeys(record, wanted, observed)
     if record.state in ACTIVE:
         stop = record.state == STOPPING or record.removing or (obeys and _wants_stop(record, wanted))
         if stop:
@@ -261,6 +260,11 @@ def wants_preparation(record: Remembered, wanted: Wanted, *, held: bool) -> bool
             and (wanted.run_admitted > record.run_served or record.restart_due_ms)
         )
     )
+
+
+def _obeys(record: Remembered, wanted: Wanted, observed: Observed) -> bool:
+    """Say whether what is wanted counts: what no hold names is left alone, and so is what an older one names."""
+    return observed.held and wanted.generation >= record.generation
 
 
 def _fact(record: Remembered, observed: Observed) -> Action | None:
@@ -309,13 +313,12 @@ def _stop(record: Remembered, wanted: Wanted, observed: Observed, now: int, *, o
 
 def is_checked(record: Remembered, wanted: Wanted, observed: Observed) -> bool:
     """Say whether the container's health can be found out: it runs, and is not to be frozen or stopped."""
-    obeys = observed.held and wanted.generation >= record.generation
     return (
         record.state == RUNNING
         and record.this_boot
         and observed.task is TaskState.ALIVE
         and not (record.removing or observed.frozen)
-        and not (obeys and (wanted.paused or _wants_stop(record, wanted)))
+        and not (_obeys(record, wanted, observed) and (wanted.paused or _wants_stop(record, wanted)))
     )
 
 

@@ -113,7 +113,9 @@ class ExecProcess:
     def abandon(self) -> None:
         """Kill it, with the rest of its process group, and give up its streams; instead of `wait`."""
         processes.kill_group(self.pid, self._pid_start)
-        self._transport.close()
+        # Not by the transport's own method, which may take the exit code away from asyncio.
+        for pipe in filter(None, map(self._transport.get_pipe_transport, (0, 1, 2))):
+            pipe.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def signal(self, number: int) -> None:
