@@ -32,6 +32,8 @@ from shoal_common.errors import Conflict, InvalidSpec
 _BUFFER: Final = 256 << 10
 #: Seconds from the command's end until its output counts as complete, whoever else has it open.
 _LINGER: Final = 1.0
+#: Seconds that a command may take to begin once nobody waits for it any more.
+_GIVEN_UP: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,11 @@ async def execute(
                 start_new_session=True,
             )
             process = asyncio.subprocess.Process(transport, protocol, loop)
-            pid = await _begun(process, own, bell)
+            try:
+                pid = await _begun(process, own, bell)
+            except BaseException:
+                await _given_up(process, own, bell)
+                raise
         if pid is None:
             assert process.stderr is not None
             await _close(process.stdin)
@@ -194,16 +200,29 @@ async def _begun(process: asyncio.subprocess.Process, own: Path, bell: Bell) -> 
     try:
         while not (pid := read_pid(own / "pid")) and not end.done():
             await bell.wait()
-    except BaseException:
-        if process.returncode is None:
-            # Not by its own method, which would also take the exit code away from asyncio.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-        raise
     finally:
         end.cancel()
         await asyncio.wait([end])
     return pid or read_pid(own / "pid") or None
+
+
+async def _given_up(process: asyncio.subprocess.Process, own: Path, bell: Bell) -> None:
+    """End a command that nobody waits for any more while it begins.
+
+    Without the runtime it might go on, and nobody would know its id: the runtime may say that first.
+    """
+    pid = None
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GIVEN_UP):
+                pid = await _begun(process, own, bell)
+    finally:
+        if pid is not None:
+            processes.kill_group(pid, processes.start_time(pid))
+        if process.returncode is None:
+            # Not by its own method, which would also take the exit code away from asyncio.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
