@@ -74,4 +74,12 @@ COPYING: Final = (
         "tests/unit/agent/test_reaching.py::test_a_start_goes_before_who_asks_for_files",
         "whoever copies all the time keeps a container from starting",
     ),
+    Mutant(
+        "devices-in-writable-layers-are-opened",
+        "agent/shoal_agent/copying/inside.py",
+        "MountAttr.RDONLY | MountAttr.NOSUID | MountAttr.NODEV | MountAttr.NOEXEC",
+        "MountAttr.RDONLY | MountAttr.NOSUID | MountAttr.NOEXEC",
+        "tests/integration/agent_copying/test_beside.py::test_a_device_that_takes_the_place_of_a_file_is_not_opened",
+        "a container has a device of its node opened by the node's root",
+    ),
 )

@@ -138,12 +138,22 @@ def _make(parent: int, name: str, uid_base: int, *, directory: bool) -> None:
 
 
 def read_only(root: int, parent: int) -> None:
-    """Give up all but reading, with the directory open at `root` as this process's own.
+    """Give up all but reading, with the directory open at `root` as this process's own; from then on that is read-only.
 
     The writable layer of a container is read with the ids that are on disk, and with the marks that overlayfs leaves
-    there: only the host's root sees these.
+    there: only the host's root sees these. Devices of the image are there as well, once the container has moved them:
+    none of them can be opened, even where one takes the place of a file.
     """
     capabilities = last_capability()
+    os.fchdir(root)
+    # Only a mount of this process's own namespace can be copied; afterwards it is of none.
+    tree = syscalls.open_tree_clone(".")
+    syscalls.mount_setattr(tree, MountAttr.RDONLY | MountAttr.NOSUID | MountAttr.NODEV | MountAttr.NOEXEC)
+    # Itself it only names a place; what is opened there can be read, and outlives it.
+    opened = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=tree)
+    os.dup2(opened, root, inheritable=False)
+    os.close(opened)
+    os.close(tree)
     syscalls.unshare(CloneFlag.NEWNS | CloneFlag.NEWNET | CloneFlag.NEWIPC | CloneFlag.NEWUTS)
     os.fchdir(root)
     os.chroot(".")
