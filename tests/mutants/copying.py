@@ -82,4 +82,20 @@ COPYING: Final = (
         "tests/integration/agent_copying/test_beside.py::test_a_device_that_takes_the_place_of_a_file_is_not_opened",
         "a container has a device of its node opened by the node's root",
     ),
+    Mutant(
+        "modes-are-set-by-name",
+        f"{_ARCHIVES}/placing.py",
+        "_set_mode(step_inside(parent, name), 0o755)",
+        "os.chmod(name, 0o755, dir_fd=parent)",
+        f"{_TESTS}::test_a_directory_on_the_way_that_turns_into_a_link_changes_nothing_behind_it",
+        "whoever has the directory that is copied to opens up what is not his",
+    ),
+    Mutant(
+        "owners-that-are-none-become-roots",
+        f"{_ARCHIVES}/placing.py",
+        "if ids and _NO_ID in (entry.uid, entry.gid):",
+        "if ids and _NO_ID == entry.device:",
+        f"{_TESTS}::test_what_no_file_can_have_is_told_and_leaves_nothing",
+        "a file of nobody's becomes root's",
+    ),
 )

@@ -22,8 +22,12 @@ from shoal_common.archives.tarstream import BLOCK, ByteStream, Entry, MalformedA
 MAX_NAME: Final = 255
 MAX_PATH: Final = 4096
 _PARENTS_OPEN: Final = 64
+#: Stands for "as it is" (chown(2)).
+_NO_ID: Final = (1 << 32) - 1
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: Nobody is waited for, neither where it is a pipe nor where something else has taken its place.
+_FIFO: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _OVERLAY: Final = b"user.overlay."
 _CAPABILITY: Final = b"security.capability"
 
@@ -110,6 +114,7 @@ class Placer:
             if entry.kind != tarstream.DIRECTORY:
                 raise CannotPlace("what is to take the place of the directory is none")
             return
+        _check(path, entry, ids=self._keep_ids)
         directory, _, last = path.rpartition(b"/")
         name = os.fsdecode(last)
         try:
@@ -182,7 +187,7 @@ class Placer:
             if self._keep_ids:
                 os.chown(draft, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
             if entry.kind == tarstream.FIFO:
-                os.chmod(draft, entry.mode, dir_fd=parent)
+                _set_mode(os.open(draft, _FIFO, dir_fd=parent), entry.mode)
             os.utime(draft, ns=(entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
 
         self._draft_then_rename(parent, name, write)
@@ -237,7 +242,8 @@ class Placer:
             opened = self._step(parent, name)
         except FileNotFoundError:
             os.mkdir(name, 0o755, dir_fd=parent)
-            os.chmod(name, 0o755, dir_fd=parent)
+            # By what is open: by its name it may be a link a moment later.
+            _set_mode(step_inside(parent, name), 0o755)
             opened = self._step(parent, name)
         self._parents[directory] = opened
         if len(self._parents) > _PARENTS_OPEN:
@@ -300,6 +306,13 @@ def _write(opened: int, parts: Iterable[memoryview]) -> None:
             part = part[os.write(opened, part) :]
 
 
+def _set_mode(opened: int, mode: int) -> None:
+    try:
+        os.fchmod(opened, mode)
+    finally:
+        os.close(opened)
+
+
 def _set_attribute(opened: int, key: bytes, value: bytes) -> None:
     if key != _CAPABILITY and (not key.startswith(b"user.") or key.startswith(_OVERLAY)):
         return
@@ -309,6 +322,18 @@ def _set_attribute(opened: int, key: bytes, value: bytes) -> None:
         # Not every file system has them, and not everybody may set them.
         if error.errno not in (errno.ENOTSUP, errno.EPERM):
             raise
+
+
+def _check(path: bytes, entry: Entry, *, ids: bool) -> None:
+    """Refuse what the archive can say and no file have.
+
+    Raises:
+        MalformedArchive: it says so.
+    """
+    if ids and _NO_ID in (entry.uid, entry.gid):
+        raise MalformedArchive(f"{shown(path)} has an owner that is out of range")
+    if any(b"\0" in key for key, _ in entry.xattrs):
+        raise MalformedArchive(f"{shown(path)} has an extended attribute with a NUL in its name")
 
 
 def _lstat(parent: int, name: str) -> os.stat_result | None:

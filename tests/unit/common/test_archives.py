@@ -318,3 +318,72 @@ def test_an_owner_that_no_file_can_have_is_refused(tmp_path: Path, kind: int) ->
     told.uid = 1 << 40
     with pytest.raises(MalformedArchive, match="out of range"):
         place(tar(told), tmp_path, keep_ids=True)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        Entry(b"a", b"", 0x30, 0o644, (1 << 32) - 1, 0, 0, 0, 0),
+        Entry(b"a", b"x", tarstream.SYMLINK, 0o777, 0, (1 << 32) - 1, 0, 0, 0),
+        Entry(b"a", b"", tarstream.DIRECTORY, 0o755, (1 << 32) - 1, 0, 0, 0, 0),
+        Entry(b"a", b"", 0x30, 0o644, 0, 0, 0, 0, 0, xattrs=[(b"user.a\0b", b"x")]),
+    ],
+)
+def test_what_no_file_can_have_is_told_and_leaves_nothing(tmp_path: Path, hostile: Entry) -> None:
+    root = os.open(tmp_path, os.O_RDONLY)
+    try:
+        placer = Placer(root, keep_ids=True, unique="test")
+        with pytest.raises((CannotPlace, MalformedArchive), match=r"NUL|owner"):
+            placer.place(pull(header(hostile) + END))
+    finally:
+        os.close(root)
+    assert [path.name for path in tmp_path.iterdir() if not path.is_dir()] == []
+
+
+def test_a_directory_on_the_way_that_turns_into_a_link_changes_nothing_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, other = tmp_path / "target", tmp_path / "other"
+    target.mkdir()
+    other.mkdir(mode=0o700)
+    make = os.mkdir
+
+    def swapped(name: str, mode: int = 0o777, *, dir_fd: int) -> None:
+        make(name, mode, dir_fd=dir_fd)
+        os.rmdir(name, dir_fd=dir_fd)
+        os.symlink(other, name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkdir", swapped)
+    with pytest.raises(CannotPlace):
+        place(tar(entry(b"way/file")), target)
+    assert stat.S_IMODE(other.stat().st_mode) == 0o700
+
+
+def test_a_fifo_that_turns_into_a_link_changes_nothing_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, other = tmp_path / "target", tmp_path / "other"
+    target.mkdir()
+    other.touch(mode=0o600)
+    make = os.mkfifo
+
+    def swapped(name: str, mode: int = 0o666, *, dir_fd: int) -> None:
+        make(name, mode, dir_fd=dir_fd)
+        os.unlink(name, dir_fd=dir_fd)
+        os.symlink(other, name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkfifo", swapped)
+    with pytest.raises(CannotPlace):
+        place(tar(entry(b"fifo", tarstream.FIFO, mode=0o666)), target)
+    assert stat.S_IMODE(other.stat().st_mode) == 0o600
+
+
+def test_modes_are_the_archives_whatever_the_mask(tmp_path: Path) -> None:
+    mask = os.umask(0o077)
+    try:
+        place(tar(entry(b"way/fifo", tarstream.FIFO, mode=0o666), entry(b"way/file", mode=0o664)), tmp_path)
+        assert os.umask(0o077) == 0o077
+    finally:
+        os.umask(mask)
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("way", "way/fifo", "way/file")]
+    assert modes == [0o755, 0o666, 0o664]
