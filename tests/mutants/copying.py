@@ -98,4 +98,12 @@ COPYING: Final = (
         f"{_TESTS}::test_what_no_file_can_have_is_told_and_leaves_nothing",
         "a file of nobody's becomes root's",
     ),
+    Mutant(
+        "the-first-reader-lets-go",
+        "agent/shoal_agent/copying/entrances.py",
+        "            if not self._keepers[key]:\n",
+        "            if self._keepers[key] >= 0:\n",
+        "tests/unit/agent/test_entrances.py::test_what_two_read_is_let_go_when_both_are_done",
+        "a layer has halves of what a container wrote while it was packed",
+    ),
 )

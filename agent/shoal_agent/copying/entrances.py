@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from shoal_agent.core.lifecycle import NONE, PREPARING, RUNNING, STARTING, STOPP
 from shoal_agent.host import task_key
 from shoal_agent.kernel import processes
 from shoal_agent.node import Node
-from shoal_agent.runtime.tasks import Tasks
+from shoal_agent.runtime.tasks import TaskKey, Tasks
 from shoal_agent.runtime_host import RuntimeHost
 from shoal_common.errors import Conflict
 from shoal_proto.v1.agent_pb2 import AgentContainerRef, ContainerRecord
@@ -36,6 +37,8 @@ class Entrances:
         self._node = node
         self._tasks = tasks
         self._host = host
+        #: How many keep the processes of an attempt frozen.
+        self._keepers: Counter[TaskKey] = Counter()
 
     @asynccontextmanager
     async def inside(self, wanted: AgentContainerRef) -> AsyncIterator[Entrance]:
@@ -73,14 +76,31 @@ class Entrances:
         """
         record = await self._settled(wanted)
         async with contextlib.AsyncExitStack() as stack:
-            if frozen and _has_process(record) and not self._host.frozen(record):
-                # Whatever ends this agent meanwhile: the next one lets go what nobody wants to be paused.
-                await self._host.freeze(record)
-                stack.push_async_callback(self._let_go, record)
+            if frozen and _has_process(record):
+                await stack.enter_async_context(self._frozen(record))
             writable, layers = self._host.layers(record)
             files = stack.enter_context(contextlib.ExitStack())
             opened = [_opened(path, _DIRECTORY, files, record) for path in (writable, *layers)]
             yield Entrance(root=opened[0], layers=tuple(opened[1:]))
+
+    @asynccontextmanager
+    async def _frozen(self, record: ContainerRecord) -> AsyncIterator[None]:
+        """Keep a container's processes frozen while the context lasts, and as long as another one does."""
+        key = task_key(record)
+        if key not in self._keepers and self._host.frozen(record):
+            # A user has paused it.
+            yield
+            return
+        self._keepers[key] += 1
+        try:
+            # Whatever ends this agent meanwhile: the next one lets go what nobody wants to be paused.
+            await self._host.freeze(record)
+            yield
+        finally:
+            self._keepers[key] -= 1
+            if not self._keepers[key]:
+                del self._keepers[key]
+                await self._let_go(record)
 
     async def _let_go(self, record: ContainerRecord) -> None:
         worker = self._node.worker(record.assignment.id)
