@@ -37,7 +37,10 @@ def made_lab(folder: Path, name: str, subnet: str, *options: str) -> Iterator[La
     assert os.geteuid() == 0, "these tests need root (make test runs them so)"
     env = {"SHOAL_CONFIG": str(folder / "config.json")}
     lab = LabUnderTest(name, subnet, env, IMAGE, ("node1", "node2", "node3"))
-    lab.run("lab", "up", "--name", name, "--subnet", subnet, "--node-memory", "4g", "--node-cpus", "8", *options)
+    lab.shared.mkdir()
+    binds = ("--allow-bind", f"node1:{lab.shared}", "--allow-bind", f"node2:{lab.shared}:ro")
+    size = ("--node-memory", "4g", "--node-cpus", "8")
+    lab.run("lab", "up", "--name", name, "--subnet", subnet, *size, *binds, *options)
     try:
         archive = folder / "web.tar"
         archive.write_bytes(root_filesystem())

@@ -157,6 +157,10 @@ class RuntimeHost:
         except InvalidSpec as error:
             # Its node had it when it was prepared.
             raise StartFailed(RUNTIME_FAILED, error.message) from error
+        try:
+            await self._mounts.renew(key, config, sandbox=sandbox)
+        except ShoalError as error:
+            raise StartFailed(RUNTIME_FAILED, error.message) from error
         return await self._tasks.start(
             TaskSpec(
                 key=task_key(record),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -102,12 +105,25 @@ def test_restarts_of_agent_and_container_keep_what_is_mounted(shoal: LabUnderTes
     node = shoal.inspect("db")["node_name"]
     shoal.lab("kill", node)
     shoal.lab("start", node)
-    assert shoal.out("exec", "db", "cat", "/d/x") == "1"
+    look = ("exec", "db", "cat", "/d/x")
+    eventually(lambda: shoal.run(*look, ok=None).returncode == 0, seconds=15, what="the agent back")
+    assert shoal.out(*look) == "1"
     shoal.run("restart", "-t", "0", "db")
     assert shoal.out("exec", "db", "cat", "/d/x") == "1"
     shoal.run("rm", "-f", "db")
     shown = json.loads(shoal.out("volume", "inspect", "data"))[0]
     assert (shown["spec"]["name"], shown["node_name"], shown["containers"]) == ("data", node, [])
+
+
+def test_files_are_copied_into_the_volumes_of_a_container_that_does_not_run(
+    shoal: LabUnderTest, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("of mine")
+    shoal.run("create", "--name", "c", "-v", "data:/d", "-v", "ro:/r:ro", shoal.image, "true")
+    shoal.run("cp", str(tmp_path / "config"), "c:/d/config")
+    assert shoal.run("cp", str(tmp_path / "config"), "c:/r/config", ok=None).returncode == 1
+    shoal.run("rm", "c")
+    assert shoal.out("run", "--rm", "-v", "data:/x", shoal.image, "cat", "/x/config") == "of mine"
 
 
 def test_a_removal_waits_for_its_node(shoal: LabUnderTest) -> None:
@@ -138,3 +154,73 @@ def test_what_can_never_be_mounted_is_refused(
     assert (done.returncode, said in done.stderr, done.stderr.count("\n")) == (code, True, 1), done.stderr
     assert not shoal.containers()
     assert volumes(shoal) == []
+
+
+@pytest.fixture
+def shared(shoal: LabUnderTest) -> Iterator[Path]:
+    """A directory that node1 lets containers mount, and node2 only to be read; the cluster's policy allows it."""
+    directory = shoal.shared
+    (directory / "page").write_text("of the node")
+    shoal.run("cluster", "policy", "--allow", "bind-mounts")
+    yield directory
+    shoal.run("cluster", "policy", "--deny", "bind-mounts")
+    shutil.rmtree(directory)
+    directory.mkdir()
+
+
+def test_paths_of_a_node_need_its_own_leave_and_the_clusters(shoal: LabUnderTest) -> None:
+    done = shoal.run("run", "--rm", "-v", f"{shoal.shared}:/w", shoal.image, "true", ok=None)
+    assert done.returncode == 125
+    assert "shoal cluster policy --allow bind-mounts" in done.stderr
+    shoal.run("cluster", "policy", "--allow", "bind-mounts")
+    try:
+        shoal.run("create", "--name", "etc", "-v", "/etc:/w:ro", shoal.image)
+        assert "don't let containers mount /etc" in shoal.inspect("etc")["detail"]
+    finally:
+        shoal.run("cluster", "policy", "--deny", "bind-mounts")
+    assert not [name for name in shoal.containers() if name != "etc"]
+
+
+def test_paths_of_a_node_are_mounted_where_it_lets_them(shoal: LabUnderTest, shared: Path) -> None:
+    script = "cat /w/page; echo back > /w/made; hostname > /dev/null"
+    assert shoal.out("run", "--rm", "-v", f"{shared}:/w", shoal.image, "sh", "-c", script) == "of the node"
+    made = shared / "made"
+    assert (made.read_text(), made.stat().st_uid) == ("back\n", 0)
+    # To be read on the other node as well, file by file too.
+    there = ("--constraint", "node.name==node2")
+    mounted = f"type=bind,source={shared}/page,target=/etc/page,readonly"
+    assert shoal.out("run", "--rm", *there, "--mount", mounted, shoal.image, "cat", "/etc/page") == "of the node"
+    done = shoal.run("run", "--rm", "-v", f"{shared}:/w:ro", shoal.image, "touch", "/w/x", ok=None)
+    assert "Read-only file system" in done.stderr
+    shoal.run("create", "--name", "w", *there, "-v", f"{shared}:/w", shoal.image)
+    assert f"node2 doesn't let containers mount {shared} to write" in shoal.inspect("w")["detail"]
+
+
+def test_a_path_that_leads_out_or_is_not_there_is_refused(shoal: LabUnderTest, shared: Path) -> None:
+    (shared / "out").symlink_to("/etc")
+    for name, said in (("out", "leads out of"), ("out/passwd", "leads out of"), ("nothing", "is not there")):
+        done = shoal.run("run", "--rm", "-v", f"{shared}/{name}:/w:ro", shoal.image, "ls", "/w", ok=None)
+        assert (done.returncode, said in done.stderr) == (125, True), done.stderr
+
+
+def test_a_file_that_was_replaced_is_seen_after_a_restart(shoal: LabUnderTest, shared: Path) -> None:
+    shoal.run("run", "-d", "--name", "web", "-v", f"{shared}/page:/page:ro", shoal.image, "sleep", "1000")
+    (shared / "new").write_text("another")
+    (shared / "new").rename(shared / "page")
+    assert shoal.out("exec", "web", "cat", "/page") == "of the node"
+    shoal.run("restart", "-t", "0", "web")
+    assert shoal.out("exec", "web", "cat", "/page") == "another"
+
+
+def test_no_link_of_an_image_leads_a_volume_over_proc(shoal: LabUnderTest, tmp_path: Path) -> None:
+    archive = tmp_path / "evil.tar"
+    archive.write_bytes(root_filesystem())
+    with tarfile.open(archive, "a") as tar:
+        for name, target in (("data", "/proc"), ("up", "../../proc/self")):
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
+            tar.addfile(entry)
+    shoal.run("image", "import", str(archive), "test/evil:1", "--cmd", '["true"]')
+    for target in ("/data", "/data/sys", "/up/attr"):
+        done = shoal.run("run", "--rm", "-v", f"v:{target}", "test/evil:1", ok=None)
+        assert (done.returncode, f"mount target {target} " in done.stderr) == (125, True), done.stderr

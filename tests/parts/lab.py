@@ -78,6 +78,11 @@ class LabUnderTest:
         return [json.loads(line) for line in self.out(*words).splitlines()]
 
     @property
+    def shared(self) -> Path:
+        """A directory of this machine that node1 lets containers mount, and node2 only to be read."""
+        return Path(self.env["SHOAL_CONFIG"]).parent / "shared"
+
+    @property
     def control_address(self) -> str:
         """Address of the host of controller, etcd and registry."""
         return self.subnet.replace(".0/24", ".2")

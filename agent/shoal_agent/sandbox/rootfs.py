@@ -128,6 +128,11 @@ class RootFilesystems:
                 metadata=error.metadata,
             ) from None
 
+    async def detach(self, key: str, number: int) -> None:
+        """Take away what is attached; doing it again changes nothing."""
+        target = self.attachment(key, number)
+        await self._run(lambda: _detach(target))
+
     def attachment(self, key: str, number: int) -> Path:
         """Return where something is attached."""
         return self._target(key).with_name(_ATTACHED) / str(number)
@@ -208,14 +213,18 @@ def _make_passable(directory: Path) -> None:
     directory.chmod(0o755)
 
 
+def _detach(target: Path) -> None:
+    unmount_all(target)
+    if target.is_dir():
+        target.rmdir()
+    else:
+        target.unlink(missing_ok=True)
+
+
 def _unmount(target: Path) -> None:
     attached = target.with_name(_ATTACHED)
     for each in attached.iterdir() if attached.is_dir() else ():
-        unmount_all(each)
-        if each.is_dir():
-            each.rmdir()
-        else:
-            each.unlink(missing_ok=True)
+        _detach(each)
     with contextlib.suppress(FileNotFoundError):
         attached.rmdir()
     unmount_all(target)

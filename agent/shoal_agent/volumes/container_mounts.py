@@ -46,8 +46,23 @@ class ContainerMounts:
             if mount.kind == MountKind.MOUNT_KIND_VOLUME:
                 await self._attach_volume(key, number, mount, sandbox, root)
             elif mount.kind == MountKind.MOUNT_KIND_BIND:
-                top, way = binds.find(self._allowed, mount.source, read_only=mount.read_only)
-                await self._rootfs.attach(key, number, Path(top), way, read_only=mount.read_only, sandbox=sandbox)
+                await self._attach_bind(key, number, mount, sandbox)
+
+    async def renew(self, key: str, config: ContainerConfig, *, sandbox: Sandbox) -> None:
+        """Attach the node's own paths as they are now, before a start: what was replaced since is seen.
+
+        Raises:
+            Conflict: one of them is not there any more.
+            ShoalError: it can't be mounted.
+        """
+        for number, mount in enumerate(config.mounts):
+            if mount.kind == MountKind.MOUNT_KIND_BIND:
+                await self._rootfs.detach(key, number)
+                await self._attach_bind(key, number, mount, sandbox)
+
+    async def _attach_bind(self, key: str, number: int, mount: Mount, sandbox: Sandbox) -> None:
+        top, way = binds.find(self._allowed, mount.source, read_only=mount.read_only)
+        await self._rootfs.attach(key, number, Path(top), way, read_only=mount.read_only, sandbox=sandbox)
 
     async def _attach_volume(self, key: str, number: int, mount: Mount, sandbox: Sandbox, root: Path) -> None:
         volume = mount.volume_id

@@ -122,10 +122,11 @@ class VolumeStore:
         """Say whether it is to be filled; note that it is being."""
         if self._marker(volume).exists():
             self._clear(volume)
-        elif any(os.scandir(self._paths.volume_data(volume))):
-            return False
-        else:
-            replace_file(self._marker(volume), b"")
+            return True
+        with os.scandir(self._paths.volume_data(volume)) as entries:
+            if any(entries):
+                return False
+        replace_file(self._marker(volume), b"")
         return True
 
     def _end_filling(self, volume: str) -> None:

@@ -217,6 +217,8 @@ class Sessions:
     def __init__(self, cache: ClusterCache) -> None:
         self._cache = cache
         self._by_node: dict[str, AgentSession] = {}
+        #: Nodes that were told of volumes to remove.
+        self._removing: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self._by_node)
@@ -263,8 +265,10 @@ class Sessions:
     def tell_removals(self) -> None:
         """Tell the agents which volumes they are to remove."""
         pending = removals(self._cache)
-        for node, session in self._by_node.items():
-            session.tell_removals(pending.get(node, ()))
+        for node in pending.keys() | self._removing:
+            if (session := self._by_node.get(node)) is not None:
+                session.tell_removals(pending.get(node, ()))
+        self._removing = frozenset(pending)
 
     def tell_controllers(self, addresses: Sequence[str]) -> None:
         """Tell all sessions where controllers are by now."""
