@@ -61,9 +61,9 @@ PORTS: Final = (
     Mutant(
         "another-containers-port-withdrawn",
         "agent/shoal_agent/network/publishing_rules.py",
-        'return f"{MAPS}add element {_element(port)}\\ndelete element {_element(port)}\\n"',
-        'return f"{MAPS}delete element {_element(port)}\\n"',
-        "tests/unit/agent/network/test_plans.py::test_withdrawal_is_of_one_port_and_adds_before_it_deletes",
+        'f"add element {element}\\ndelete element {element}\\n" for element',
+        'f"delete element {element}\\n" for element',
+        "tests/unit/agent/network/test_plans.py::test_withdrawal_adds_before_it_deletes",
         "the removal of one container cuts off another that has its port by now",
     ),
     Mutant(

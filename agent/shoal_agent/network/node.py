@@ -89,12 +89,10 @@ class NodeNetwork:
         """Disconnect a sandbox; its links' not being there is success."""
 
         def expel(route: IPRoute) -> None:
-            for port in published:
-                # One that was never published may be another's by now.
-                with contextlib.suppress(Conflict):
-                    self._nft().apply(publishing_rules.withdrawal(port))
-            conntrack.forget_after(published)
-            self._host_ports.give(published)
+            if published:
+                self._withdraw(published)
+                conntrack.forget_after(published)
+                self._host_ports.give(published)
             if route.link_lookup(ifname=BRIDGE):
                 self._nft().apply(rules.expulsion(ports))
 
@@ -137,6 +135,15 @@ class NodeNetwork:
         except Conflict:
             which = str(published[0]) if len(published) == 1 else f"one of {len(published)} ports"
             raise Unavailable(f"{which} of this node still leads to another container") from None
+
+    def _withdraw(self, published: Sequence[Published]) -> None:
+        try:
+            self._nft().apply(publishing_rules.withdrawal(published))
+        except Conflict:
+            # One that was never published may be another's by now.
+            for port in published:
+                with contextlib.suppress(Conflict):
+                    self._nft().apply(publishing_rules.withdrawal((port,)))
 
     def _nft(self) -> Nftables:
         if self._nftables is None:

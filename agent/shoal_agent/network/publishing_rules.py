@@ -69,12 +69,13 @@ def publication(ports: Sequence[Published]) -> str:
     return MAPS + "".join(f"add element {_element(port)}\n" for port in ports)
 
 
-def withdrawal(port: Published) -> str:
-    """Return what publishes a port no more; it need not be. It fails, and does nothing, if it leads to something else.
+def withdrawal(ports: Sequence[Published]) -> str:
+    """Return what publishes these ports no more; they need not be. It fails as a whole if one leads to something else.
 
     Adding what is there already is nothing to nft, adding it with another destination a failure of the whole.
     """
-    return f"{MAPS}add element {_element(port)}\ndelete element {_element(port)}\n"
+    elements = [_element(port) for port in ports]
+    return MAPS + "".join(f"add element {element}\ndelete element {element}\n" for element in elements)
 
 
 def replacement(ports: Sequence[Published]) -> str:

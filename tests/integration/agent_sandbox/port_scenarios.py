@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -134,7 +135,14 @@ async def port_that_leads_elsewhere_is_not_taken_over_nor_withdrawn(directory: P
         await made.sandboxes.acquire("one-1", [address(7)], [PORT])
         with pytest.raises(Unavailable, match="port 8080/tcp"):
             await made.sandboxes.acquire("two-1", [address(8)], [PORT])
+        # Of its two ports only the one that is its own goes.
+        made.sandboxes._claims["two-1"] = replace(
+            made.sandboxes._claims["two-1"],
+            published=tuple(Published("", port, "tcp", "10.88.0.8", 80) for port in (8080, 8081)),
+        )
+        sh("nft", "add", "element", "inet", "shoal", "published", "{ tcp . 8081 : 10.88.0.8 . 80 }")
         await made.sandboxes.release("two-1")
+        assert "8081" not in sh("nft", "list", "map", "inet", "shoal", "published")
         assert "10.88.0.7 . 80" in sh("nft", "list", "map", "inet", "shoal", "published")
         with pytest.raises(Unavailable, match="port 8080/tcp"):
             await made.sandboxes.acquire("two-1", [address(8)], [PORT])

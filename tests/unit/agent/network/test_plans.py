@@ -148,10 +148,10 @@ def test_ports_need_an_address() -> None:
         plan_published("c0ffee-1", (), [binding()])
 
 
-def test_withdrawal_is_of_one_port_and_adds_before_it_deletes() -> None:
+def test_withdrawal_adds_before_it_deletes() -> None:
     # Added with another destination it is refused as a whole: what has become another's stays.
     element = "inet shoal published { tcp . 8080 : 10.88.0.7 . 80 }"
-    assert publishing_rules.withdrawal(Published("", 8080, "tcp", "10.88.0.7", 80)).splitlines()[-2:] == [
+    assert publishing_rules.withdrawal([Published("", 8080, "tcp", "10.88.0.7", 80)]).splitlines()[-2:] == [
         f"add element {element}",
         f"delete element {element}",
     ]
