@@ -12,10 +12,6 @@ class Permission(StrEnum):
     """One thing that loosens a container's confinement."""
 
     PRIVILEGED = "privileged"
-    HOST_USERS = "host-users"
-    HOST_NETWORK = "host-network"
-    HOST_PID = "host-pid"
-    HOST_IPC = "host-ipc"
     CAPABILITIES = "capabilities"
     NEW_PRIVILEGES = "new-privileges"
     SECCOMP = "seccomp"
@@ -26,10 +22,6 @@ class Permission(StrEnum):
 #: What each lets a container do, for people.
 MEANING: Final = {
     Permission.PRIVILEGED: "lift all confinement but namespaces (--privileged)",
-    Permission.HOST_USERS: "be root of its node (--userns host)",
-    Permission.HOST_NETWORK: "use its node's network (--network host)",
-    Permission.HOST_PID: "see its node's processes (--pid host)",
-    Permission.HOST_IPC: "use its node's shared memory (--ipc host)",
     Permission.CAPABILITIES: "have more capabilities than the default (--cap-add)",
     Permission.NEW_PRIVILEGES: "gain privileges by setuid programs (--security-opt no-new-privileges=false)",
     Permission.SECCOMP: "choose its own system calls (--security-opt seccomp=...)",

@@ -52,20 +52,10 @@ def check_sysctl(name: str, value: str) -> None:
     """
     if _NAME.fullmatch(name) is None or ".." in name or "//" in name or len(name) > _MOST:
         raise InvalidSpec(f"sysctl {name[:60]!a} is not valid (write a name such as net.core.somaxconn)")
-    if not (is_network(name) or is_ipc(name)):
+    if not (name.startswith((_NETWORK, _QUEUES)) or name in _IPC):
         raise InvalidSpec(
             f"sysctl {name[:60]} is not one of a container's own, but the node's (there are: net.*, fs.mqueue.*, "
             f"{', '.join(sorted(_IPC))})"
         )
     if not value or len(value) > _MOST or not value.isprintable():
         raise InvalidSpec(f"value {value[:60]!a} of sysctl {name[:60]} is not valid (write a number, or several)")
-
-
-def is_network(name: str) -> bool:
-    """Say whether a parameter is of the network namespace."""
-    return name.startswith(_NETWORK)
-
-
-def is_ipc(name: str) -> bool:
-    """Say whether a parameter is of the IPC namespace."""
-    return name in _IPC or name.startswith(_QUEUES)

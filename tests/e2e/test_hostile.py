@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 from collections.abc import Awaitable, Mapping
@@ -177,3 +178,36 @@ async def test_a_nodes_certificate_opens_neither_the_api_nor_another_node(lab: L
     async with secure_channel(own, tls, CONTROLLER_NAME) as channel:
         listing = ContainerServiceStub(channel).ListContainers(ListContainersRequest(), timeout=5)
         assert await _code(listing) is grpc.StatusCode.UNAVAILABLE
+
+
+def test_the_runtimes_own_program_is_not_overwritten_by_what_it_executes(
+    clean_lab: LabUnderTest, tmp_path: Path
+) -> None:
+    """CVE-2019-5736: a container that has the runtime execute itself, and writes to it meanwhile."""
+    programs = [Path(name) for name in ("/usr/bin/crun", "/usr/sbin/runc", "/usr/bin/conmon")]
+    before = [hashlib.sha256(program.read_bytes()).digest() for program in programs]
+    image = _import(clean_lab, tmp_path, "self", {"bin/evil": "/proc/self/exe"})
+    # Whatever appears beside it and is none of its own programs is the runtime on its way in.
+    watch = (
+        "while :; do for p in /proc/[0-9]*; do case $(readlink $p/exe) in */busybox|'') ;; "
+        "*) echo seen; (exec 3>>$p/exe) 2>/dev/null && echo WROTE;; esac; done; done"
+    )
+    clean_lab.run("run", "-d", "--name", "a", image, "sh", "-c", f"{watch} & {watch}")
+    for _ in range(20):
+        clean_lab.run("exec", "a", "/bin/evil", "--version", ok=None)
+        clean_lab.run("exec", "a", "true", ok=None)
+    assert "WROTE" not in clean_lab.out("logs", "a")
+    assert [hashlib.sha256(program.read_bytes()).digest() for program in programs] == before
+
+
+def test_a_fork_bomb_stops_at_its_limit_and_hurts_nobody_else(clean_lab: LabUnderTest) -> None:
+    where = ("--constraint", "node.labels.ssd==true")
+    clean_lab.run("run", "-d", "--name", "neighbour", *where, clean_lab.image, "sleep", "1000")
+    bomb = "sh -c 'while :; do sleep 1000 & done'; exec sleep 1000"
+    clean_lab.run("run", "-d", "--name", "bomb", "--pids-limit", "64", *where, clean_lab.image, "sh", "-c", bomb)
+    eventually(lambda: "can't fork" in clean_lab.run("logs", "bomb").stderr, seconds=30, what="the limit is met")
+    processes = [name for name in clean_lab.out("exec", "bomb", "ls", "/proc").split() if name.isdecimal()]
+    # And the one that looks.
+    assert 50 < len(processes) <= 64 + 1
+    assert clean_lab.out("exec", "neighbour", "echo", "works") == "works"
+    clean_lab.run("rm", "-f", "bomb")

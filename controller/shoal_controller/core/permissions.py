@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shoal_common.capabilities import is_default
 from shoal_common.policy import Permission
-from shoal_proto.v1.container_pb2 import ContainerConfig, MountKind, NetworkMode, SharingMode
+from shoal_proto.v1.container_pb2 import ContainerConfig, MountKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,6 @@ def _needs(config: ContainerConfig) -> Iterator[Need]:
     security = config.security
     if security.privileged:
         yield Need(Permission.PRIVILEGED, "to be privileged")
-    if security.host_users:
-        yield Need(Permission.HOST_USERS, "its node's own users")
-    if config.network == NetworkMode.NETWORK_MODE_HOST:
-        yield Need(Permission.HOST_NETWORK, "its node's network")
-    if config.pid.mode == SharingMode.SHARING_MODE_HOST:
-        yield Need(Permission.HOST_PID, "its node's processes")
-    if config.ipc.mode == SharingMode.SHARING_MODE_HOST:
-        yield Need(Permission.HOST_IPC, "its node's shared memory")
     if further := [name for name in security.cap_add if not is_default(name)]:
         plural = "capability" if len(further) == 1 else "capabilities"
         yield Need(Permission.CAPABILITIES, f"{plural} {', '.join(further)}")

@@ -63,7 +63,7 @@ async def test_an_update_is_made_once_and_keeps_what_a_newer_version_allows(worl
 
 
 async def test_updates_at_the_same_time_are_all_made(world: World) -> None:
-    names = ["privileged", "host-users", "host-network", "host-pid", "host-ipc"]
+    names = ["privileged", "capabilities", "seccomp", "devices", "bind-mounts"]
     await asyncio.gather(*(world.cluster.UpdatePolicy(UpdatePolicyRequest(allow=[name])) for name in names))
     assert await allowed(world) == sorted(names)
 

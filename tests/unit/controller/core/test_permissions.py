@@ -9,21 +9,12 @@ from shoal_proto.v1.container_pb2 import (
     Device,
     Mount,
     MountKind,
-    NamespaceSharing,
-    NetworkMode,
     Security,
-    SharingMode,
     Ulimit,
 )
 
-HOST = NamespaceSharing(mode=SharingMode.SHARING_MODE_HOST)
-
 LOOSENED = [
     (ContainerConfig(security=Security(privileged=True)), Permission.PRIVILEGED),
-    (ContainerConfig(security=Security(host_users=True)), Permission.HOST_USERS),
-    (ContainerConfig(network=NetworkMode.NETWORK_MODE_HOST), Permission.HOST_NETWORK),
-    (ContainerConfig(pid=HOST), Permission.HOST_PID),
-    (ContainerConfig(ipc=HOST), Permission.HOST_IPC),
     (ContainerConfig(security=Security(cap_add=["NET_ADMIN"])), Permission.CAPABILITIES),
     (ContainerConfig(security=Security(cap_add=["ALL"])), Permission.CAPABILITIES),
     (ContainerConfig(security=Security(new_privileges=True)), Permission.NEW_PRIVILEGES),
@@ -55,8 +46,6 @@ def test_what_tightens_or_stays_within_needs_none() -> None:
         sysctls={"net.core.somaxconn": "1"},
         ulimits=[Ulimit(name="core", soft=-1, hard=-1)],
         mounts=[Mount(kind=MountKind.MOUNT_KIND_VOLUME), Mount(kind=MountKind.MOUNT_KIND_TMPFS)],
-        pid=NamespaceSharing(mode=SharingMode.SHARING_MODE_CONTAINER, container="x"),
-        network=NetworkMode.NETWORK_MODE_CONTAINER,
     )
     assert needs(config) == []
     assert missing(config, ()) is None
