@@ -196,4 +196,5 @@ def _health(check: HealthCheck) -> dict[str, Any]:
 
 
 def _encoded(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    # In ASCII: what is kept may hold half a surrogate pair, which only an escape can say.
+    return json.dumps(document, separators=(",", ":")).encode()

@@ -77,6 +77,13 @@ def test_the_new_image_is_the_old_one_and_a_layer(docker: bool) -> None:
     assert "annotations" not in json.loads(made.manifest)
 
 
+def test_text_that_is_none_is_kept_as_it_is() -> None:
+    words: dict[str, Any] = {"vendor.words": "\ud83d and \u00fc"}
+    made = documents(base(**words), ContainerConfig(), Words("\u00fc", "", ()), NEW, NOW, 'image "web"')
+    document = json.loads(made.config)
+    assert (document["config"]["vendor.words"], document["author"]) == ("\ud83d and \u00fc", "\u00fc")
+
+
 def test_it_is_run_as_the_container_was() -> None:
     config = ContainerConfig(
         args=["own"], env=["A=own", "B=c", "PATH"], working_dir="/w", labels={"b": "own"}, exposed_ports=["80"]
