@@ -32,6 +32,9 @@ from shoal_proto.v1.container_pb2 import (
 MAX_PATH: Final = 4095
 #: Changes in one message.
 _CHANGES: Final = 500
+#: Nanoseconds of what a Timestamp can say (the years 1 to 9999); files have any time that their owner gives them.
+_FIRST_TIME: Final = -62_135_596_800 * 10**9
+_LAST_TIME: Final = 253_402_300_800 * 10**9 - 1
 _KINDS: Final = {
     Kind.MODIFIED: ChangeKind.CHANGE_KIND_MODIFIED,
     Kind.ADDED: ChangeKind.CHANGE_KIND_ADDED,
@@ -53,7 +56,7 @@ class Copies:
         """
         path = _checked(request.path)
         async with self._entrances.inside(request.container) as entrance, Job(entrance, do="stat", path=path) as job:
-            return _info(await job.said())
+            return path_info(await job.said())
 
     async def out(self, request: AgentCopyOutRequest) -> AsyncGenerator[CopyOutResponse, None]:
         """Yield what a path of a container is, then the tar of it."""
@@ -63,7 +66,7 @@ class Copies:
             self._entrances.inside(request.container) as entrance,
             Job(entrance, do="out", path=path, follow=wanted.follow_link) as job,
         ):
-            yield CopyOutResponse(info=_info(await job.said()))
+            yield CopyOutResponse(info=path_info(await job.said()))
             async with aclosing(job.output()) as pieces:
                 async for data in pieces:
                     yield CopyOutResponse(data=data)
@@ -124,12 +127,17 @@ def _checked(path: str) -> str:
     return path
 
 
-def _info(said: Mapping[str, object]) -> PathInfo:
+def path_info(said: Mapping[str, object]) -> PathInfo:
+    """Return what the copying process says of a path; of a time that no message can say, the nearest that one can.
+
+    Raises:
+        Internal: it says nothing of it.
+    """
     told = said.get("info")
     if not isinstance(told, dict):
         raise Internal("the copying process did not say what the path is")
     info = PathInfo(path=told["path"], size_bytes=told["size"], mode=told["mode"], link_target=told["link"])
-    info.modified_at.FromNanoseconds(told["mtime"])
+    info.modified_at.FromNanoseconds(min(max(told["mtime"], _FIRST_TIME), _LAST_TIME))
     return info
 
 
