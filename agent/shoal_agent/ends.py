@@ -58,6 +58,28 @@ class Ends:
             pause=self.pause_after(end, record),
         )
 
+    def unprepared(self, record: ContainerRecord, *, code: int, reason: str) -> ContainerRecord:
+        """Return the record of a container that could not be prepared, for the run that was admitted last."""
+        status, run = record.status, record.assignment.run_admitted
+        # Prepared only: no run was asked for, or it is not its turn yet; a later one tries again.
+        by_policy = bool(record.restart_due_ms) and run <= status.run_served
+        end = End(run=run, code=code, started=False, by_policy=by_policy, restarts=status.restarts + 1)
+        now, pause = self.clock.timestamp(), self.pause_after(end, record)
+        return lifecycle.failed(record, run=run, code=code, reason=reason, now=now, pause=pause, by_policy=by_policy)
+
+    def unstarted(self, record: ContainerRecord, *, code: int, reason: str) -> ContainerRecord:
+        """Return the record with a newest attempt that could not be started."""
+        attempt = record.status.attempts[-1]
+        end = End(
+            run=attempt.run,
+            code=code,
+            started=False,
+            by_policy=attempt.by_policy,
+            restarts=record.status.restarts,
+        )
+        now, pause = self.clock.timestamp(), self.pause_after(end, record)
+        return lifecycle.failed(record, run=attempt.run, code=code, reason=reason, now=now, pause=pause)
+
     def pause_after(self, end: End, record: ContainerRecord) -> Pause | None:
         """Return the pause before the policy's next start; None if it makes none."""
         length = restarts.pause_after(end, remembered(record, boot_id=self.boot_id), wanted(record.assignment))

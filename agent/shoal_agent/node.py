@@ -11,7 +11,8 @@ from shoal_agent.clock import Clock
 from shoal_agent.core import lifecycle
 from shoal_agent.host import ContainerHost
 from shoal_agent.records import Records
-from shoal_agent.worker import Surroundings, Worker
+from shoal_agent.surroundings import Surroundings
+from shoal_agent.worker import Worker
 from shoal_common.assignments import set_digest
 from shoal_common.errors import NotFound
 from shoal_proto.v1.agent_pb2 import ContainerRecord

@@ -5,23 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final, TypeVar
 
-from shoal_agent.clock import Clock
 from shoal_agent.core import health, lifecycle, planning, restarts
 from shoal_agent.core.health import Health
 from shoal_agent.core.model import Observed, Remembered, TaskState, Wanted, remembered, wanted
-from shoal_agent.core.restarts import End
 from shoal_agent.ends import Ends
-from shoal_agent.host import ContainerHost, task_key
+from shoal_agent.host import task_key
+from shoal_agent.preparing import while_wanted
 from shoal_agent.probing import Prober
-from shoal_agent.records import Records
 from shoal_agent.runtime.failures import StartFailed
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey
+from shoal_agent.surroundings import Surroundings
 from shoal_common.errors import Conflict, ShoalError
 from shoal_common.ids import SHORT_ID
 from shoal_common.log_context import bind
@@ -41,28 +39,6 @@ KILL_AGAIN_MS: Final = 2_000
 FAULT_PAUSE: Final = 5.0
 #: Actions that are told when something went wrong.
 _HISTORY: Final = 32
-
-
-@dataclass(slots=True)
-class Surroundings:
-    """What all workers of a node share.
-
-    Attributes:
-        starts: bounds how many containers are set up or started at a time.
-        restarts: bounds how many of these may be restarts by policy, so that what crashes in a loop leaves room for
-            what users ask for.
-        changed: called with the id of a container that has something to report.
-        settled: called with the id of a container whose record is gone.
-    """
-
-    host: ContainerHost
-    records: Records
-    clock: Clock
-    starts: asyncio.Semaphore
-    restarts: asyncio.Semaphore
-    changed: Callable[[str], None]
-    settled: Callable[[str], None]
-    jitter: Callable[[], float] = field(default=random.random)
 
 
 class Worker:
@@ -423,25 +399,11 @@ class Worker:
         waiting.set_result(None)
 
     async def _while_wanted(self, preparing: Coroutine[None, None, _T]) -> _T | None:
-        """Await a preparation; give it up, and return None, once nobody wants it any more."""
-        work = asyncio.create_task(preparing, name=f"prepare-{self.id[:12]}")
-        try:
-            while True:
-                wake = asyncio.create_task(self._wake.wait(), name=f"wake-{self.id[:12]}")
-                try:
-                    await asyncio.wait({work, wake}, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    wake.cancel()
-                if work.done():
-                    return await work
-                self._wake.clear()
-                record, wish = self._views()
-                if self._closing or not planning.wants_preparation(record, wish, held=self._observed.held):
-                    return None
-        finally:
-            if not work.done():
-                work.cancel()
-                await asyncio.wait({work})
+        def wanted() -> bool:
+            record, wish = self._views()
+            return not self._closing and planning.wants_preparation(record, wish, held=self._observed.held)
+
+        return await while_wanted(preparing, self._wake, wanted, name=self.id[:12])
 
     async def _retry_later(self, reason: str) -> None:
         delay = min(RETRY_MOST, RETRY_FIRST * 2**self._retries) * (1 + self._around.jitter()) / 2
@@ -453,16 +415,8 @@ class Worker:
             await self._save(lifecycle.delayed(self._record, reason))
 
     async def _fail(self, code: int, reason: str) -> None:
-        record, status = self._record, self._record.status
         log.warning("container %s failed: %s", self.id[:12], reason)
-        run = record.assignment.run_admitted
-        # Prepared only: no run was asked for, or it is not its turn yet; a later one tries again.
-        by_policy = bool(record.restart_due_ms) and run <= status.run_served
-        end = End(run=run, code=code, started=False, by_policy=by_policy, restarts=status.restarts + 1)
-        now, pause = self._around.clock.timestamp(), self._ends.pause_after(end, record)
-        await self._save(
-            lifecycle.failed(record, run=run, code=code, reason=reason, now=now, pause=pause, by_policy=by_policy)
-        )
+        await self._save(self._ends.unprepared(self._record, code=code, reason=reason))
 
     async def _start(self, action: planning.Start) -> None:
         around = self._around
@@ -503,18 +457,7 @@ class Worker:
 
     async def _fail_start(self, error: StartFailed) -> None:
         log.warning("container %s could not be started: %s", self.id[:12], error.message)
-        attempt, restarted = self._record.status.attempts[-1], self._record.status.restarts
-        end = End(run=attempt.run, code=error.code, started=False, by_policy=attempt.by_policy, restarts=restarted)
-        await self._save(
-            lifecycle.failed(
-                self._record,
-                run=attempt.run,
-                code=error.code,
-                reason=error.message,
-                now=self._around.clock.timestamp(),
-                pause=self._ends.pause_after(end, self._record),
-            )
-        )
+        await self._save(self._ends.unstarted(self._record, code=error.code, reason=error.message))
 
     async def _send_stop_signal(self) -> None:
         self._observed = replace(self._observed, stop_signalled=True)

@@ -62,7 +62,7 @@ LIFE: Final = (
         "pruned-while-it-starts",
         f"{_API}/pruning.py",
         "        and not is_going(entry)\n",
-        "        and not is_live(entry)\n",
+        "",
         "tests/integration/api/test_altering.py::test_prune_takes_only_what_does_not_run",
         "prune deletes what is about to be started again by its policy",
     ),
