@@ -108,4 +108,12 @@ VOLUMES: Final = (
         "tests/unit/agent/test_binds.py::test_nothing_else",
         "/srv/www allows /srv/www-secret as well",
     ),
+    Mutant(
+        "filling-throws-away-what-a-container-wrote",
+        f"{_AGENT}/volumes/store.py",
+        "if not os.path.lexists(data / entry.name):",
+        "if True:",
+        "tests/integration/agent_sandbox/test_sandboxes.py::test_volumes[what_was_whole_is_moved_and_takes_nothing_away]",
+        "an agent that died while it filled a volume costs another container its files",
+    ),
 )

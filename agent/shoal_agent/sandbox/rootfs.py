@@ -86,14 +86,14 @@ class RootFilesystems:
             ) from None
         return target
 
-    async def attach(self, key: str, number: int, top: Path, way: str, *, read_only: bool, sandbox: Sandbox) -> None:
+    async def attach(self, key: str, name: str, top: Path, way: str, *, read_only: bool, sandbox: Sandbox) -> None:
         """Attach a directory or file of the node's beside a root file system that is mounted, idmapped likewise.
 
         What is attached already stays. It goes with the root file system.
 
         Args:
             key: names the placement.
-            number: which of the placement's it is.
+            name: of what is attached, among the placement's.
             top: a path that is trusted.
             way: from there to what is attached, "." for itself; no link leads out of `top`.
             read_only: nobody may write through it.
@@ -103,7 +103,7 @@ class RootFilesystems:
             Conflict: there is nothing.
             Internal: the kernel refused; the message names the path and the reason.
         """
-        target = self.attachment(key, number)
+        target = self.attachment(key, name)
         if await self._run(lambda: _is_attached(target)):
             return
         await self._run(lambda: _make_passable(target.parent))
@@ -128,14 +128,14 @@ class RootFilesystems:
                 metadata=error.metadata,
             ) from None
 
-    async def detach(self, key: str, number: int) -> None:
+    async def detach(self, key: str, name: str) -> None:
         """Take away what is attached; doing it again changes nothing."""
-        target = self.attachment(key, number)
+        target = self.attachment(key, name)
         await self._run(lambda: _detach(target))
 
-    def attachment(self, key: str, number: int) -> Path:
+    def attachment(self, key: str, name: str) -> Path:
         """Return where something is attached."""
-        return self._target(key).with_name(_ATTACHED) / str(number)
+        return self._target(key).with_name(_ATTACHED) / name
 
     async def unmount(self, key: str) -> None:
         """Unmount a container's root file system and what is attached; data stays. Doing it again changes nothing."""

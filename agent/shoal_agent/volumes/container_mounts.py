@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from shoal_agent.runtime.mounts import DEFAULT_SHM_BYTES, Attached, FileSystems, tmpfs_of
 from shoal_agent.sandbox.rootfs import RootFilesystems
 from shoal_agent.sandbox.sandboxes import Sandbox
 from shoal_agent.volumes import binds
 from shoal_agent.volumes.binds import AllowedBind
+from shoal_agent.volumes.filling import copy_from_image
 from shoal_agent.volumes.store import VolumeStore
 from shoal_common.ids import SHORT_ID
 from shoal_proto.v1.container_pb2 import ContainerConfig, Mount, MountKind
+
+#: After the name of a mount: where what a volume is filled with is attached meanwhile.
+_FILLING: Final = "-filling"
 
 
 class ContainerMounts:
@@ -44,9 +49,9 @@ class ContainerMounts:
         """
         for number, mount in enumerate(config.mounts):
             if mount.kind == MountKind.MOUNT_KIND_VOLUME:
-                await self._attach_volume(key, number, mount, sandbox, root)
+                await self._attach_volume(key, str(number), mount, sandbox, root)
             elif mount.kind == MountKind.MOUNT_KIND_BIND:
-                await self._attach_bind(key, number, mount, sandbox)
+                await self._attach_bind(key, str(number), mount, sandbox)
 
     async def renew(self, key: str, config: ContainerConfig, *, sandbox: Sandbox) -> None:
         """Attach the node's own paths as they are now, before a start: what was replaced since is seen.
@@ -57,36 +62,40 @@ class ContainerMounts:
         """
         for number, mount in enumerate(config.mounts):
             if mount.kind == MountKind.MOUNT_KIND_BIND:
-                await self._rootfs.detach(key, number)
-                await self._attach_bind(key, number, mount, sandbox)
+                await self._rootfs.detach(key, str(number))
+                await self._attach_bind(key, str(number), mount, sandbox)
 
-    async def _attach_bind(self, key: str, number: int, mount: Mount, sandbox: Sandbox) -> None:
+    async def _attach_bind(self, key: str, name: str, mount: Mount, sandbox: Sandbox) -> None:
         top, way = binds.find(self._allowed, mount.source, read_only=mount.read_only)
-        await self._rootfs.attach(key, number, Path(top), way, read_only=mount.read_only, sandbox=sandbox)
+        await self._rootfs.attach(key, name, Path(top), way, read_only=mount.read_only, sandbox=sandbox)
 
-    async def _attach_volume(self, key: str, number: int, mount: Mount, sandbox: Sandbox, root: Path) -> None:
-        volume = mount.volume_id
-        data = await self._volumes.make(volume)
-        # Filled through this mount, so it can be written to: the container's own is read-only where it is asked for.
-        await self._rootfs.attach(key, number, data, ".", read_only=False, sandbox=sandbox)
-        if mount.no_copy:
-            await self._volumes.leave_empty(volume)
-            return
-        await self._volumes.fill(
-            volume,
-            name=mount.source or volume[:SHORT_ID],
-            root=root,
-            target=mount.target,
-            mounted=self._rootfs.attachment(key, number),
-            sandbox=sandbox,
-        )
+    async def _attach_volume(self, key: str, name: str, mount: Mount, sandbox: Sandbox, root: Path) -> None:
+        data = await self._volumes.make(mount.volume_id)
+        await self._rootfs.attach(key, name, data, ".", read_only=False, sandbox=sandbox)
+        if not mount.no_copy:
+            await self._fill(key, name, mount, sandbox, root)
+
+    async def _fill(self, key: str, name: str, mount: Mount, sandbox: Sandbox, root: Path) -> None:
+        """Have an empty volume filled with what the image has at its target."""
+        shown, beside = mount.source or mount.volume_id[:SHORT_ID], f"{name}{_FILLING}"
+        async with self._volumes.filling(mount.volume_id) as place:
+            if place is None:
+                return
+            # An agent that died may have left one that has since been thrown away.
+            await self._rootfs.detach(key, beside)
+            try:
+                await self._rootfs.attach(key, beside, place, ".", read_only=False, sandbox=sandbox)
+                mounted = self._rootfs.attachment(key, beside)
+                await copy_from_image(root, mount.target, mounted, user_ns=sandbox.user_ns, volume=shown)
+            finally:
+                await self._rootfs.detach(key, beside)
 
     def systems(self, key: str, config: ContainerConfig) -> FileSystems:
         """Return what a container mounts beside its root file system, everything attached."""
         kinds = (MountKind.MOUNT_KIND_VOLUME, MountKind.MOUNT_KIND_BIND)
         return FileSystems(
             attached=tuple(
-                Attached(self._rootfs.attachment(key, number), mount.target, mount.read_only)
+                Attached(self._rootfs.attachment(key, str(number)), mount.target, mount.read_only)
                 for number, mount in enumerate(config.mounts)
                 if mount.kind in kinds
             ),

@@ -52,6 +52,7 @@ def test_ports(scenario: str, private_host: Callable[[str, str], None]) -> None:
         "an_empty_volume_is_filled_with_all_that_the_image_has_there",
         "no_link_of_an_image_leads_a_filling_out_of_it",
         "what_was_half_filled_is_filled_anew",
+        "what_was_whole_is_moved_and_takes_nothing_away",
         "a_full_disk_fills_nothing_and_says_so",
         "a_path_of_the_node_is_mounted_and_no_link_leads_out_of_what_is_allowed",
         "a_link_that_changes_meanwhile_never_leads_out",

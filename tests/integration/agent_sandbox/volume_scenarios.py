@@ -72,7 +72,7 @@ async def an_empty_volume_is_filled_with_all_that_the_image_has_there(directory:
             mounts = ContainerMounts(node.roots, store, ())
             await mounts.attach(KEY, config(volume("/www")), sandbox=sandbox, root=root)
             data = node.paths.volume_data(V1)
-            assert not data.with_name("filling").exists()
+            assert [each.name for each in data.parent.iterdir()] == ["_data"]
             # On disk ids are the container's own.
             for path in ("", "deep", "deep/er", "deep/er/file", "link", "pipe", "index.html", "again"):
                 was, now = (tree / path).lstat(), (data / path).lstat()
@@ -84,7 +84,7 @@ async def an_empty_volume_is_filled_with_all_that_the_image_has_there(directory:
             assert os.getxattr(data / "index.html", "user.note") == b"kept"
             assert (data / "index.html").stat().st_mtime_ns == 2_000_000_000
             # As the container sees it they are of its range, and nothing in there is a device or runs as its owner.
-            mounted = node.roots.attachment(KEY, 0)
+            mounted = node.roots.attachment(KEY, "0")
             assert mounted.stat().st_uid == sandbox.uid_base + 7
             line = next(text for text in Path("/proc/self/mountinfo").read_text().splitlines() if str(mounted) in text)
             assert {"nosuid", "nodev", "idmapped"} <= set(line.split()[5].split(","))
@@ -124,15 +124,37 @@ async def what_was_half_filled_is_filled_anew(directory: Path) -> None:
             mounts = ContainerMounts(node.roots, store, ())
             data = await store.make(V1)
             # As an agent leaves it that is killed in the middle.
-            data.with_name("filling").touch()
-            (data / "half").mkdir()
-            (data / "half/of").write_text("it")
+            data.with_name("filling").mkdir()
+            (data.with_name("filling") / "half").write_text("of it")
+            await node.roots.attach(KEY, "0-filling", data.with_name("filling"), ".", read_only=False, sandbox=sandbox)
             await mounts.attach(KEY, config(volume("/www")), sandbox=sandbox, root=root)
             assert [each.name for each in data.iterdir()] == ["index.html"]
-            data.with_name("filling").touch()
-            await mounts.attach(KEY, config(volume("/www", no_copy=True)), sandbox=sandbox, root=root)
-            assert list(data.iterdir()) == []
-            assert not data.with_name("filling").exists()
+            assert [each.name for each in data.parent.iterdir()] == ["_data"]
+
+
+async def what_was_whole_is_moved_and_takes_nothing_away(directory: Path) -> None:
+    async with host(directory) as node:
+        with stored(node) as store:
+            sandbox, root = await node.container(KEY, 0)
+            mounts = ContainerMounts(node.roots, store, ())
+            data = await store.make(V1)
+            # Killed in the middle of moving; another container has begun to use the volume since.
+            filled = data.with_name("filled")
+            filled.mkdir(mode=0o750)
+            for name in ("moved", "left"):
+                (filled / name).write_text("of the image")
+            (filled / "moved").rename(data / "moved")
+            (data / "moved").write_text("written since")
+            (filled / "moved").write_text("of the image")
+            (data / "own").write_text("written since")
+            await mounts.attach(KEY, config(volume("/www")), sandbox=sandbox, root=root)
+            assert {each.name: each.read_text() for each in data.iterdir()} == {
+                "moved": "written since",
+                "left": "of the image",
+                "own": "written since",
+            }
+            assert stat.S_IMODE(data.stat().st_mode) == 0o750
+            assert [each.name for each in data.parent.iterdir()] == ["_data"]
 
 
 async def a_full_disk_fills_nothing_and_says_so(directory: Path) -> None:
@@ -146,7 +168,9 @@ async def a_full_disk_fills_nothing_and_says_so(directory: Path) -> None:
                 mounts = ContainerMounts(node.roots, store, ())
                 with pytest.raises(Exhausted, match=r"volume data can't be filled .* at /www: .*space"):
                     await mounts.attach(KEY, config(volume("/www")), sandbox=sandbox, root=root)
-                assert node.paths.volume_data(V1).with_name("filling").exists()
+                # What it had copied takes no room from others, and nothing of it was ever to be seen.
+                assert [each.name for each in node.paths.volume_data(V1).parent.iterdir()] == ["_data"]
+                assert list(node.paths.volume_data(V1).iterdir()) == []
                 (node.layer() / "www/large").unlink()
                 await node.roots.unmount(KEY)
                 sandbox, root = await node.container(KEY, 0)
@@ -176,7 +200,7 @@ async def a_path_of_the_node_is_mounted_and_no_link_leads_out_of_what_is_allowed
                 await node.roots.unmount(KEY)
                 await node.roots.mount(KEY, layers=[node.layer()], writable=node.writable(KEY), sandbox=sandbox)
                 await mounts.attach(KEY, config(bind(path)), sandbox=sandbox, root=root)
-                return node.roots.attachment(KEY, 0)
+                return node.roots.attachment(KEY, "0")
 
             for path in (allowed / "in", allowed / "inner"):
                 assert ((await attach(path)) / "file").read_text() == "to see"
@@ -222,7 +246,7 @@ async def a_link_that_changes_meanwhile_never_leads_out(directory: Path) -> None
                 for _ in range(150):
                     with contextlib.suppress(ShoalError):
                         await mounts.attach(KEY, config(bind(allowed / "in")), sandbox=sandbox, root=root)
-                        assert not (node.roots.attachment(KEY, 0) / "key").exists()
+                        assert not (node.roots.attachment(KEY, "0") / "key").exists()
                     await node.roots.unmount(KEY)
                     await node.roots.mount(KEY, layers=[node.layer()], writable=node.writable(KEY), sandbox=sandbox)
             finally:
@@ -243,7 +267,7 @@ async def everything_attached_goes_with_the_root_file_system(directory: Path) ->
                 await mounts.attach(KEY, wanted, sandbox=sandbox, root=root)
             assert node.roots.mounted() == {KEY}
             with pytest.raises(OSError, match="Read-only"):
-                node.roots.attachment(KEY, 1).write_text("y")
+                node.roots.attachment(KEY, "1").write_text("y")
             await node.roots.unmount(KEY)
             await node.roots.unmount(KEY)
             assert not (node.paths.rootfs / KEY).exists()
