@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from shoal.options import ContainerOptions, Network, Until, configure
     from shoal.request_path import RequestPath, Step
     from shoal.tracing import trace
+    from shoal.volumes import Volumes
     from shoal.watching import Change
     from shoal_common.errors import (
         AlreadyExists,
@@ -65,6 +66,7 @@ __all__ = [
     "Unauthenticated",
     "Unavailable",
     "Until",
+    "Volumes",
     "choose_context",
     "configure",
     "connect",
@@ -87,6 +89,7 @@ _HOMES: Final = {
     "RequestPath": "shoal.request_path",
     "Step": "shoal.request_path",
     "Until": "shoal.options",
+    "Volumes": "shoal.volumes",
     "choose_context": "shoal.configuration",
     "configure": "shoal.options",
     "connect": "shoal.cluster",
