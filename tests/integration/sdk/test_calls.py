@@ -292,3 +292,8 @@ async def test_the_way_of_a_request_shows_dead_endpoints_and_the_servers_share(
         ("connect", False),
         ("WaitContainer", False),
     ]
+
+
+async def test_the_policy_is_read_and_changed(cluster: shoal.Cluster) -> None:
+    assert list((await cluster.policy()).allowed) == ["devices"]
+    assert list((await cluster.update_policy(["seccomp"], deny=["devices"])).allowed) == ["seccomp"]
