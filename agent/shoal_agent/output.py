@@ -60,6 +60,11 @@ class Output:
             if await worker.until(partial(_next, generation=generation, run=request.run, seen=attempt)):
                 return
 
+    async def end(self, worker: Worker, generation: int, attempt: int) -> LogCursor:
+        """Return the place after all that an attempt has written by now."""
+        directory = self._paths.logs(worker.id, generation)
+        return await finished(self._executor, lambda: tail(directory, generation=generation, attempt=attempt, lines=0))
+
     async def _attempts(self, record: ContainerRecord, run: int, *, after: int) -> list[int]:
         """Return the attempts with output that belong to `run` (0: all), in order."""
         directory = self._paths.logs(record.assignment.id, record.status.generation)

@@ -25,6 +25,7 @@ from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.host_files import names_of
 from shoal_agent.runtime.probe import probe
 from shoal_agent.runtime.process import Process, resolve
+from shoal_agent.runtime.task import Streams
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks, TaskSpec
 from shoal_agent.sandbox.rootfs import RootFilesystems
 from shoal_agent.sandbox.sandboxes import Sandbox, Sandboxes
@@ -32,7 +33,7 @@ from shoal_agent.trees import remove_tree
 from shoal_agent.volumes.container_mounts import ContainerMounts
 from shoal_common.errors import Conflict, InvalidSpec, ShoalError
 from shoal_proto.v1.agent_pb2 import ContainerRecord
-from shoal_proto.v1.container_pb2 import NetworkMode
+from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode
 
 log = logging.getLogger(__name__)
 
@@ -174,6 +175,8 @@ class RuntimeHost:
                 names=names_of(config, assignment.addresses),
                 confinement=confinement,
                 init=config.init,
+                streams=_streams(config),
+                run=status.attempts[-1].run if status.attempts else 0,
             )
         )
 
@@ -295,6 +298,16 @@ class RuntimeHost:
             return resolve(config, config.env, image.config, record.assignment.id)
         except ShoalError as error:
             raise type(error)(f"container can't be prepared: {error.message}") from error
+
+
+def _streams(config: ContainerConfig) -> Streams:
+    return Streams(
+        tty=config.tty,
+        stdin=config.open_stdin,
+        stdin_once=config.stdin_once,
+        columns=config.terminal_size.columns,
+        rows=config.terminal_size.rows,
+    )
 
 
 def _remove_data(directory: Path) -> None:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from signal import SIGKILL
 from typing import Final
 
 import grpc.aio
 
+from shoal_agent.attaching import Attaching
 from shoal_agent.copying.commits import Commits
 from shoal_agent.copying.copies import Copies
 from shoal_agent.core.lifecycle import RUNNING, STARTING, STOPPING, state_name
+from shoal_agent.executing import exec_spec, leave, never_ran, relay
 from shoal_agent.host import task_key
 from shoal_agent.images.store import Images
 from shoal_agent.node import Node
 from shoal_agent.output import Output
 from shoal_agent.paths import NodePaths
-from shoal_agent.runtime.exec import ExecProcess, ExecSpec
+from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.tasks import Tasks
 from shoal_common.errors import Conflict, Exhausted, InvalidSpec, NotFound
 from shoal_proto.v1.agent_pb2 import (
+    AgentAttachRequest,
     AgentCommitRequest,
     AgentCommitResponse,
     AgentContainerRef,
@@ -41,6 +43,7 @@ from shoal_proto.v1.agent_pb2 import (
 )
 from shoal_proto.v1.agent_pb2_grpc import AgentServiceServicer
 from shoal_proto.v1.container_pb2 import (
+    AttachResponse,
     CopyInResponse,
     CopyOutResponse,
     DiffResponse,
@@ -62,8 +65,7 @@ _APPEARING: Final = 10.0
 _COMING: Final = 5.0
 #: Seconds that a start under way is waited for.
 _STARTING: Final = 10.0
-#: Bytes of a command's output in one message, and messages that wait to be sent.
-_CHUNK: Final = 64 << 10
+#: News of a pull that wait to be sent.
 _WAITING: Final = 4
 
 
@@ -80,10 +82,14 @@ class AgentService(AgentServiceServicer):
         self._images = images
         self._executor = ThreadPoolExecutor(2, thread_name_prefix="shoal-logs")
         self._output = Output(paths, self._executor)
+        self._attaching = Attaching(node, tasks.consoles, self._output, appearing=_APPEARING)
         self._streams = 0
+        self._left: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
         """End its threads; the server has stopped."""
+        for task in self._left:
+            task.cancel()
         self._executor.shutdown()
 
     async def Logs(self, request: AgentLogsRequest, context: _Context) -> AsyncIterator[LogsResponse]:
@@ -113,12 +119,33 @@ class AgentService(AgentServiceServicer):
                 name = record.assignment.name
                 raise Conflict(f'container "{name}" is paused, nothing runs in it (let it go on: shoal unpause {name})')
             start = first.start.start
-            user = start.user or record.assignment.config.user or record.image_config.user
-            spec = ExecSpec(
-                args=tuple(start.args), env=tuple(start.env), cwd=start.working_dir, user=user, stdin=start.stdin
+            spec = exec_spec(start, record.assignment.config.user or record.image_config.user)
+            try:
+                process = await self._tasks.exec(task_key(record), spec)
+            except StartFailed as error:
+                if error.code == RUNTIME_FAILED:
+                    raise
+                for response in never_ran(error):
+                    yield response
+                return
+            work = (
+                leave(process, start.args[0], self._keep)
+                if start.detach
+                else relay(process, request_iterator, self._keep)
             )
-            process = await self._tasks.exec(task_key(record), spec)
-            async with contextlib.aclosing(_relay(process, request_iterator)) as responses:
+            async with contextlib.aclosing(work) as responses:
+                async for response in responses:
+                    yield response
+
+    async def Attach(
+        self, request_iterator: AsyncIterator[AgentAttachRequest], context: _Context
+    ) -> AsyncIterator[AttachResponse]:
+        """Join a client to a container's first process."""
+        with self._stream():
+            first = await anext(request_iterator, None)
+            if first is None or first.WhichOneof("message") != "start":
+                raise InvalidSpec("the first message of an attach does not say what to attach to")
+            async with contextlib.aclosing(self._attaching.attach(first.start, request_iterator)) as responses:
                 async for response in responses:
                     yield response
 
@@ -230,6 +257,12 @@ class AgentService(AgentServiceServicer):
             raise Conflict(f"container {container[:12]} is not running (it is {state_name(status.state).lower()})")
         return record
 
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        """Carry on what has no client any more."""
+        task = asyncio.create_task(work, name="exec-left")
+        self._left.add(task)
+        task.add_done_callback(self._left.discard)
+
     @contextmanager
     def _stream(self) -> Iterator[None]:
         if self._streams >= _STREAMS:
@@ -239,61 +272,3 @@ class AgentService(AgentServiceServicer):
             yield
         finally:
             self._streams -= 1
-
-
-async def _relay(process: ExecProcess, requests: AsyncIterator[AgentExecRequest]) -> AsyncGenerator[ExecResponse, None]:
-    """Carry a command's streams; kill it if the client goes away first."""
-    waiting: asyncio.Queue[ExecResponse | None] = asyncio.Queue(_WAITING)
-
-    async def pump(reader: asyncio.StreamReader, *, error: bool) -> None:
-        while data := await reader.read(_CHUNK):
-            await waiting.put(ExecResponse(stderr=data) if error else ExecResponse(stdout=data))
-        await waiting.put(None)
-
-    work = [
-        asyncio.create_task(pump(process.stdout, error=False), name=f"exec-stdout-{process.pid}"),
-        asyncio.create_task(pump(process.stderr, error=True), name=f"exec-stderr-{process.pid}"),
-        asyncio.create_task(_feed(process, requests), name=f"exec-input-{process.pid}"),
-        asyncio.create_task(process.cut_off(), name=f"exec-end-{process.pid}"),
-    ]
-    ended = False
-    try:
-        yield ExecResponse(started=process.pid)
-        open_streams = 2
-        while open_streams:
-            response = await waiting.get()
-            if response is None:
-                open_streams -= 1
-            else:
-                yield response
-        code = await process.wait()
-        ended = True
-        yield ExecResponse(exit_code=code)
-    finally:
-        for task in work:
-            task.cancel()
-        await asyncio.wait(work)
-        if not ended:
-            with contextlib.suppress(Conflict):
-                process.signal(SIGKILL)
-
-
-async def _feed(process: ExecProcess, requests: AsyncIterator[AgentExecRequest]) -> None:
-    """Give a command what its client sends."""
-    async for request in requests:
-        message = request.request
-        match message.WhichOneof("message"):
-            case "stdin" if process.stdin is not None:
-                # It may have closed its input; what is sent then is lost, as with a pipe.
-                with contextlib.suppress(ConnectionError):
-                    process.stdin.write(message.stdin)
-                    await process.stdin.drain()
-            case "close_stdin" if process.stdin is not None:
-                process.stdin.close()
-            case "signal":
-                with contextlib.suppress(Conflict):
-                    process.signal(message.signal)
-            case _:
-                pass
-    if process.stdin is not None:
-        process.stdin.close()

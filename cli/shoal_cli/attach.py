@@ -1,4 +1,4 @@
-"""Attached `shoal run`: output as it comes, signals passed on, the container's exit code as one's own."""
+"""Attached to a container (`run`, `start -a`, `attach`): its streams, signals passed on, its exit code as one's own."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from typing import Final
 
+import click
+
 from shoal.cluster import Cluster
 from shoal.options import Until
-from shoal_cli import pipes
-from shoal_cli.codes import CANNOT, INTERRUPTED
+from shoal_cli import pipes, terminal
+from shoal_cli.codes import CANNOT
+from shoal_cli.joining import OUTPUT, Detached, Streams, join
 from shoal_cli.session import note
 from shoal_cli.signals import arriving, next_signal
 from shoal_common.errors import NotFound, ShoalError
@@ -90,18 +93,36 @@ def outcome(response: WaitContainerResponse) -> int:
 
 
 class Attachment:
-    """One container, from the request that makes it to its exit code.
+    """One container, from the request that makes or starts it to its exit code.
 
     Args:
         cluster: where.
-        identifier: the id that it is made with.
-        create: makes it.
+        identifier: its id.
+        begin: makes or starts it.
+        streams: what is joined beside its output.
+        abandon: called when a signal comes before anything of it has run.
+        logs: what its run has written already is shown too.
+        proxy: signals are passed on to it.
     """
 
-    def __init__(self, cluster: Cluster, identifier: str, create: Callable[[], Awaitable[Container]]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        identifier: str,
+        begin: Callable[[], Awaitable[Container]],
+        *,
+        streams: Streams = OUTPUT,
+        abandon: Callable[[], Awaitable[None]],
+        logs: bool = True,
+        proxy: bool = True,
+    ) -> None:
         self._cluster = cluster
         self._id = identifier
-        self._create = create
+        self._begin = begin
+        self._streams = streams
+        self._abandon = abandon
+        self._logs = logs
+        self._proxy = proxy
         self._name = identifier[:12]
         self._started = False
         self._made: asyncio.Task[Container] | None = None
@@ -112,33 +133,43 @@ class Attachment:
             work = asyncio.create_task(self._work(), name="shoal-run")
             try:
                 return await self._attend(work, signals)
+            except Detached:
+                self._let_go()
+                return 0
             finally:
                 work.cancel()
                 await asyncio.wait([work])
+
+    def _let_go(self) -> None:
+        if self._streams.raw:
+            # After whatever its last line was.
+            click.echo(err=True)
+        note(f"detached; container {self._name} runs on (shoal attach {self._name}; shoal stop {self._name})")
 
     async def _attend(self, work: asyncio.Task[int], signals: asyncio.Queue[signal.Signals]) -> int:
         interrupted = False
         sending: set[asyncio.Task[None]] = set()
         while (number := await next_signal(work, signals)) is not None:
             if not self._started:
-                return await self._abandon(work, number)
-            if number is signal.SIGINT and interrupted:
-                note(f"detached; container {self._name} runs on (shoal logs -f {self._name}; shoal stop {self._name})")
-                return INTERRUPTED
+                return await self._give_up(work, number)
+            # A terminal passes its keys on as they are: a signal is meant for this process.
+            if self._streams.raw or not self._proxy or (number is signal.SIGINT and interrupted):
+                self._let_go()
+                return 128 + number
             interrupted = interrupted or number is signal.SIGINT
             forward = asyncio.create_task(self._forward(number), name="shoal-forward")
             sending.add(forward)
             forward.add_done_callback(sending.discard)
         return work.result()
 
-    async def _abandon(self, work: asyncio.Task[int], number: signal.Signals) -> int:
-        # A creation under way is let come to its end: what is removed before it is made would be left behind.
+    async def _give_up(self, work: asyncio.Task[int], number: signal.Signals) -> int:
+        # A request under way is let come to its end: what is removed before it is made would be left behind.
         made = self._made
         if made is not None:
             await asyncio.wait([made], timeout=REST)
         work.cancel()
         await asyncio.wait([work])
-        await remove_now(self._cluster, self._id)
+        await self._abandon()
         return 128 + number
 
     async def _forward(self, number: signal.Signals) -> None:
@@ -148,36 +179,55 @@ class Attachment:
             note(f"{number.name} did not reach container {self._name}: {error}")
 
     async def _work(self) -> int:
-        self._made = asyncio.ensure_future(self._create())
-        # Shielded: see `_abandon`.
+        self._made = asyncio.ensure_future(self._begin())
+        # Shielded: see `_give_up`.
         container = await asyncio.shield(self._made)
         self._name = container.spec.name or self._name
         self._started = container.phase not in UNSTARTED
-        output = asyncio.create_task(self._print(), name="shoal-run-output")
+        run = max(1, container.spec.run)
+        streaming = self._join(run) if self._streams != OUTPUT or not self._logs else self._print(run)
+        output = asyncio.create_task(streaming, name="shoal-run-output")
+        ending = asyncio.create_task(self._end(run), name="shoal-run-end")
         try:
-            end = await self._end()
+            await asyncio.wait([output, ending], return_when=asyncio.FIRST_COMPLETED)
+            if output.done() and isinstance(output.exception(), Detached):
+                raise Detached
+            end = await ending
             await self._rest(output, end)
         finally:
-            output.cancel()
-            await asyncio.wait([output])
+            for task in (output, ending):
+                task.cancel()
+            await asyncio.wait([output, ending])
         code = outcome(end)
         if container.spec.config.auto_remove and not await gone(self._cluster, self._id):
             note(f"container {self._name} is removed once its node is back")
         return code
 
-    async def _end(self) -> WaitContainerResponse:
+    async def _end(self, run: int) -> WaitContainerResponse:
         reasons = Reasons()
 
         def look(response: WaitContainerResponse) -> None:
             reasons(response)
             self._started = self._started or response.phase not in UNSTARTED
 
-        return await self._cluster.containers.wait(self._id, run=1, on_change=look)
+        return await self._cluster.containers.wait(self._id, run=run, on_change=look)
 
-    async def _print(self) -> None:
-        async with aclosing(self._cluster.containers.log_batches(self._id, follow=True, run=1)) as batches:
+    async def _print(self, run: int) -> None:
+        async with aclosing(self._cluster.containers.log_batches(self._id, follow=True, run=run)) as batches:
             async for batch in batches:
                 await print_batch(batch)
+
+    async def _join(self, run: int) -> None:
+        attachment = self._cluster.containers.attach(
+            self._id,
+            stdin=self._streams.stdin,
+            size=terminal.size() if self._streams.tty else None,
+            logs=self._logs,
+            run=run,
+        )
+        async with attachment as attached:
+            await join(attached, self._streams)
+            await attached.wait()
 
     async def _rest(self, output: asyncio.Task[None], end: WaitContainerResponse) -> None:
         await asyncio.wait([output], timeout=REST)
@@ -187,7 +237,7 @@ class Attachment:
         problem = output.exception()
         if problem is None or end.phase == ContainerPhase.CONTAINER_PHASE_FAILED:
             return
-        if isinstance(problem, BrokenPipeError):
+        if isinstance(problem, (BrokenPipeError, Detached)):
             raise problem
         note(f"what container {self._name} wrote can't be read: {problem}")
 
@@ -214,9 +264,15 @@ def _fd(stream: LogStream) -> int:
     return 2 if stream == LogStream.LOG_STREAM_STDERR else 1
 
 
-async def attached(cluster: Cluster, identifier: str, create: Callable[[], Awaitable[Container]]) -> int:
+async def attached(
+    cluster: Cluster, identifier: str, create: Callable[[], Awaitable[Container]], streams: Streams
+) -> int:
     """Make a container, stay with it, and return its exit code."""
-    return await Attachment(cluster, identifier, create).run()
+
+    async def abandon() -> None:
+        await remove_now(cluster, identifier)
+
+    return await Attachment(cluster, identifier, create, streams=streams, abandon=abandon).run()
 
 
 async def detached(cluster: Cluster, identifier: str, create: Callable[[], Awaitable[Container]]) -> tuple[int, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from shoal_cli import detach_keys as keys
 from shoal_common import (
     capabilities,
     devices,
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     Text = click.ParamType[str]
+    Bytes = click.ParamType[bytes]
 else:
     # click 8.1's is not generic.
-    Text = click.ParamType
+    Text = Bytes = click.ParamType
 
 
 class Checked(Text):
@@ -68,6 +70,19 @@ class Context(Text):
         except ShoalError:
             return []
         return [CompletionItem(name) for name in sorted(contexts) if name.startswith(incomplete)]
+
+
+class Keys(Bytes):
+    """Keys that let go of a container; becomes the bytes that they are."""
+
+    name = "keys"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> bytes:
+        """Return the bytes, or fail with what is wrong."""
+        try:
+            return value if isinstance(value, bytes) else keys.parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def _memory(text: str) -> None:
@@ -140,6 +155,15 @@ PERMISSION: Final = Checked("policy", policy.parse_permission)
 DURATION: Final = Checked("duration", units.parse_duration)
 CONTEXT: Final = Context()
 FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=False)
+
+detach_keys = click.option(
+    "--detach-keys",
+    type=Keys(),
+    default=keys.DEFAULT,
+    show_default=True,
+    metavar="KEYS",
+    help="What lets go of a terminal.",
+)
 
 
 def pairs(labels: tuple[str, ...]) -> dict[str, str]:

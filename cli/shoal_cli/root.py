@@ -14,6 +14,7 @@ from shoal_cli.session import DEBUG
 _COMMANDS: Final = "shoal_cli.commands"
 
 TABLE: Final = {
+    "attach": command(f"{_COMMANDS}.attach", "attach", "Join your terminal to a running container."),
     "cluster": command(f"{_COMMANDS}.cluster", "cluster", "Manage the cluster itself."),
     "commit": command(f"{_COMMANDS}.commit", "commit", "Make an image of what a container has become."),
     "completion": command(f"{_COMMANDS}.completion", "completion", "Print a shell's completion script."),

@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 DEBUG: Final = "shoal.debug"
 
 
+#: What goes before and after a line on stderr; a terminal in raw mode needs more (see `terminal.raw`).
+line_ends = ("", "\n")
+
+
 def note(message: str) -> None:
     """Write one line to stderr."""
-    click.echo(f"shoal: {printable(' '.join(message.split()))}", err=True)
+    before, after = line_ends
+    click.echo(f"{before}shoal: {printable(' '.join(message.split()))}{after}", err=True, nl=False)
 
 
 @contextlib.contextmanager
@@ -62,9 +67,12 @@ def converse(action: Callable[[Cluster], Awaitable[int | None]], *, failure: int
 
     gc.freeze()
     gc.enable()
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("shoal: %(message)s"))
-    logging.getLogger("shoal").handlers = [handler]
+
+    class Notes(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            note(record.getMessage())
+
+    logging.getLogger("shoal").handlers = [Notes()]
     context = click.get_current_context().find_root().obj
     # All that one command asks for belongs together.
     trace_id = new_trace_id()

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from shoal.attachment import Attachment
     from shoal.cluster import Cluster, connect
     from shoal.configuration import Configuration, Context, choose_context
     from shoal.containers import Containers
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyExists",
+    "Attachment",
     "Change",
     "Cluster",
     "Compacted",
@@ -75,6 +77,7 @@ __all__ = [
 
 _ERRORS: Final = "shoal_common.errors"
 _HOMES: Final = {
+    "Attachment": "shoal.attachment",
     "Change": "shoal.watching",
     "Cluster": "shoal.cluster",
     "Configuration": "shoal.configuration",

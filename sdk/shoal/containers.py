@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Final, Unpack
 
 from shoal import ports, watching
+from shoal.attachment import Attachment, attach_start
 from shoal.container_files import ContainerFiles
 from shoal.execution import ExecProcess, exec_start
 from shoal.names import random_name
@@ -370,6 +371,9 @@ class Containers(ContainerFiles):
         working_dir: str = "",
         user: str = "",
         stdin: bool = False,
+        tty: bool = False,
+        size: tuple[int, int] | None = None,
+        detach: bool = False,
     ) -> ExecProcess:
         """Return a command to run in a container, started by `async with`. It is never started twice.
 
@@ -383,14 +387,51 @@ class Containers(ContainerFiles):
             working_dir: absolute directory to start in; left out, the container's.
             user: as whom; left out, the container's.
             stdin: input will be sent (`write`, then `close_stdin`).
+            tty: it gets a terminal, and all its output is in `stdout`.
+            size: columns and rows of that.
+            detach: it stays when this is left, and nobody gets its output; `wait` returns 0 once it runs.
 
         Raises:
             InvalidSpec: there is no command.
         """
-        start = exec_start(self._ref(ref), args, env=env, working_dir=working_dir, user=user, stdin=stdin)
+        start = exec_start(
+            self._ref(ref),
+            args,
+            env=env,
+            working_dir=working_dir,
+            user=user,
+            stdin=stdin,
+            tty=tty,
+            size=size,
+            detach=detach,
+        )
         if not start.args:
             raise InvalidSpec(f'there is no command to run in container "{ref}"')
         return ExecProcess(self._transport, start.container, start)
+
+    def attach(
+        self,
+        ref: str,
+        *,
+        stdin: bool = False,
+        size: tuple[int, int] | None = None,
+        logs: bool = False,
+        run: int = 0,
+    ) -> Attachment:
+        """Return a container's streams, attached by `async with`: what it writes from then on, and its input.
+
+            async with cluster.containers.attach("web") as attached:
+                async for piece in attached.stdout:
+                    ...
+
+        Args:
+            ref: the container.
+            stdin: input will be sent; it must have been made with `open_stdin`.
+            size: columns and rows of the client's terminal, which the container's is given.
+            logs: also what the run wrote before; of a terminal, as much as is kept (256 KiB).
+            run: the run that is meant (`spec.run`), also if it has yet to begin; 0 means the present one.
+        """
+        return Attachment(self._transport, attach_start(self._ref(ref), stdin=stdin, size=size, logs=logs, run=run))
 
     def watch(self) -> AsyncGenerator[watching.Change, None]:
         """Yield the present state of every container, then each change for ever, without a gap or a repetition."""

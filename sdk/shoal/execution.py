@@ -14,7 +14,7 @@ import grpc.aio
 from shoal.streams import received
 from shoal.transport import Transport, said
 from shoal_common.errors import Conflict, ShoalError, Unavailable
-from shoal_proto.v1.container_pb2 import ContainerRef, ExecRequest, ExecResponse, ExecStart
+from shoal_proto.v1.container_pb2 import ContainerRef, ExecRequest, ExecResponse, ExecStart, TerminalSize
 from shoal_proto.v1.container_pb2_grpc import ContainerServiceStub
 
 if TYPE_CHECKING:
@@ -126,6 +126,8 @@ class ExecProcess:
                     match response.WhichOneof("message"):
                         case "started":
                             self._resolve(self._started, response.started)
+                            if self._start.detach:
+                                self._resolve(self._outcome, 0)
                         case "stdout":
                             await self.stdout.feed(response.stdout)
                         case "stderr":
@@ -186,8 +188,19 @@ class ExecProcess:
         with suppress(BrokenPipeError):
             await self._send(ExecRequest(signal=number))
 
+    async def resize(self, columns: int, rows: int) -> None:
+        """Tell its terminal its size; nothing happens if it has ended or has none."""
+        with suppress(BrokenPipeError):
+            await self._send(ExecRequest(resize=TerminalSize(columns=columns, rows=rows)))
+
+    async def detach(self) -> None:
+        """Let go of the command, which stays: it can only be ended with its container, or from inside."""
+        with suppress(BrokenPipeError):
+            await self._send(ExecRequest(detach=True))
+            await self.wait()
+
     async def wait(self) -> int:
-        """Return its exit code once it has ended and its outputs are complete.
+        """Return its exit code once it has ended and its outputs are complete; 0 at once if it was detached.
 
         Raises:
             Unavailable: the connection broke before that; the command may still run.
@@ -225,13 +238,21 @@ def exec_start(
     working_dir: str,
     user: str,
     stdin: bool,
+    size: tuple[int, int] | None,
+    tty: bool,
+    detach: bool,
 ) -> ExecStart:
     """Return the message that starts a command."""
-    return ExecStart(
+    start = ExecStart(
         container=container,
         args=list(args),
         env=[f"{name}={value}" for name, value in (env or {}).items()],
         working_dir=working_dir,
         user=user,
         stdin=stdin,
+        tty=tty,
+        detach=detach,
     )
+    if size is not None:
+        start.size.CopyFrom(TerminalSize(columns=size[0], rows=size[1]))
+    return start

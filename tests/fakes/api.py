@@ -389,6 +389,28 @@ class Containers(ApiFiles, container_pb2_grpc.ContainerServiceServicer):
                 yield pb.ExecResponse(exit_code=0)
                 return
 
+    async def AttachContainer(self, requests, context):  # type: ignore[no-untyped-def]
+        """Echo the input in a terminal; "exit N" ends it, "break" breaks off."""
+        written = 0
+        async for request in requests:
+            if request.HasField("start"):
+                await self._note("AttachContainer", request.start, context)
+                self.state.find(request.start.container.ref)
+                written = request.start.cursor.offset
+                yield pb.AttachResponse(opened=pb.AttachOpened(tty=True, run=1))
+            elif request.HasField("resize"):
+                yield pb.AttachResponse(stdout=f"{request.resize.columns}x{request.resize.rows}".encode())
+            elif request.HasField("stdin"):
+                word, _, number = request.stdin.decode().partition(" ")
+                if word == "exit":
+                    yield pb.AttachResponse(exit_code=int(number))
+                    return
+                if word == "break":
+                    await context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+                written += len(request.stdin)
+                yield pb.AttachResponse(stdout=request.stdin)
+                yield pb.AttachResponse(cursor=pb.LogCursor(offset=written))
+
 
 class Nodes(node_pb2_grpc.NodeServiceServicer):
     async def ListNodes(self, request, context):  # type: ignore[no-untyped-def]

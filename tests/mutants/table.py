@@ -21,6 +21,7 @@ from tests.mutants.observation import OBSERVATION
 from tests.mutants.ports import PORTS
 from tests.mutants.recovery import RECOVERY
 from tests.mutants.store import STORE
+from tests.mutants.terminals import TERMINALS
 from tests.mutants.volumes import VOLUMES
 
 __all__ = ["MUTANTS", "Mutant"]
@@ -39,4 +40,5 @@ MUTANTS: Final = (
     *COPYING,
     *CONFINEMENT,
     *VOLUMES,
+    *TERMINALS,
 )

@@ -16,7 +16,7 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from shoal_common.errors import ShoalError
+from shoal_common.errors import ShoalError, Unavailable
 from shoal_common.identity import Role
 from shoal_common.ids import new_container_id
 from shoal_common.rpc_client import TlsFiles
@@ -81,6 +81,8 @@ class SmallAgent(AgentFiles, agent_pb2_grpc.AgentServiceServicer):
     signals: list[tuple[str, int]] = field(default_factory=list)
     log_calls: list[agent_pb2.AgentLogsRequest] = field(default_factory=list)
     exec_inputs: list[agent_pb2.AgentExecRequest] = field(default_factory=list)
+    attach_starts: list[agent_pb2.AgentAttachStart] = field(default_factory=list)
+    attach_inputs: list[container_pb2.AttachRequest] = field(default_factory=list)
     exec_cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     #: Trace ids of the calls that it was made.
     traces: list[str] = field(default_factory=list)
@@ -144,6 +146,31 @@ class SmallAgent(AgentFiles, agent_pb2_grpc.AgentServiceServicer):
         except (asyncio.CancelledError, GeneratorExit):
             self.exec_cancelled.set()
             raise
+
+    async def Attach(
+        self,
+        request_iterator: AsyncIterator[agent_pb2.AgentAttachRequest],
+        context: grpc.aio.ServicerContext[object, object],
+    ) -> AsyncIterator[container_pb2.AttachResponse]:
+        """Give `lines` from the cursor on, each with the place after it, and echo the input; "exit N" ends it."""
+        first = await anext(aiter(request_iterator))
+        self.attach_starts.append(first.start)
+        self.traces.append(current_trace())
+        yield container_pb2.AttachResponse(opened=container_pb2.AttachOpened(tty=True, run=first.start.start.run or 1))
+        place = first.start.start.cursor.offset
+        for line in self.lines[place:]:
+            place += 1
+            yield container_pb2.AttachResponse(stdout=line)
+            yield container_pb2.AttachResponse(cursor=LogCursor(generation=1, attempt=1, offset=place))
+        async for request in request_iterator:
+            self.attach_inputs.append(request.request)
+            word, _, number = request.request.stdin.decode().partition(" ")
+            if word == "exit":
+                yield container_pb2.AttachResponse(exit_code=int(number))
+                return
+            if word == "late":
+                raise Unavailable("it was let go of")
+            yield container_pb2.AttachResponse(stdout=request.request.stdin)
 
     async def Inventory(
         self, request: agent_pb2.AgentInventoryRequest, context: grpc.aio.ServicerContext[object, object]

@@ -87,12 +87,12 @@ class LabUnderTest:
         """Address of the host of controller, etcd and registry."""
         return self.subnet.replace(".0/24", ".2")
 
-    def spawn(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start `shoal WORDS` with pipes."""
+    def spawn(self, *words: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+        """Start `shoal WORDS` with pipes; `stdin` as in `subprocess.Popen`."""
         return subprocess.Popen(
             [SHOAL, *words],
             env={**os.environ, **self.env},
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )

@@ -13,6 +13,7 @@ from shoal_agent.runtime.confinement import Confinement
 from shoal_agent.runtime.devices import DeviceNode, device_mounts
 from shoal_agent.runtime.mounts import FileSystems, mount_section
 from shoal_agent.runtime.process import Process
+from shoal_agent.runtime.task import NO_STREAMS, Streams
 from shoal_agent.runtime.users import ID_COUNT, User
 from shoal_agent.sandbox.sandboxes import Sandbox
 from shoal_common import capabilities
@@ -43,10 +44,18 @@ MASKED_PATHS: Final = (
 READONLY_PATHS: Final = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
-def process_section(*, args: Sequence[str], env: Sequence[str], cwd: str, user: User, confinement: Confinement) -> Json:
+def process_section(
+    *,
+    args: Sequence[str],
+    env: Sequence[str],
+    cwd: str,
+    user: User,
+    confinement: Confinement,
+    streams: Streams = NO_STREAMS,
+) -> Json:
     """Return the section `process`, which is also what `exec --process` takes.
 
-    HOME is added where `env` has none.
+    HOME is added where `env` has none, and TERM where there is a terminal.
     """
     granted = capabilities.ordered(confinement.capabilities)
     sets: dict[str, list[str]] = {"bounding": granted, "inheritable": [], "ambient": []}
@@ -54,8 +63,12 @@ def process_section(*, args: Sequence[str], env: Sequence[str], cwd: str, user: 
     sets["effective"] = sets["permitted"] = granted if user.uid == 0 else []
     if not any(entry.startswith("HOME=") for entry in env):
         env = [*env, f"HOME={user.home}"]
+    if streams.tty and not any(entry.startswith("TERM=") for entry in env):
+        env = [*env, "TERM=xterm"]
+    size = {"width": streams.columns, "height": streams.rows}
     return {
-        "terminal": False,
+        "terminal": streams.tty,
+        **({"consoleSize": size} if streams.tty and streams.columns and streams.rows else {}),
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.groups)},
         "args": list(args),
         "env": list(env),
@@ -81,6 +94,7 @@ def configuration(
     resources: Resources,
     cgroup: str,
     limits_swap: bool,
+    streams: Streams = NO_STREAMS,
 ) -> Json:
     """Return the whole configuration (config.json).
 
@@ -95,12 +109,18 @@ def configuration(
         resources: limits; 0 means none, and DEFAULT_PIDS for pids.
         cgroup: path of the container's control group.
         limits_swap: whether the kernel can limit swap.
+        streams: of the first process.
     """
     mapping = [{"containerID": 0, "hostID": sandbox.uid_base, "size": ID_COUNT}]
     return {
         "ociVersion": "1.0.2",
         "process": process_section(
-            args=process.args, env=process.env, cwd=process.cwd, user=user, confinement=confinement
+            args=process.args,
+            env=process.env,
+            cwd=process.cwd,
+            user=user,
+            confinement=confinement,
+            streams=streams,
         ),
         "root": {"path": str(rootfs), "readonly": systems.read_only},
         "hostname": process.hostname,

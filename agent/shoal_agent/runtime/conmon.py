@@ -21,6 +21,7 @@ from typing import Final
 from shoal_agent.kernel.inotify import Bell, Event
 from shoal_agent.kernel.processes import ended
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
+from shoal_agent.runtime.task import Streams
 
 CONMON: Final = Path("/usr/bin/conmon")
 
@@ -111,7 +112,14 @@ async def spawn(command: Sequence[str], groups: Sequence[Path] = ()) -> int:
 
 
 async def create(
-    files: TaskFiles, *, name: str, runtime: Runtime, groups: Sequence[Path], log: Path, exits: Path
+    files: TaskFiles,
+    *,
+    name: str,
+    runtime: Runtime,
+    groups: Sequence[Path],
+    log: Path,
+    exits: Path,
+    streams: Streams,
 ) -> None:
     """Start conmon, which has the runtime create the container; return when conmon runs.
 
@@ -127,6 +135,7 @@ async def create(
         *("--exit-dir", str(exits), "--log-path", f"k8s-file:{log}"),
         # The log is flushed by the kernel in its own time: waiting for the disk would delay every exit.
         *("--no-sync-log", "--no-new-keyring", "--full-attach", "--log-level", "error"),
+        *_stream_options(streams),
         *(part for option in runtime.arguments(files.runtime_log) for part in ("--runtime-arg", option)),
     ]
     answer = os.open(files.answer, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -142,6 +151,15 @@ async def create(
         os.close(answer)
     if code != 0:
         raise StartFailed(RUNTIME_FAILED, f"{CONMON} could not be started (exit code {code}; is conmon installed?)")
+
+
+def _stream_options(streams: Streams) -> list[str]:
+    options = ["--terminal"] if streams.tty else []
+    if streams.stdin:
+        options.append("--stdin")
+        if streams.tty or not streams.stdin_once:
+            options.append("--leave-stdin-open")
+    return options
 
 
 async def _run(command: Sequence[str], env: Mapping[str, str], *descriptors: int, directory: Path) -> int:

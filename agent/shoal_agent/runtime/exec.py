@@ -1,4 +1,4 @@
-"""Commands executed beside a container's first process, without a terminal: the runtime's `exec`, with pipes.
+"""Commands executed beside a container's first process: the runtime's `exec`, with pipes or in a terminal.
 
 The command dies with its streams: when the agent ends, they close. Its exit code is the runtime's own.
 """
@@ -17,15 +17,15 @@ import sys
 import tempfile
 import termios
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, TypeAlias
 
 from shoal_agent.kernel import processes
 from shoal_agent.kernel.inotify import Bell, Event
 from shoal_agent.runtime.conmon import Runtime, read_pid
 from shoal_agent.runtime.failures import explain
+from shoal_agent.runtime.pseudoterminals import CONTROLLING, ConsoleSocket, Pseudoterminal, terminal_around
 from shoal_common.errors import Conflict, InvalidSpec
 
 #: Bytes of output that wait in memory before the command is held up.
@@ -34,6 +34,8 @@ _BUFFER: Final = 256 << 10
 _LINGER: Final = 1.0
 #: Seconds that a command may take to begin once nobody waits for it any more.
 _GIVEN_UP: Final = 1.0
+#: Seconds for the terminal of a command that runs to arrive.
+_TERMINAL: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class ExecSpec:
         cwd: absolute; "" for the container's own.
         user: "user", "uid", "user:group" or "uid:gid", looked up inside the container; "" for root.
         stdin: whether there will be input.
+        tty: it has a terminal; its size is `columns` by `rows`, 0 if nobody knows.
+        detach: it stays when nobody is connected to it, and its output is nobody's.
     """
 
     args: Sequence[str]
@@ -53,39 +57,72 @@ class ExecSpec:
     cwd: str = ""
     user: str = ""
     stdin: bool = False
+    tty: bool = False
+    columns: int = 0
+    rows: int = 0
+    detach: bool = False
+
+
+_Spawned: TypeAlias = tuple[asyncio.subprocess.Process, asyncio.SubprocessTransport]
+
+
+class Readable(Protocol):
+    """Output of a command."""
+
+    async def read(self, limit: int, /) -> bytes:
+        """Return what is there, at least a byte; b"" at the end."""
 
 
 class ExecProcess:
-    """A command under way. Read both streams, or it is held up; then `wait`.
+    """A command under way. Read all of `outputs`, or it is held up; then `wait`.
 
     Attributes:
         pid: its process id on the host.
-        stdout, stderr: its output.
-        stdin: its input; close it to say that it has ended. None if there is none.
+        stdout: its output; all that it writes if it has a terminal.
+        stderr: its other output; None if it has a terminal.
     """
 
     def __init__(
         self,
         process: asyncio.subprocess.Process,
         transport: asyncio.SubprocessTransport,
+        terminal: Pseudoterminal | None,
         *,
         pid: int,
         program: str,
         runtime: Runtime,
         directory: Path,
     ) -> None:
-        assert process.stdout is not None
-        assert process.stderr is not None
         self.pid = pid
-        self.stdout: asyncio.StreamReader = process.stdout
-        self.stderr: asyncio.StreamReader = process.stderr
-        self.stdin: asyncio.StreamWriter | None = process.stdin
+        self.stdout: Readable = terminal or process.stdout or _Nothing()
+        self.stderr: Readable | None = None if terminal is not None else process.stderr
+        self._stdin = process.stdin
+        self._terminal = terminal
         self._process = process
         self._transport = transport
         self._pid_start = processes.start_time(pid)
         self._program = program
         self._runtime = runtime
         self._directory = directory
+
+    async def write(self, data: bytes) -> None:
+        """Give it input; waits while it is slow to read. What it does not take any more is lost, as with a pipe."""
+        with contextlib.suppress(ConnectionError):
+            if self._terminal is not None:
+                await self._terminal.write(data)
+            elif self._stdin is not None:
+                self._stdin.write(data)
+                await self._stdin.drain()
+
+    def close_input(self) -> None:
+        """Say that its input has ended. A terminal's never does."""
+        if self._stdin is not None:
+            self._stdin.close()
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Set the size of its terminal, if it has one."""
+        if self._terminal is not None:
+            self._terminal.resize(columns, rows)
 
     async def cut_off(self) -> None:
         """Wait until it has ended, and a moment later end its output too.
@@ -94,6 +131,9 @@ class ExecProcess:
         lives. What was written before is not lost. (runc passes output on itself, and does not end before that does.)
         """
         await processes.ended(self._process.pid)
+        if self._terminal is not None:
+            await asyncio.sleep(_LINGER)
+            await self._terminal.close_when_read()
         pipes = [pipe for pipe in map(self._transport.get_pipe_transport, (1, 2)) if pipe is not None]
         while pipes := [pipe for pipe in pipes if not pipe.is_closing()]:
             await asyncio.sleep(_LINGER)
@@ -104,7 +144,8 @@ class ExecProcess:
     async def wait(self) -> int:
         """Wait until it has ended and return its exit code; 128 + N for signal N; 126 or 127 if it never ran."""
         code = await self._process.wait()
-        await _close(self.stdin)
+        await _close(self._stdin)
+        self.hang_up()
         said = _read(self._directory / "log")
         shutil.rmtree(self._directory, ignore_errors=True)
         if code < 0:
@@ -119,6 +160,11 @@ class ExecProcess:
         for pipe in filter(None, map(self._transport.get_pipe_transport, (0, 1, 2))):
             pipe.close()
         shutil.rmtree(self._directory, ignore_errors=True)
+
+    def hang_up(self) -> None:
+        """Close its terminal, if it has one."""
+        if self._terminal is not None:
+            self._terminal.close()
 
     def signal(self, number: int) -> None:
         """Send it a signal.
@@ -141,7 +187,7 @@ async def execute(
     """Run a command in a container and return when it has begun.
 
     The runtime's helper stays in the agent's own control group: to enter another would take the kernel as long as all
-    the rest, and what an agent that died left in its group, the next one ends.
+    the rest, and what an agent that died left in its group, the next one ends. (A detached command has no helper.)
 
     Args:
         spec: the command.
@@ -161,36 +207,77 @@ async def execute(
         (own / "process.json").write_text(json.dumps(section))
         command = [
             *(str(runtime.program), *runtime.arguments(own / "log"), "exec"),
-            *("--process", str(own / "process.json"), "--pid-file", str(own / "pid"), name),
+            *(("--detach",) if spec.detach else ()),
+            *("--process", str(own / "process.json"), "--pid-file", str(own / "pid")),
         ]
-        async with AsyncExitStack() as stack:
-            bell = await stack.enter_async_context(Bell(own, Event.CLOSE_WRITE | Event.MOVED_TO))
-            loop = asyncio.get_running_loop()
-            # As asyncio.create_subprocess_exec does it, which keeps the transport to itself.
-            transport, protocol = await loop.subprocess_exec(
-                lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=_BUFFER, loop=loop),
-                *command,
-                stdin=subprocess.PIPE if spec.stdin else stack.enter_context(_nothing()),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
-                start_new_session=True,
-            )
-            process = asyncio.subprocess.Process(transport, protocol, loop)
-            try:
-                pid = await _begun(process, own, bell)
-            except BaseException:
-                await _given_up(process, own, bell)
-                raise
+        async with Bell(own, Event.CLOSE_WRITE | Event.MOVED_TO) as bell:
+            if spec.tty and not spec.detach:
+                process, transport, pid, terminal = await _in_terminal(command, spec, name, runtime, own, bell)
+            else:
+                terminal = None
+                process, transport = await _spawn([*command, name], spec)
+                pid = await _begun_or_given_up(process, own, bell)
         if pid is None:
-            assert process.stderr is not None
             await _close(process.stdin)
-            said = _read(own / "log") or (await process.stderr.read()).decode(errors="replace")
+            said = _read(own / "log") or (await _all(terminal or process.stderr or _Nothing()))
             raise explain(runtime.name, said, spec.args[0])
     except BaseException:
         shutil.rmtree(own, ignore_errors=True)
         raise
-    return ExecProcess(process, transport, pid=pid, program=spec.args[0], runtime=runtime, directory=own)
+    begun = ExecProcess(process, transport, terminal, pid=pid, program=spec.args[0], runtime=runtime, directory=own)
+    begun.resize(spec.columns, spec.rows)
+    return begun
+
+
+async def _spawn(command: Sequence[str], spec: ExecSpec) -> _Spawned:
+    if spec.stdin and not spec.detach:
+        return await _subprocess(command, stdin=subprocess.PIPE, output=subprocess.PIPE)
+    with _nothing() as stdin:
+        return await _subprocess(command, stdin=stdin, output=subprocess.PIPE)
+
+
+async def _in_terminal(
+    command: Sequence[str], spec: ExecSpec, name: str, runtime: Runtime, own: Path, bell: Bell
+) -> tuple[asyncio.subprocess.Process, asyncio.SubprocessTransport, int | None, Pseudoterminal | None]:
+    """Start the runtime's helper so that the command has a terminal; see `pseudoterminals`."""
+    if runtime.name == "runc":
+        with terminal_around() as (terminal, inner):
+            terminal.resize(spec.columns, spec.rows)
+            try:
+                whole = [*CONTROLLING, *command, name]
+                process, transport = await _subprocess(whole, stdin=inner, output=inner, session=False)
+                pid = await _begun_or_given_up(process, own, bell)
+            except BaseException:
+                terminal.close()
+                raise
+        return process, transport, pid, terminal
+    console = ConsoleSocket(own)
+    try:
+        whole = [*command, "--console-socket", console.path, name]
+        with _nothing() as stdin:
+            process, transport = await _subprocess(whole, stdin=stdin, output=subprocess.PIPE)
+        pid = await _begun_or_given_up(process, own, bell)
+        if pid is None:
+            return process, transport, None, None
+        async with asyncio.timeout(_TERMINAL):
+            return process, transport, pid, await console.received()
+    finally:
+        console.close()
+
+
+async def _subprocess(command: Sequence[str], *, stdin: int, output: int, session: bool = True) -> _Spawned:
+    """Start a program, as asyncio.create_subprocess_exec does, which keeps the transport to itself."""
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.subprocess_exec(
+        lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=_BUFFER, loop=loop),
+        *command,
+        stdin=stdin,
+        stdout=output,
+        stderr=output,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        start_new_session=session,
+    )
+    return asyncio.subprocess.Process(transport, protocol, loop), transport
 
 
 async def _begun(process: asyncio.subprocess.Process, own: Path, bell: Bell) -> int | None:
@@ -204,6 +291,15 @@ async def _begun(process: asyncio.subprocess.Process, own: Path, bell: Bell) -> 
         end.cancel()
         await asyncio.wait([end])
     return pid or read_pid(own / "pid") or None
+
+
+async def _begun_or_given_up(process: asyncio.subprocess.Process, own: Path, bell: Bell) -> int | None:
+    """Do as `_begun`, and end the command if nobody waits for it any more."""
+    try:
+        return await _begun(process, own, bell)
+    except BaseException:
+        await _given_up(process, own, bell)
+        raise
 
 
 async def _given_up(process: asyncio.subprocess.Process, own: Path, bell: Bell) -> None:
@@ -234,6 +330,18 @@ def _nothing() -> Iterator[int]:
         yield reader
     finally:
         os.close(reader)
+
+
+class _Nothing:
+    async def read(self, limit: int, /) -> bytes:
+        return b""
+
+
+async def _all(output: Readable) -> str:
+    said = b""
+    while len(said) < _BUFFER and (piece := await output.read(_BUFFER)):
+        said += piece
+    return said.decode(errors="replace")
 
 
 def _unread(pipe: asyncio.BaseTransport) -> int:

@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 from shoal_agent.core.health import Answer, Check
-from shoal_agent.runtime.exec import ExecProcess, ExecSpec
+from shoal_agent.runtime.exec import ExecProcess, ExecSpec, Readable
 from shoal_agent.runtime.tasks import TaskKey, Tasks
 
 #: Bytes of output that are kept, as Docker does; the rest is read and thrown away.
@@ -37,13 +37,14 @@ async def probe(tasks: Tasks, key: TaskKey, check: Check, *, user: str) -> Answe
 
 
 async def _collected(process: ExecProcess, kept: bytearray) -> int:
-    async def drain(reader: asyncio.StreamReader) -> None:
+    async def drain(reader: Readable) -> None:
         while data := await reader.read(_CHUNK):
             kept.extend(data[: max(0, OUTPUT_BYTES - len(kept))])
 
     async with asyncio.TaskGroup() as group:
         group.create_task(drain(process.stdout), name=f"probe-stdout-{process.pid}")
-        group.create_task(drain(process.stderr), name=f"probe-stderr-{process.pid}")
+        if process.stderr is not None:
+            group.create_task(drain(process.stderr), name=f"probe-stderr-{process.pid}")
         group.create_task(process.cut_off(), name=f"probe-end-{process.pid}")
     return await process.wait()
 

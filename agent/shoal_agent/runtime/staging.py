@@ -67,6 +67,8 @@ def stage(
         "args": spec.process.args,
         "log": str(spec.log),
         "confinement": spec.confinement.encode(),
+        "streams": {"tty": spec.streams.tty, "stdin": spec.streams.stdin, "stdin_once": spec.streams.stdin_once},
+        "run": spec.run,
     }
     write_file(files.facts, json.dumps(facts))
     files.own.mkdir(mode=0o700)
@@ -90,6 +92,7 @@ def stage(
         resources=spec.resources,
         cgroup=groups.container_path(name),
         limits_swap=groups.limits_swap,
+        streams=spec.streams,
     )
     if spec.init:
         under_init(config)

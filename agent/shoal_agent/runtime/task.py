@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from shoal_agent.runtime.confinement import Confinement
 from shoal_agent.runtime.host_files import Names
@@ -37,6 +38,33 @@ class TaskKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Streams:
+    """What a task's first process has for its streams.
+
+    Attributes:
+        tty: a terminal.
+        stdin: an input that can be written to.
+        stdin_once: which ends with the first client that had it (never a terminal's).
+        columns, rows: size that the terminal begins with; 0 if nobody knows.
+    """
+
+    tty: bool = False
+    stdin: bool = False
+    stdin_once: bool = False
+    columns: int = 0
+    rows: int = 0
+
+    @property
+    def attachable(self) -> bool:
+        """Whether there is anything to connect to."""
+        return self.tty or self.stdin
+
+
+#: Output, and nothing else.
+NO_STREAMS: Final = Streams()
+
+
+@dataclass(frozen=True, slots=True)
 class TaskSpec:
     """What is to be started.
 
@@ -52,6 +80,8 @@ class TaskSpec:
         names: what it is given to know beside the host's.
         confinement: what its processes are held to.
         init: it runs under a small init.
+        streams: what its first process has beside its output.
+        run: the run that it serves.
     """
 
     key: TaskKey
@@ -65,6 +95,8 @@ class TaskSpec:
     names: Names
     confinement: Confinement
     init: bool = False
+    streams: Streams = NO_STREAMS
+    run: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from shoal_agent.runtime.bundle import process_section
 from shoal_agent.runtime.cgroups import Cgroups
 from shoal_agent.runtime.confinement import Confinement, confinement_of, own_limits
 from shoal_agent.runtime.conmon import Runtime, TaskFiles
+from shoal_agent.runtime.consoles import Consoles
 from shoal_agent.runtime.exec import ExecProcess, ExecSpec, execute
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
 from shoal_agent.runtime.orphans import claim, orphans
@@ -45,7 +46,7 @@ from shoal_agent.runtime.staging import (
     text_of,
     write_file,
 )
-from shoal_agent.runtime.task import Exited, Running, TaskKey, TaskSpec
+from shoal_agent.runtime.task import Exited, Running, Streams, TaskKey, TaskSpec
 from shoal_agent.runtime.users import find_user
 from shoal_common.errors import Conflict, InvalidSpec, ShoalError, Unavailable
 from shoal_proto.v1.container_pb2 import ContainerConfig
@@ -84,6 +85,7 @@ class Tasks:
         }
         self._default_runtime = default_runtime
         self._executor = ThreadPoolExecutor(4, thread_name_prefix="shoal-tasks")
+        self.consoles = Consoles()
         self._cgroups: Cgroups | None = None
         self._inotify: Inotify | None = None
         self._exits: asyncio.Queue[tuple[TaskKey, Exited]] = asyncio.Queue()
@@ -129,6 +131,7 @@ class Tasks:
         for key in list(self._monitors):
             self._forget_monitor(key)
         self._watched.clear()
+        await self.consoles.close()
         for task in self._losing:
             task.cancel()
         if self._losing:
@@ -177,7 +180,15 @@ class Tasks:
         log.debug("container %s: its bundle is written", spec.key.container[:12])
         program = spec.process.args[0]
         async with asyncio.timeout(_START_TIMEOUT):
-            await conmon.create(files, name=name, runtime=runtime, groups=groups, log=spec.log, exits=self._paths.exits)
+            await conmon.create(
+                files,
+                name=name,
+                runtime=runtime,
+                groups=groups,
+                log=spec.log,
+                exits=self._paths.exits,
+                streams=spec.streams,
+            )
             pid = await conmon.answered(files)
             null_device.give_back()
             if pid is None:
@@ -186,6 +197,8 @@ class Tasks:
                 raise StartFailed(RUNTIME_FAILED, wrong)
             log.debug("container %s: created", spec.key.container[:12])
             running = _running(pid, conmon.read_pid(files.conmon_pid))
+            # Before it can write anything.
+            await self.consoles.open(spec.key, files, spec.streams, run=spec.run)
             files.started.touch()
             command = [str(runtime.program), *runtime.arguments(files.runtime_log), "start", name]
             if await conmon.spawn(command, groups) != 0:
@@ -257,11 +270,13 @@ class Tasks:
             # conmon is gone and left no exit code: nobody can say how it ended, nor hold its output.
             self._unwatch(key)
             return await self._lost(key, running)
+        await self._adopt_console(key, files)
         return running
 
     async def delete(self, key: TaskKey) -> None:
         """Clear a task away, killing what is left of it. Deleting it again changes nothing."""
         self._unwatch(key)
+        await self.consoles.drop(key)
         runtime = await self._run(lambda: self._runtime_of(key))
         files, name = self._files(key), str(key)
         if conmon.read_answer(files) is None:
@@ -348,7 +363,8 @@ class Tasks:
         if processes.start_time(running.pid) != running.pid_start:
             raise ProcessLookupError(f"process {running.pid} has ended")
         env = [f"{name}={value}" for name, value in variables.items()]
-        return process_section(args=spec.args, env=env, cwd=cwd, user=user, confinement=limits)
+        streams = Streams(tty=spec.tty, columns=spec.columns, rows=spec.rows)
+        return process_section(args=spec.args, env=env, cwd=cwd, user=user, confinement=limits, streams=streams)
 
     def _remove_files(self, key: TaskKey) -> None:
         name = str(key)
@@ -468,6 +484,13 @@ class Tasks:
         if self._read_exit(key) is None and await _status(runtime, str(key)) == "created":
             return None
         return pid
+
+    async def _adopt_console(self, key: TaskKey, files: TaskFiles) -> None:
+        facts = json.loads(await self._run(lambda: text_of(files.facts)) or "{}")
+        streams = Streams(**facts.get("streams", {}))
+        # conmon may just be ending, and its exit code on its way.
+        with contextlib.suppress(OSError):
+            await self.consoles.open(key, files, streams, run=facts.get("run", 0), adopted=True)
 
     async def _undo(self, key: TaskKey) -> None:
         """Delete, whatever happens to the caller meanwhile."""

@@ -16,8 +16,11 @@ _time = click.option("-t", "--time", type=click.IntRange(0), metavar="SECONDS", 
 
 
 @click.command(short_help="Start stopped containers.")
+@click.option("-a", "--attach", is_flag=True, help="Show its output, and end with its exit code.")
+@click.option("-i", "--interactive", is_flag=True, help="Pass stdin on to it as well.")
+@params.detach_keys
 @_containers
-def start(containers: tuple[str, ...]) -> int:
+def start(containers: tuple[str, ...], attach: bool, interactive: bool, detach_keys: bytes) -> int:
     """Start stopped containers, and print each that runs.
 
     One that finds no room on its node waits for it; the reason is shown.
@@ -26,8 +29,22 @@ def start(containers: tuple[str, ...]) -> int:
     Examples:
       shoal start web
       shoal start web db
+      shoal start -ai shell
     """
     from shoal_cli.session import converse
+
+    if attach or interactive:
+        from shoal_cli.codes import CANNOT
+
+        if len(containers) > 1:
+            raise click.UsageError("only one container can be attached to (start the others without -a and -i)")
+
+        async def stay(cluster: Cluster) -> int:
+            from shoal_cli.attaching import started
+
+            return await started(cluster, containers[0], stdin=interactive, keys=detach_keys)
+
+        return converse(stay, failure=CANNOT)
 
     async def action(cluster: Cluster) -> int:
         from shoal_cli.many import each

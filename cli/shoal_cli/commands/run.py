@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shoal_cli import params
 from shoal_cli.cid_files import reserved
 from shoal_cli.codes import CANNOT
 from shoal_cli.container_options import container_options, read
@@ -22,8 +23,17 @@ _SETTINGS = {"allow_interspersed_args": False, "help_option_names": ["--help"]}
 
 @click.command(context_settings=_SETTINGS, short_help="Create a container and start it.")
 @click.option("-d", "--detach", is_flag=True, help="Print its id once it runs, and leave it running.")
+@params.detach_keys
 @container_options
-def run(image: str, args: tuple[str, ...], name: str | None, cidfile: Path | None, detach: bool, **values: Any) -> int:
+def run(
+    image: str,
+    args: tuple[str, ...],
+    name: str | None,
+    cidfile: Path | None,
+    detach: bool,
+    detach_keys: bytes,
+    **values: Any,
+) -> int:
     """Create a container and start it.
 
     Without -d its output is shown, signals are passed on to it, and its exit code becomes that of shoal: 125 if Shoal
@@ -31,9 +41,13 @@ def run(image: str, args: tuple[str, ...], name: str | None, cidfile: Path | Non
     One that its restart policy starts again is stayed with until it ends for good.
     While it waits for room on a node, the reason is shown, and Ctrl-C removes it.
 
+    With -it it has this terminal; Ctrl-P Ctrl-Q lets go of it and leaves it running (shoal attach comes back).
+
     \b
     Examples:
       shoal run --rm busybox echo hello
+      shoal run --rm -it busybox sh
+      tar c . | shoal run --rm -i busybox tar t
       shoal run -d --name web -m 256m --constraint node.labels.ssd==true web:3
       shoal run --rm -e DEBUG=1 -w /src web:3 sh -c 'ls; exit 7'
       shoal run -d --restart always web:3
@@ -44,9 +58,17 @@ def run(image: str, args: tuple[str, ...], name: str | None, cidfile: Path | Non
 
     identifier = new_container_id()
     options = read(values)
+    interactive, tty = options["open_stdin"], options["tty"]
+    if not detach:
+        options["stdin_once"] = interactive
+    if interactive and tty and not detach:
+        from shoal_cli.terminal import require
+
+        require()
 
     async def action(cluster: Cluster) -> int:
         from shoal_cli.attach import attached, detached
+        from shoal_cli.joining import Streams
 
         async def create() -> Container:
             container = await cluster.containers.run(image, args, name=name, id=identifier, **options)
@@ -54,7 +76,8 @@ def run(image: str, args: tuple[str, ...], name: str | None, cidfile: Path | Non
             return container
 
         if not detach:
-            return await attached(cluster, identifier, create)
+            streams = Streams(stdin=interactive, tty=tty, keys=detach_keys)
+            return await attached(cluster, identifier, create, streams)
         code, made = await detached(cluster, identifier, create)
         if made:
             click.echo(made)
@@ -79,6 +102,7 @@ def create(image: str, args: tuple[str, ...], name: str | None, cidfile: Path | 
     from shoal_cli.session import converse
 
     options = read(values)
+    options["stdin_once"] = options["open_stdin"]
 
     async def action(cluster: Cluster) -> None:
         container = await cluster.containers.create(image, args, name=name, **options)

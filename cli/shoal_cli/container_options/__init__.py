@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from shoal_cli import params
-from shoal_cli.container_options import confinement, files, life, limits, naming, network, process
+from shoal_cli.container_options import confinement, files, life, limits, naming, network, process, streams
 
 if TYPE_CHECKING:
     from shoal.options import ContainerOptions
@@ -27,6 +27,7 @@ _OPTIONS = (
         help="Write its id to a file, which must not exist.",
     ),
     *process.OPTIONS,
+    *streams.OPTIONS,
     *limits.OPTIONS,
     *files.OPTIONS,
     *network.OPTIONS,
@@ -53,6 +54,7 @@ def read(values: dict[str, Any]) -> ContainerOptions:
     """
     return {
         **process.read(values),
+        **streams.read(values),
         **limits.read(values),
         **files.read(values),
         **network.read(values),

@@ -13,6 +13,7 @@ from shoal_common.sealing import Sealer
 from shoal_common.signals import signal_number
 from shoal_common.tracing import current_trace, trace_metadata
 from shoal_controller.api import changing, pausing, stopping
+from shoal_controller.api.attaching import AttachRelay
 from shoal_controller.api.committing import Committer
 from shoal_controller.api.copying import CopyRelay
 from shoal_controller.api.creation import Creation
@@ -68,6 +69,7 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         self._exec = ExecRelay(cache, self._finder, agents)
         self._copies = CopyRelay(cache, self._finder, agents)
         self._committer = Committer(self._copies, agents, registry, sealer, default_registry)
+        self._attach = AttachRelay(cache, self._finder, agents)
 
     async def CreateContainer(
         self, request: container_pb2.CreateContainerRequest, context: _Context
@@ -276,6 +278,12 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
     ) -> AsyncGenerator[container_pb2.CommitProgress, None]:
         """See container.proto."""
         return self._committer.commit(request)
+
+    def AttachContainer(
+        self, request_iterator: AsyncIterator[container_pb2.AttachRequest], context: _Context
+    ) -> AsyncGenerator[container_pb2.AttachResponse, None]:
+        """See container.proto."""
+        return self._attach.attach(request_iterator)
 
 
 def _asked(request: container_pb2.StopContainerRequest | container_pb2.RestartContainerRequest) -> int | None:

@@ -21,7 +21,9 @@ from shoal_controller.api.phases import is_restarting, is_wanted, phase_name, ph
 from shoal_controller.api.pump import pump
 from shoal_controller.api.reading import Finder, name_of
 from shoal_controller.api.relay import CALL_TIMEOUT, Agents, is_lost, node_of
+from shoal_controller.api.sending import GONE, raise_sender, stop_on_error
 from shoal_controller.api.stopping import lost
+from shoal_controller.api.validate_streams import terminal_size
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry
 from shoal_proto.v1.agent_pb2 import AgentExecRequest, AgentExecStart
@@ -30,8 +32,6 @@ from shoal_proto.v1.container_pb2 import ContainerState, ExecRequest, ExecRespon
 _AgentCall: TypeAlias = "grpc.aio.StreamStreamCall[AgentExecRequest, ExecResponse]"
 #: Seconds for the client to say what to run.
 _FIRST: Final = 10.0
-#: Seconds within which the news that a client is gone follows the end of its stream.
-_GONE: Final = 0.2
 
 
 class ExecRelay:
@@ -65,7 +65,7 @@ class ExecRelay:
             call = agent.stub.Exec(metadata=trace_metadata(current_trace()))
             opening = AgentExecStart(id=entry.id, generation=entry.placement.value.generation, start=start)
             sender = asyncio.create_task(_send(call, opening, requests), name=f"exec-input-{entry.id[:12]}")
-            sender.add_done_callback(lambda task: _stop_on_error(task, call))
+            sender.add_done_callback(lambda task: stop_on_error(task, call))
             answered = False
 
             def silent() -> bool:
@@ -79,15 +79,15 @@ class ExecRelay:
                     async for response in responses:
                         answered = True
                         yield response
-                        if response.HasField("exit_code"):
+                        if response.HasField("exit_code") or (start.detach and response.HasField("started")):
                             return
                 raise Unavailable(f"node {agent.name} ended the stream, {cut} now")
             except grpc.aio.AioRpcError as error:
-                _raise_sender(sender)
+                raise_sender(sender)
                 action = cut if answered and is_lost(error) else refused
                 raise agent.translated(error, action) from error
             except (asyncio.CancelledError, Unavailable):
-                _raise_sender(sender)
+                raise_sender(sender)
                 raise
             finally:
                 sender.cancel()
@@ -159,21 +159,10 @@ async def _send(call: _AgentCall, start: AgentExecStart, requests: AsyncIterator
                 raise InvalidSpec("exec was told twice what to run (open another stream for another command)")
             if request.WhichOneof("message") == "signal" and not 0 < request.signal <= SIGRTMAX:
                 raise InvalidSpec(f"signal {request.signal} is not known (use a number from 1 to {int(SIGRTMAX)})")
+            if request.HasField("resize"):
+                terminal_size(request.resize)
             await call.write(AgentExecRequest(request=request))
     # A client that is gone looks like one that has closed its side, until the cancellation that follows arrives: the
     # command must not take half of an input for the whole. (close_stdin says that it is, and was passed on.)
-    await asyncio.sleep(_GONE)
+    await asyncio.sleep(GONE)
     await call.done_writing()
-
-
-def _stop_on_error(sender: asyncio.Task[None], call: _AgentCall) -> None:
-    if not sender.cancelled() and sender.exception() is not None:
-        call.cancel()
-
-
-def _raise_sender(sender: asyncio.Task[None]) -> None:
-    """Raise what ended the client's side, if it was the client that broke the rules."""
-    if sender.done() and not sender.cancelled():
-        error = sender.exception()
-        if isinstance(error, InvalidSpec):
-            raise error

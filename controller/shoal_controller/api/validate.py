@@ -22,6 +22,7 @@ from shoal_controller.api.validate_files import files
 from shoal_controller.api.validate_life import life
 from shoal_controller.api.validate_naming import naming
 from shoal_controller.api.validate_ports import ports
+from shoal_controller.api.validate_streams import exec_streams, streams
 from shoal_proto.v1.container_pb2 import (
     ContainerConfig,
     CreateContainerRequest,
@@ -134,6 +135,7 @@ def _check_config(config: ContainerConfig) -> None:
     ports(config)
     naming(config)
     confinement(config)
+    streams(config)
 
 
 def exec_start(start: ExecStart) -> None:
@@ -148,6 +150,7 @@ def exec_start(start: ExecStart) -> None:
         raise InvalidSpec(f'exec in container "{start.container.ref}" names no command (write one after the container)')
     _words("argument", start.args)
     _environment(start.env)
+    exec_streams(start)
     _directory(start.working_dir)
     _match(_USER, "user", start.user, "write USER, UID, USER:GROUP or UID:GID")
 

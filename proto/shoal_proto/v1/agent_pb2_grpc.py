@@ -52,6 +52,11 @@ class AgentServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentExecRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_container__pb2.ExecResponse.FromString,
                 _registered_method=True)
+        self.Attach = channel.stream_stream(
+                '/shoal.v1.AgentService/Attach',
+                request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentAttachRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.AttachResponse.FromString,
+                _registered_method=True)
         self.Pull = channel.unary_stream(
                 '/shoal.v1.AgentService/Pull',
                 request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentPullRequest.SerializeToString,
@@ -114,6 +119,13 @@ class AgentServiceServicer:
 
     def Exec(self, request_iterator, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Attach(self, request_iterator, context):
+        """Waits for the run that is meant. Errors: NOT_FOUND; FAILED_PRECONDITION (no input, or another placement).
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -186,6 +198,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.Exec,
                     request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentExecRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_container__pb2.ExecResponse.SerializeToString,
+            ),
+            'Attach': grpc.stream_stream_rpc_method_handler(
+                    servicer.Attach,
+                    request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentAttachRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.AttachResponse.SerializeToString,
             ),
             'Pull': grpc.unary_stream_rpc_method_handler(
                     servicer.Pull,
@@ -310,6 +327,33 @@ class AgentService:
             '/shoal.v1.AgentService/Exec',
             shoal__proto_dot_v1_dot_agent__pb2.AgentExecRequest.SerializeToString,
             shoal__proto_dot_v1_dot_container__pb2.ExecResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Attach(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/shoal.v1.AgentService/Attach',
+            shoal__proto_dot_v1_dot_agent__pb2.AgentAttachRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.AttachResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,8 @@ class AgentServiceStub:
     Signal: _grpc.UnaryUnaryMultiCallable[_agent_pb2.AgentSignalRequest, _agent_pb2.AgentSignalResponse]
     """Errors: FAILED_PRECONDITION (not running, or not here)."""
     Exec: _grpc.StreamStreamMultiCallable[_agent_pb2.AgentExecRequest, _container_pb2.ExecResponse]
+    Attach: _grpc.StreamStreamMultiCallable[_agent_pb2.AgentAttachRequest, _container_pb2.AttachResponse]
+    """Waits for the run that is meant. Errors: NOT_FOUND; FAILED_PRECONDITION (no input, or another placement)."""
     Pull: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentPullRequest, _image_pb2.PullProgress]
     Inventory: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentInventoryRequest, _agent_pb2.AgentInventoryItem]
     """What the node has records of, environments in clear."""
@@ -63,6 +65,8 @@ class AgentServiceAsyncStub(AgentServiceStub):
     Signal: _aio.UnaryUnaryMultiCallable[_agent_pb2.AgentSignalRequest, _agent_pb2.AgentSignalResponse]  # type: ignore[assignment]
     """Errors: FAILED_PRECONDITION (not running, or not here)."""
     Exec: _aio.StreamStreamMultiCallable[_agent_pb2.AgentExecRequest, _container_pb2.ExecResponse]  # type: ignore[assignment]
+    Attach: _aio.StreamStreamMultiCallable[_agent_pb2.AgentAttachRequest, _container_pb2.AttachResponse]  # type: ignore[assignment]
+    """Waits for the run that is meant. Errors: NOT_FOUND; FAILED_PRECONDITION (no input, or another placement)."""
     Pull: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentPullRequest, _image_pb2.PullProgress]  # type: ignore[assignment]
     Inventory: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentInventoryRequest, _agent_pb2.AgentInventoryItem]  # type: ignore[assignment]
     """What the node has records of, environments in clear."""
@@ -101,6 +105,14 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_agent_pb2.AgentExecRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_container_pb2.ExecResponse], _abc.AsyncIterator[_container_pb2.ExecResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Attach(
+        self,
+        request_iterator: _MaybeAsyncIterator[_agent_pb2.AgentAttachRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_container_pb2.AttachResponse], _abc.AsyncIterator[_container_pb2.AttachResponse]]:
+        """Waits for the run that is meant. Errors: NOT_FOUND; FAILED_PRECONDITION (no input, or another placement)."""
 
     @_abc_1.abstractmethod
     def Pull(

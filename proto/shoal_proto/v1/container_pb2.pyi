@@ -163,7 +163,7 @@ CHANGE_KIND_ADDED: ChangeKind
 CHANGE_KIND_DELETED: ChangeKind
 
 class ContainerConfig(_message.Message):
-    __slots__ = ("image", "entrypoint", "args", "env", "working_dir", "user", "labels", "hostname", "resources", "constraints", "network", "stop_signal", "stop_timeout_seconds", "auto_remove", "runtime", "restart", "tty", "open_stdin", "stdin_once", "init", "health", "mounts", "read_only", "shm_size_bytes", "devices", "ports", "publish_all", "exposed_ports", "dns", "extra_hosts", "groups", "sysctls", "ulimits", "network_container", "pid", "ipc", "security", "log")
+    __slots__ = ("image", "entrypoint", "args", "env", "working_dir", "user", "labels", "hostname", "resources", "constraints", "network", "stop_signal", "stop_timeout_seconds", "auto_remove", "runtime", "restart", "tty", "open_stdin", "stdin_once", "init", "health", "mounts", "read_only", "shm_size_bytes", "devices", "ports", "publish_all", "exposed_ports", "dns", "extra_hosts", "groups", "sysctls", "ulimits", "network_container", "pid", "ipc", "security", "log", "terminal_size")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -216,6 +216,7 @@ class ContainerConfig(_message.Message):
     IPC_FIELD_NUMBER: _ClassVar[int]
     SECURITY_FIELD_NUMBER: _ClassVar[int]
     LOG_FIELD_NUMBER: _ClassVar[int]
+    TERMINAL_SIZE_FIELD_NUMBER: _ClassVar[int]
     image: str
     entrypoint: _resources_pb2.StringList
     args: _containers.RepeatedScalarFieldContainer[str]
@@ -254,7 +255,8 @@ class ContainerConfig(_message.Message):
     ipc: NamespaceSharing
     security: Security
     log: LogLimits
-    def __init__(self, image: _Optional[str] = ..., entrypoint: _Optional[_Union[_resources_pb2.StringList, _Mapping]] = ..., args: _Optional[_Iterable[str]] = ..., env: _Optional[_Iterable[str]] = ..., working_dir: _Optional[str] = ..., user: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., hostname: _Optional[str] = ..., resources: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., constraints: _Optional[_Iterable[str]] = ..., network: _Optional[_Union[NetworkMode, str]] = ..., stop_signal: _Optional[str] = ..., stop_timeout_seconds: _Optional[int] = ..., auto_remove: _Optional[bool] = ..., runtime: _Optional[str] = ..., restart: _Optional[_Union[RestartPolicy, _Mapping]] = ..., tty: _Optional[bool] = ..., open_stdin: _Optional[bool] = ..., stdin_once: _Optional[bool] = ..., init: _Optional[bool] = ..., health: _Optional[_Union[HealthCheck, _Mapping]] = ..., mounts: _Optional[_Iterable[_Union[Mount, _Mapping]]] = ..., read_only: _Optional[bool] = ..., shm_size_bytes: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., ports: _Optional[_Iterable[_Union[PortMapping, _Mapping]]] = ..., publish_all: _Optional[bool] = ..., exposed_ports: _Optional[_Iterable[str]] = ..., dns: _Optional[_Union[Dns, _Mapping]] = ..., extra_hosts: _Optional[_Iterable[str]] = ..., groups: _Optional[_Iterable[str]] = ..., sysctls: _Optional[_Mapping[str, str]] = ..., ulimits: _Optional[_Iterable[_Union[Ulimit, _Mapping]]] = ..., network_container: _Optional[str] = ..., pid: _Optional[_Union[NamespaceSharing, _Mapping]] = ..., ipc: _Optional[_Union[NamespaceSharing, _Mapping]] = ..., security: _Optional[_Union[Security, _Mapping]] = ..., log: _Optional[_Union[LogLimits, _Mapping]] = ...) -> None: ...
+    terminal_size: TerminalSize
+    def __init__(self, image: _Optional[str] = ..., entrypoint: _Optional[_Union[_resources_pb2.StringList, _Mapping]] = ..., args: _Optional[_Iterable[str]] = ..., env: _Optional[_Iterable[str]] = ..., working_dir: _Optional[str] = ..., user: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., hostname: _Optional[str] = ..., resources: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., constraints: _Optional[_Iterable[str]] = ..., network: _Optional[_Union[NetworkMode, str]] = ..., stop_signal: _Optional[str] = ..., stop_timeout_seconds: _Optional[int] = ..., auto_remove: _Optional[bool] = ..., runtime: _Optional[str] = ..., restart: _Optional[_Union[RestartPolicy, _Mapping]] = ..., tty: _Optional[bool] = ..., open_stdin: _Optional[bool] = ..., stdin_once: _Optional[bool] = ..., init: _Optional[bool] = ..., health: _Optional[_Union[HealthCheck, _Mapping]] = ..., mounts: _Optional[_Iterable[_Union[Mount, _Mapping]]] = ..., read_only: _Optional[bool] = ..., shm_size_bytes: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., ports: _Optional[_Iterable[_Union[PortMapping, _Mapping]]] = ..., publish_all: _Optional[bool] = ..., exposed_ports: _Optional[_Iterable[str]] = ..., dns: _Optional[_Union[Dns, _Mapping]] = ..., extra_hosts: _Optional[_Iterable[str]] = ..., groups: _Optional[_Iterable[str]] = ..., sysctls: _Optional[_Mapping[str, str]] = ..., ulimits: _Optional[_Iterable[_Union[Ulimit, _Mapping]]] = ..., network_container: _Optional[str] = ..., pid: _Optional[_Union[NamespaceSharing, _Mapping]] = ..., ipc: _Optional[_Union[NamespaceSharing, _Mapping]] = ..., security: _Optional[_Union[Security, _Mapping]] = ..., log: _Optional[_Union[LogLimits, _Mapping]] = ..., terminal_size: _Optional[_Union[TerminalSize, _Mapping]] = ...) -> None: ...
 
 class HealthCheck(_message.Message):
     __slots__ = ("test", "interval_ms", "timeout_ms", "start_period_ms", "start_interval_ms", "retries")
@@ -852,18 +854,20 @@ class TerminalSize(_message.Message):
     def __init__(self, columns: _Optional[int] = ..., rows: _Optional[int] = ...) -> None: ...
 
 class ExecRequest(_message.Message):
-    __slots__ = ("start", "stdin", "close_stdin", "signal", "resize")
+    __slots__ = ("start", "stdin", "close_stdin", "signal", "resize", "detach")
     START_FIELD_NUMBER: _ClassVar[int]
     STDIN_FIELD_NUMBER: _ClassVar[int]
     CLOSE_STDIN_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_FIELD_NUMBER: _ClassVar[int]
     RESIZE_FIELD_NUMBER: _ClassVar[int]
+    DETACH_FIELD_NUMBER: _ClassVar[int]
     start: ExecStart
     stdin: bytes
     close_stdin: bool
     signal: int
     resize: TerminalSize
-    def __init__(self, start: _Optional[_Union[ExecStart, _Mapping]] = ..., stdin: _Optional[bytes] = ..., close_stdin: _Optional[bool] = ..., signal: _Optional[int] = ..., resize: _Optional[_Union[TerminalSize, _Mapping]] = ...) -> None: ...
+    detach: bool
+    def __init__(self, start: _Optional[_Union[ExecStart, _Mapping]] = ..., stdin: _Optional[bytes] = ..., close_stdin: _Optional[bool] = ..., signal: _Optional[int] = ..., resize: _Optional[_Union[TerminalSize, _Mapping]] = ..., detach: _Optional[bool] = ...) -> None: ...
 
 class ExecResponse(_message.Message):
     __slots__ = ("started", "stdout", "stderr", "exit_code")

@@ -150,6 +150,11 @@ class ContainerServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_container__pb2.CommitRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_container__pb2.CommitProgress.FromString,
                 _registered_method=True)
+        self.AttachContainer = channel.stream_stream(
+                '/shoal.v1.ContainerService/AttachContainer',
+                request_serializer=shoal__proto_dot_v1_dot_container__pb2.AttachRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.AttachResponse.FromString,
+                _registered_method=True)
 
 
 class ContainerServiceServicer:
@@ -322,6 +327,15 @@ class ContainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AttachContainer(self, request_iterator, context):
+        """Joins a client to the first process: its output, its terminal, its input. Waits for the run that is meant.
+        Ends with UNAVAILABLE when the node's agent goes away, or when the client reads too slowly: attach again.
+        Errors: NOT_FOUND; FAILED_PRECONDITION (it has no input, or will not run); UNAVAILABLE (its node).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ContainerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -439,6 +453,11 @@ def add_ContainerServiceServicer_to_server(servicer, server):
                     servicer.CommitContainer,
                     request_deserializer=shoal__proto_dot_v1_dot_container__pb2.CommitRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_container__pb2.CommitProgress.SerializeToString,
+            ),
+            'AttachContainer': grpc.stream_stream_rpc_method_handler(
+                    servicer.AttachContainer,
+                    request_deserializer=shoal__proto_dot_v1_dot_container__pb2.AttachRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.AttachResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1063,6 +1082,33 @@ class ContainerService:
             '/shoal.v1.ContainerService/CommitContainer',
             shoal__proto_dot_v1_dot_container__pb2.CommitRequest.SerializeToString,
             shoal__proto_dot_v1_dot_container__pb2.CommitProgress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AttachContainer(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/shoal.v1.ContainerService/AttachContainer',
+            shoal__proto_dot_v1_dot_container__pb2.AttachRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.AttachResponse.FromString,
             options,
             channel_credentials,
             insecure,

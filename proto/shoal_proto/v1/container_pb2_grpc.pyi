@@ -89,6 +89,11 @@ class ContainerServiceStub:
     """Makes an image of a container's image and what it has changed, and pushes it to the cluster's registry.
     Errors: as DiffContainer; INVALID_ARGUMENT (name, changes); UNAVAILABLE (the registry); RESOURCE_EXHAUSTED (the disk).
     """
+    AttachContainer: _grpc.StreamStreamMultiCallable[_container_pb2.AttachRequest, _container_pb2.AttachResponse]
+    """Joins a client to the first process: its output, its terminal, its input. Waits for the run that is meant.
+    Ends with UNAVAILABLE when the node's agent goes away, or when the client reads too slowly: attach again.
+    Errors: NOT_FOUND; FAILED_PRECONDITION (it has no input, or will not run); UNAVAILABLE (its node).
+    """
 
 @_typing.type_check_only
 class ContainerServiceAsyncStub(ContainerServiceStub):
@@ -150,6 +155,11 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     CommitContainer: _aio.UnaryStreamMultiCallable[_container_pb2.CommitRequest, _container_pb2.CommitProgress]  # type: ignore[assignment]
     """Makes an image of a container's image and what it has changed, and pushes it to the cluster's registry.
     Errors: as DiffContainer; INVALID_ARGUMENT (name, changes); UNAVAILABLE (the registry); RESOURCE_EXHAUSTED (the disk).
+    """
+    AttachContainer: _aio.StreamStreamMultiCallable[_container_pb2.AttachRequest, _container_pb2.AttachResponse]  # type: ignore[assignment]
+    """Joins a client to the first process: its output, its terminal, its input. Waits for the run that is meant.
+    Ends with UNAVAILABLE when the node's agent goes away, or when the client reads too slowly: attach again.
+    Errors: NOT_FOUND; FAILED_PRECONDITION (it has no input, or will not run); UNAVAILABLE (its node).
     """
 
 class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -347,6 +357,17 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_container_pb2.CommitProgress], _abc.AsyncIterator[_container_pb2.CommitProgress]]:
         """Makes an image of a container's image and what it has changed, and pushes it to the cluster's registry.
         Errors: as DiffContainer; INVALID_ARGUMENT (name, changes); UNAVAILABLE (the registry); RESOURCE_EXHAUSTED (the disk).
+        """
+
+    @_abc_1.abstractmethod
+    def AttachContainer(
+        self,
+        request_iterator: _MaybeAsyncIterator[_container_pb2.AttachRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_container_pb2.AttachResponse], _abc.AsyncIterator[_container_pb2.AttachResponse]]:
+        """Joins a client to the first process: its output, its terminal, its input. Waits for the run that is meant.
+        Ends with UNAVAILABLE when the node's agent goes away, or when the client reads too slowly: attach again.
+        Errors: NOT_FOUND; FAILED_PRECONDITION (it has no input, or will not run); UNAVAILABLE (its node).
         """
 
 def add_ContainerServiceServicer_to_server(servicer: ContainerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from shoal.options import confinement, files, life, limits, naming, network, process
+from shoal.options import confinement, files, life, limits, naming, network, process, streams
 from shoal.options.confinement import ConfinementOptions
 from shoal.options.files import FileOptions
 from shoal.options.life import LifeOptions
@@ -12,6 +12,7 @@ from shoal.options.limits import LimitOptions
 from shoal.options.naming import NamingOptions
 from shoal.options.network import Network, NetworkOptions
 from shoal.options.process import ProcessOptions
+from shoal.options.streams import StreamOptions
 from shoal.options.waiting import CONDITIONS, Until
 from shoal_common.references import parse_reference
 from shoal_proto.v1.container_pb2 import ContainerConfig
@@ -21,6 +22,7 @@ __all__ = ["CONDITIONS", "ContainerOptions", "Network", "Until", "configure"]
 
 class ContainerOptions(
     ProcessOptions,
+    StreamOptions,
     LifeOptions,
     NetworkOptions,
     NamingOptions,
@@ -41,6 +43,7 @@ def configure(image: str, args: Iterable[str], options: ContainerOptions) -> Con
     parse_reference(image)
     config = ContainerConfig(image=image, args=list(args))
     process.apply(config, options)
+    streams.apply(config, options)
     life.apply(config, options)
     network.apply(config, options)
     naming.apply(config, options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import signal
 import subprocess
@@ -14,9 +15,11 @@ from pathlib import Path
 
 from shoal_agent.kernel import processes
 from shoal_agent.runtime import conmon
-from shoal_agent.runtime.exec import ExecSpec
+from shoal_agent.runtime.consoles import Console
+from shoal_agent.runtime.exec import ExecProcess, ExecSpec, Readable
 from shoal_agent.runtime.failures import StartFailed
 from shoal_agent.runtime.logs import read_attempt
+from shoal_agent.runtime.task import Streams
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks
 from shoal_common.capabilities import NAMES, mask
 from shoal_common.errors import Conflict
@@ -156,10 +159,7 @@ async def executes(node: Node) -> None:
         async def run(*args: str, data: bytes | None = None, **options: object) -> tuple[int, bytes, bytes]:
             spec = ExecSpec(args=args, stdin=data is not None, **options)  # type: ignore[arg-type]
             process = await tasks.exec(KEY, spec)
-            if process.stdin is not None and data is not None:
-                process.stdin.write(data)
-                process.stdin.close()
-            out, err = await asyncio.gather(process.stdout.read(), process.stderr.read())
+            out, err, _ = await asyncio.gather(whole(process.stdout), whole(process.stderr), fed(process, data))
             return await process.wait(), out, err
 
         assert await run("sh", "-c", "echo out; echo err >&2; exit 5") == (5, b"out\n", b"err\n")
@@ -185,7 +185,7 @@ async def executes(node: Node) -> None:
         process = await tasks.exec(
             KEY, ExecSpec(args=["sh", "-c", "trap 'exit 3' TERM; echo up; while :; do sleep 0.01; done"])
         )
-        assert await process.stdout.readline() == b"up\n"
+        assert await process.stdout.read(100) == b"up\n"
         process.signal(signal.SIGTERM)
         assert await process.wait() == 3
         # What it leaves in the background has its output, and does not keep who reads it.
@@ -193,7 +193,7 @@ async def executes(node: Node) -> None:
             process = await tasks.exec(KEY, ExecSpec(args=["sh", "-c", "sleep 1000 & echo done; exit 4"]))
             async with asyncio.timeout(10):
                 _, output, errors = await asyncio.gather(
-                    process.cut_off(), process.stdout.read(), process.stderr.read()
+                    process.cut_off(), whole(process.stdout), whole(process.stderr)
                 )
                 assert (await process.wait(), output, errors) == (4, b"done\n", b"")
         # What runs beside the first process ends with it.
@@ -202,6 +202,116 @@ async def executes(node: Node) -> None:
         assert await process.wait() == 137
         assert list((node.paths.tasks / str(KEY)).glob("exec-*")) == []
         await refused(Conflict, tasks.exec(KEY, ExecSpec(args=["true"])))
+
+
+async def whole(output: Readable | None) -> bytes:
+    pieces = []
+    while output is not None and (piece := await output.read(1 << 16)):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def fed(process: ExecProcess, data: bytes | None) -> None:
+    if data is not None:
+        await process.write(data)
+        process.close_input()
+
+
+async def executes_in_terminals(node: Node) -> None:
+    async with opened(node) as tasks:
+        await tasks.start(node.spec("sleep", "1000"))
+        process = await tasks.exec(KEY, ExecSpec(args=["sh", "-c", SIZES], stdin=True, tty=True, columns=91, rows=33))
+        await until(process.stdout, b"33 91 /dev/pts/0 xterm\r\n")
+        process.resize(120, 40)
+        await until(process.stdout, b"40 120\r\n")
+        await process.write(b"typed\r")
+        seen = await whole(process.stdout)
+        assert b"typed\r\ngot typed\r\n" in seen, seen
+        assert await process.wait() == 6
+        # Ctrl-C ends the program by the terminal's own rules.
+        process = await tasks.exec(KEY, ExecSpec(args=["sh", "-c", "echo up; sleep 1000"], stdin=True, tty=True))
+        await until(process.stdout, b"up\r\n")
+        await process.write(b"\x03")
+        assert await whole(process.stdout) == b"^C"
+        assert await process.wait() == 130
+        # Whoever is connected goes: the program is hung up on.
+        process = await tasks.exec(
+            KEY, ExecSpec(args=["sh", "-c", "trap 'exit 7' HUP; echo up; while :; do sleep 0.01; done"], tty=True)
+        )
+        await until(process.stdout, b"up\r\n")
+        process.hang_up()
+        assert await process.wait() == 7
+        error = await refused(StartFailed, tasks.exec(KEY, ExecSpec(args=["nope"], tty=True)))
+        assert error.code == 127
+        # What it leaves in the background has its terminal, and does not keep who reads it.
+        process = await tasks.exec(KEY, ExecSpec(args=["sh", "-c", "trap '' HUP; sleep 1000 & exit 4"], tty=True))
+        async with asyncio.timeout(10):
+            _, output = await asyncio.gather(process.cut_off(), whole(process.stdout))
+            assert (await process.wait(), output) == (4, b"")
+
+
+SIZES = "trap 'stty size' WINCH; echo $(stty size) $(tty) $TERM; while ! read -t 1 x; do :; done; echo got $x; exit 6"
+
+
+async def until(output: Readable, expected: bytes) -> bytes:
+    seen = b""
+    try:
+        async with asyncio.timeout(20):
+            while expected not in seen:
+                piece = await output.read(1 << 16)
+                assert piece, seen
+                seen += piece
+    except TimeoutError:
+        raise AssertionError(f"{expected!r} is not in {seen!r}") from None
+    return seen
+
+
+async def consoles(node: Node) -> None:
+    """Terminals and inputs of first processes, with the real conmon."""
+    async with opened(node) as tasks:
+        streams = Streams(tty=True, stdin=True, stdin_once=True, columns=91, rows=33)
+        await tasks.start(node.spec("sh", "-c", SIZES, streams=streams))
+        console = tasks.consoles.find(KEY)
+        assert console is not None
+        output = Tty(console)
+        await until(output, b"33 91 /dev/pts/0 xterm\r\n")
+        await console.redraw(120, 40)
+        await until(output, b"40 120\r\n")
+        # A terminal's input does not end with its client.
+        await console.end_input()
+        await console.write(b"typed\r")
+        seen = await whole(output)
+        assert seen.endswith(b"got typed\r\n"), seen
+        assert (await next_exit(tasks))[1].code == 6
+        assert node.lines()[-1] == "got typed"
+        await tasks.delete(KEY)
+        # All of it is still there for a client that comes late.
+        late = await whole(Tty(console))
+        assert late.startswith(b"33 91"), late
+        assert late.endswith(b"got typed\r\n"), late
+        # Without a terminal: the input arrives whole, and ends.
+        key = TaskKey(CONTAINER, 1, 2)
+        once = Streams(stdin=True, stdin_once=True)
+        await tasks.start(node.spec("sh", "-c", "sha256sum; echo end", attempt=2, streams=once))
+        console = tasks.consoles.find(key)
+        assert console is not None
+        data = os.urandom(1 << 20)
+        await console.write(data)
+        await console.end_input()
+        assert (await next_exit(tasks))[1].code == 0
+        assert node.lines(attempt=2) == [f"{hashlib.sha256(data).hexdigest()}  -", "end"]
+        await refused(Conflict, console.write(b"more"))
+
+
+class Tty:
+    """What a console gives, to be read by pieces."""
+
+    def __init__(self, console: Console) -> None:
+        self._pieces = console.read(0)
+
+    async def read(self, limit: int, /) -> bytes:
+        piece = await anext(self._pieces, None)
+        return b"" if piece is None else piece.data
 
 
 async def logs(node: Node) -> None:
@@ -264,7 +374,7 @@ async def confined_as_asked(node: Node) -> None:
         await tasks.start(node.spec("sh", "-c", script, attempt=6, config=config))
         await line(node, "up", attempt=6)
         process = await tasks.exec(key, ExecSpec(["sh", "-c", facts]))
-        output, _ = await asyncio.gather(process.stdout.read(), process.stderr.read())
+        output, _ = await asyncio.gather(whole(process.stdout), whole(process.stderr))
         assert await process.wait() == 0
         expected = ["CapBnd:\t0000000000000000", "NoNewPrivs:\t0", "0 34", "200", "1", "2", "77"]
         assert output.decode().splitlines() == expected, output
@@ -281,7 +391,7 @@ async def host_devices(node: Node) -> None:
         await tasks.start(node.spec("sh", "-c", script))
         await line(node, "up")
         process = await tasks.exec(KEY, ExecSpec(["sh", "-c", "chmod 600 /dev/null /proc/self/fd/0; cat; echo end"]))
-        output, _ = await asyncio.gather(process.stdout.read(), process.stderr.read())
+        output, _ = await asyncio.gather(whole(process.stdout), whole(process.stderr))
         assert await process.wait() == 0
         assert output == b"end\n"
         status = Path("/dev/null").stat()
@@ -447,7 +557,7 @@ async def adopted(node: Node, point: str) -> None:
         assert await tasks.adopt(KEY) == found
         assert tasks.groups.processes("containers", str(KEY)) == [found.pid]
         process = await tasks.exec(KEY, ExecSpec(args=["echo", "here"]))
-        assert await process.stdout.read() == b"here\n"
+        assert await whole(process.stdout) == b"here\n"
         assert await process.wait() == 0
         await tasks.signal(KEY, signal.SIGKILL)
         key, exited = await next_exit(tasks)

@@ -23,6 +23,7 @@ from shoal_agent.runtime.host_files import Names
 from shoal_agent.runtime.logs import read_attempt
 from shoal_agent.runtime.mounts import FileSystems
 from shoal_agent.runtime.process import Process
+from shoal_agent.runtime.task import NO_STREAMS, Streams
 from shoal_agent.runtime.tasks import Exited, TaskKey, Tasks, TaskSpec
 from shoal_agent.sandbox.sandboxes import Sandbox
 from shoal_proto.v1.container_pb2 import ContainerConfig
@@ -69,6 +70,7 @@ class Node:
         user: str = "",
         cwd: str = "/",
         config: ContainerConfig | None = None,
+        streams: Streams = NO_STREAMS,
         **limits: Any,
     ) -> TaskSpec:
         env = ("PATH=/bin", "HOSTNAME=box", "COLOUR=blue")
@@ -88,6 +90,7 @@ class Node:
                 own_limits(),
                 devices=find_devices(config.devices if config else ()),
             ),
+            streams=streams,
         )
 
     def lines(self, stream: str = "stdout", attempt: int = 1) -> list[str]:

@@ -21,6 +21,8 @@ Inside = Callable[..., str]
         "freezes",
         "probes",
         "under_an_init",
+        "executes_in_terminals",
+        "consoles",
         "logs",
         "monitor_killed",
         "isolation",

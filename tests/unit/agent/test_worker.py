@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -17,6 +18,7 @@ from shoal_agent.disk import Spares
 from shoal_agent.node import Node
 from shoal_agent.paths import NodePaths
 from shoal_agent.records import Records
+from shoal_agent.runtime.consoles import Consoles
 from shoal_agent.runtime.failures import StartFailed
 from shoal_agent.service import AgentService
 from shoal_common.errors import NotFound, Unavailable
@@ -156,7 +158,7 @@ async def test_a_signal_waits_for_a_start_under_way(paths: NodePaths, host: Fake
         service = AgentService(
             paths,
             one.node,
-            cast("Tasks", None),
+            cast("Tasks", SimpleNamespace(consoles=Consoles())),
             cast("Images", None),
             cast("Copies", None),
             cast("Commits", None),

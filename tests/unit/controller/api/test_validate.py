@@ -12,6 +12,7 @@ from shoal_proto.v1.container_pb2 import (
     PortMapping,
     RestartMode,
     RestartPolicy,
+    TerminalSize,
 )
 from shoal_proto.v1.resources_pb2 import Resources, StringList
 
@@ -39,6 +40,9 @@ def test_leaves_a_good_request_as_it_is_but_for_what_was_left_out() -> None:
         ({"working_dir": "srv"}, '"srv"'),
         ({"user": "a b"}, '"a b"'),
         ({"labels": {"a b": "c"}}, '"a b"'),
+        ({"stdin_once": True}, "open_stdin"),
+        ({"terminal_size": TerminalSize(columns=80, rows=24)}, "set tty as well"),
+        ({"tty": True, "terminal_size": TerminalSize(columns=70000, rows=24)}, "70000 columns"),
         ({"hostname": "-a"}, '"-a"'),
         ({"hostname": "a" * 65}, "64 characters"),
         ({"resources": Resources(memory_bytes=1 << 20)}, "1 MiB"),
