@@ -47,7 +47,7 @@ async def leave(
     Raises:
         StartFailed: it does not.
     """
-    if code := await process.wait():
+    if code := await process.left():
         raise StartFailed(RUNTIME_FAILED, f'"{program}" could not be started (exit code {code})')
     keep(_drain(process))
     yield ExecResponse(started=process.pid)

@@ -63,7 +63,19 @@ class ExecSpec:
     detach: bool = False
 
 
-_Spawned: TypeAlias = tuple[asyncio.subprocess.Process, asyncio.SubprocessTransport]
+_Spawned: TypeAlias = tuple[asyncio.subprocess.Process, asyncio.SubprocessTransport, asyncio.Event]
+
+
+class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
+    """Tells of the end of the process itself: what it started may have its streams still."""
+
+    def __init__(self, exited: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=_BUFFER, loop=loop)
+        self._exit = exited
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self._exit.set()
 
 
 class Readable(Protocol):
@@ -86,6 +98,7 @@ class ExecProcess:
         self,
         process: asyncio.subprocess.Process,
         transport: asyncio.SubprocessTransport,
+        exited: asyncio.Event,
         terminal: Pseudoterminal | None,
         *,
         pid: int,
@@ -100,6 +113,7 @@ class ExecProcess:
         self._terminal = terminal
         self._process = process
         self._transport = transport
+        self._exit = exited
         self._pid_start = processes.start_time(pid)
         self._program = program
         self._runtime = runtime
@@ -161,6 +175,14 @@ class ExecProcess:
             pipe.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
+    async def left(self) -> int:
+        """Wait until the runtime has left the command, if it is a detached one; 0 if it runs."""
+        await self._exit.wait()
+        code = self._transport.get_returncode() or 0
+        said = _read(self._directory / "log")
+        shutil.rmtree(self._directory, ignore_errors=True)
+        return explain(self._runtime.name, said, self._program).code if code and said else code
+
     def hang_up(self) -> None:
         """Close its terminal, if it has one."""
         if self._terminal is not None:
@@ -212,10 +234,10 @@ async def execute(
         ]
         async with Bell(own, Event.CLOSE_WRITE | Event.MOVED_TO) as bell:
             if spec.tty and not spec.detach:
-                process, transport, pid, terminal = await _in_terminal(command, spec, name, runtime, own, bell)
+                process, transport, exited, pid, terminal = await _in_terminal(command, spec, name, runtime, own, bell)
             else:
                 terminal = None
-                process, transport = await _spawn([*command, name], spec)
+                process, transport, exited = await _spawn([*command, name], spec)
                 pid = await _begun_or_given_up(process, own, bell)
         if pid is None:
             await _close(process.stdin)
@@ -224,7 +246,9 @@ async def execute(
     except BaseException:
         shutil.rmtree(own, ignore_errors=True)
         raise
-    begun = ExecProcess(process, transport, terminal, pid=pid, program=spec.args[0], runtime=runtime, directory=own)
+    begun = ExecProcess(
+        process, transport, exited, terminal, pid=pid, program=spec.args[0], runtime=runtime, directory=own
+    )
     begun.resize(spec.columns, spec.rows)
     return begun
 
@@ -238,29 +262,29 @@ async def _spawn(command: Sequence[str], spec: ExecSpec) -> _Spawned:
 
 async def _in_terminal(
     command: Sequence[str], spec: ExecSpec, name: str, runtime: Runtime, own: Path, bell: Bell
-) -> tuple[asyncio.subprocess.Process, asyncio.SubprocessTransport, int | None, Pseudoterminal | None]:
+) -> tuple[asyncio.subprocess.Process, asyncio.SubprocessTransport, asyncio.Event, int | None, Pseudoterminal | None]:
     """Start the runtime's helper so that the command has a terminal; see `pseudoterminals`."""
     if runtime.name == "runc":
         with terminal_around() as (terminal, inner):
             terminal.resize(spec.columns, spec.rows)
             try:
                 whole = [*CONTROLLING, *command, name]
-                process, transport = await _subprocess(whole, stdin=inner, output=inner, session=False)
+                process, transport, exited = await _subprocess(whole, stdin=inner, output=inner, session=False)
                 pid = await _begun_or_given_up(process, own, bell)
             except BaseException:
                 terminal.close()
                 raise
-        return process, transport, pid, terminal
+        return process, transport, exited, pid, terminal
     console = ConsoleSocket(own)
     try:
         whole = [*command, "--console-socket", console.path, name]
         with _nothing() as stdin:
-            process, transport = await _subprocess(whole, stdin=stdin, output=subprocess.PIPE)
+            process, transport, exited = await _subprocess(whole, stdin=stdin, output=subprocess.PIPE)
         pid = await _begun_or_given_up(process, own, bell)
         if pid is None:
-            return process, transport, None, None
+            return process, transport, exited, None, None
         async with asyncio.timeout(_TERMINAL):
-            return process, transport, pid, await console.received()
+            return process, transport, exited, pid, await console.received()
     finally:
         console.close()
 
@@ -268,8 +292,9 @@ async def _in_terminal(
 async def _subprocess(command: Sequence[str], *, stdin: int, output: int, session: bool = True) -> _Spawned:
     """Start a program, as asyncio.create_subprocess_exec does, which keeps the transport to itself."""
     loop = asyncio.get_running_loop()
+    exited = asyncio.Event()
     transport, protocol = await loop.subprocess_exec(
-        lambda: asyncio.subprocess.SubprocessStreamProtocol(limit=_BUFFER, loop=loop),
+        lambda: _Protocol(exited, loop),
         *command,
         stdin=stdin,
         stdout=output,
@@ -277,7 +302,7 @@ async def _subprocess(command: Sequence[str], *, stdin: int, output: int, sessio
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         start_new_session=session,
     )
-    return asyncio.subprocess.Process(transport, protocol, loop), transport
+    return asyncio.subprocess.Process(transport, protocol, loop), transport, exited
 
 
 async def _begun(process: asyncio.subprocess.Process, own: Path, bell: Bell) -> int | None:
