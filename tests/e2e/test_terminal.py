@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from tests.parts.lab import LabUnderTest, eventually
-from tests.parts.terminal import PROMPT, Terminal, terminal
+from tests.parts.terminal import PROMPT, Terminal, screen, terminal
 
 RESIZED = "trap 'stty size' WINCH; echo ready; while :; do read -t 1 x && exit 4; done"
 
@@ -163,3 +163,33 @@ def test_a_detached_exec_runs_on(clean_lab: LabUnderTest) -> None:
         failed = clean_lab.run("exec", *options, "box", "no-such", ok=None)
         assert failed.returncode == 127
         assert "no-such" in failed.stdout + failed.stderr
+
+
+def test_a_full_screen_is_drawn_anew_when_one_comes_back(clean_lab: LabUnderTest) -> None:
+    with terminal(clean_lab, "run", "-it", "--name", "edit", clean_lab.image, "vi", "/etc/passwd") as editor:
+        editor.until("root:x:0:0")
+        editor.type(b"\x10\x11")
+        assert editor.end()[0] == 0
+    with terminal(clean_lab, "attach", "edit", rows=12, columns=60) as editor:
+        shown = screen(editor.until(r"/etc/passwd[^\r\n]*"), rows=12, columns=60)
+        assert shown[0] == "root:x:0:0:root:/root:/bin/sh", shown
+        assert shown[11].startswith("- /etc/passwd"), shown
+        editor.type(":q!\r")
+        assert editor.end()[0] == 0
+
+
+def test_a_client_that_does_not_read_freezes_nothing(clean_lab: LabUnderTest) -> None:
+    program = "i=0; while :; do i=$((i+1)); echo $i-0123456789012345678901234567890123456789 | tee /tmp/last; done"
+    clean_lab.run("run", "-dt", "--name", "flood", clean_lab.image, "sh", "-c", program)
+
+    def count() -> int:
+        return int(clean_lab.out("exec", "flood", "cat", "/tmp/last").partition("-")[0] or 0)
+
+    with terminal(clean_lab, "attach", "flood") as client:
+        client.until("-0123456789")
+        client.child.kill(signal.SIGSTOP)
+        # Far more than would fit between the container and the client.
+        begin = count()
+        eventually(lambda: count() > begin + 20_000, seconds=120, what="a container that goes on")
+        client.child.kill(signal.SIGCONT)
+        client.until("-0123456789")
