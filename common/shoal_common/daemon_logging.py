@@ -30,6 +30,13 @@ def configure_logging(*, debug: bool, form: str = "text", node: str = "") -> Non
     # Libraries have their say when something is wrong; their everyday chatter would drown ours.
     for name in ("asyncio", "aiohttp", "pyroute2", "grpc"):
         logging.getLogger(name).setLevel(logging.INFO if debug else logging.WARNING)
+    if not debug:
+        logging.getLogger("grpc._cython.cygrpc").addFilter(is_news)
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Say no to gRPC's account, with a traceback, of a client that went away while it was answered: they do that."""
+    return "ExecuteBatchError raised in core by servicer method" not in record.getMessage()
 
 
 class _Lines(logging.Formatter):

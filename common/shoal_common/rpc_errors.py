@@ -36,6 +36,8 @@ _CODES: Final[tuple[tuple[type[errors.ShoalError], grpc.StatusCode], ...]] = (
     (errors.Internal, grpc.StatusCode.INTERNAL),
 )
 _CODE_OF: Final = dict(_CODES)
+#: What grpc.aio says of a call whose connection broke while a part of it was under way.
+_BROKE_OFF: Final = "Internal error from Core"
 _CLASS_OF_NAME: Final = {cls.__name__: cls for cls, _ in _CODES}
 _CLASS_OF_CODE: Final = {code: cls for cls, code in reversed(_CODES)}
 
@@ -71,6 +73,8 @@ def from_rpc_error(error: grpc.RpcError, *, peer: str) -> errors.ShoalError:
                     return _CLASS_OF_NAME[info.reason](status.message, metadata=info.metadata)
     if code is grpc.StatusCode.UNAVAILABLE:
         return errors.Unavailable(f"{peer} does not answer ({message})")
+    if code is grpc.StatusCode.INTERNAL and message == _BROKE_OFF:
+        return errors.Unavailable(f"{peer} does not answer (it broke off)")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return errors.DeadlineExceeded(f"{peer} did not answer in time")
     if code is grpc.StatusCode.UNIMPLEMENTED:

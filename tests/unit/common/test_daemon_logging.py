@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from shoal_common.daemon_logging import LONGEST, JsonLines, TextLines
+from shoal_common.daemon_logging import LONGEST, JsonLines, TextLines, is_news
 from shoal_common.log_context import bind
 from shoal_common.tracing import traced
 
@@ -69,3 +69,8 @@ def test_lines_are_bounded_and_the_end_of_a_fault_stays(lines: TextLines | JsonL
     assert len(line) < LONGEST * 2
     assert "characters left out" in line
     assert "broken" in line
+
+
+def test_a_client_that_went_away_is_no_news() -> None:
+    assert is_news(record("Unexpected [%s] raised by servicer method [%s]", "KeyError", "/shoal.v1.X/Y"))
+    assert not is_news(record("ExecuteBatchError raised in core by servicer method [%s]", "/shoal.v1.X/Y", fault=True))
