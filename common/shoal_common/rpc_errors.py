@@ -54,6 +54,11 @@ def to_status(error: errors.ShoalError) -> grpc.Status:
     return status
 
 
+def broke_off(error: grpc.RpcError) -> bool:
+    """Say whether a call's connection broke while a part of it was under way."""
+    return error.code() is grpc.StatusCode.INTERNAL and error.details() == _BROKE_OFF
+
+
 def from_rpc_error(error: grpc.RpcError, *, peer: str) -> errors.ShoalError:
     """Return our error for what a call raised.
 
@@ -73,7 +78,7 @@ def from_rpc_error(error: grpc.RpcError, *, peer: str) -> errors.ShoalError:
                     return _CLASS_OF_NAME[info.reason](status.message, metadata=info.metadata)
     if code is grpc.StatusCode.UNAVAILABLE:
         return errors.Unavailable(f"{peer} does not answer ({message})")
-    if code is grpc.StatusCode.INTERNAL and message == _BROKE_OFF:
+    if broke_off(error):
         return errors.Unavailable(f"{peer} does not answer (it broke off)")
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return errors.DeadlineExceeded(f"{peer} did not answer in time")

@@ -63,7 +63,7 @@ class Agent:
 def is_lost(error: grpc.RpcError) -> bool:
     """Say whether a call ended because the agent went away, not because it answered so."""
     # What an agent answers of its own, which may be Unavailable as well, has our detail with it.
-    return error.code() in _LOST and not _is_answer(error)
+    return rpc_errors.broke_off(error) or (error.code() in _LOST and not _is_answer(error))
 
 
 def _is_answer(error: grpc.RpcError) -> bool:
