@@ -278,6 +278,32 @@ def test_an_agent_killed_in_a_copy_is_named_and_leaves_nothing_half_done(web: La
     eventually(lambda: web.run(*draft, ok=None).returncode == 1, seconds=20, what="the draft is gone")
 
 
+def test_the_copying_process_has_the_rights_of_the_containers_root_over_files_and_no_others(
+    web: LabUnderTest,
+) -> None:
+    web.run("exec", "web", "dd", "if=/dev/zero", "of=/tmp/big", "bs=1M", "count=64")
+    stalled = web.spawn("cp", "web:/tmp/big", "-")
+    try:
+        eventually(lambda: stalled.stdout is not None and stalled.stdout.read(1), seconds=20, what="it began")
+        found = subprocess.run(
+            ["pgrep", "-f", "shoal_agent.copying.helper"], check=True, capture_output=True, text=True
+        )
+        process = Path("/proc", found.stdout.split()[0])
+        told = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines() if ":\t" in line)
+        # CHOWN, DAC_OVERRIDE, FOWNER, FSETID and SETFCAP, in a user namespace that is not the host's.
+        assert [told[name].strip() for name in ("CapEff", "CapPrm", "CapBnd")] == ["000000008000001b"] * 3
+        assert told["NoNewPrivs"].strip() == "1"
+        assert int(told["Uid"].split()[0]) >= 524288
+        assert (process / "ns/user").readlink() != Path("/proc/self/ns/user").readlink()
+        assert (process / "ns/mnt").readlink() != Path("/proc/self/ns/mnt").readlink()
+        # Nobody in the container sees it.
+        assert "copying" not in web.out("exec", "web", "ps")
+        assert sorted(os.listdir(process / "root")) == web.out("exec", "web", "ls", "/").split()
+    finally:
+        stalled.kill()
+        stalled.communicate()
+
+
 def test_a_reader_that_stalls_holds_up_nobody_else(web: LabUnderTest) -> None:
     web.run("exec", "web", "dd", "if=/dev/zero", "of=/tmp/big", "bs=1M", "count=64")
     stalled = web.spawn("cp", "web:/tmp/big", "-")
