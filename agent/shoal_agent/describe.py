@@ -17,6 +17,7 @@ from shoal_agent.settings import Settings
 from shoal_common.errors import Unavailable
 from shoal_common.ports import is_loopback
 from shoal_common.version import shoal_version
+from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.node_pb2 import NodeDescription
 from shoal_proto.v1.resources_pb2 import Resources
 
@@ -47,6 +48,7 @@ async def describe(settings: Settings, *, boot_id: str) -> NodeDescription:
         boot_id=boot_id,
         addresses=await asyncio.to_thread(_addresses),
         bind_paths=[str(each) for each in settings.allowed_binds],
+        configuration=max(ContainerConfig.DESCRIPTOR.fields_by_number),
     )
 
 

@@ -11,7 +11,7 @@ import grpc.aio
 from shoal_common import rpc_errors
 from shoal_common.assignments import set_digest
 from shoal_common.errors import ShoalError
-from shoal_proto.v1.container_pb2 import ContainerState, ContainerStatus, DesiredState
+from shoal_proto.v1.container_pb2 import ContainerConfig, ContainerState, ContainerStatus, DesiredState
 from shoal_proto.v1.dispatcher_pb2 import (
     AgentToLeader,
     Assignment,
@@ -72,6 +72,7 @@ class SimulatedAgent:
             address="10.0.0.1:7410",
             boot_id=boot_id,
             capacity=Resources(memory_bytes=memory, cpu_millis=8000),
+            configuration=max(ContainerConfig.DESCRIPTOR.fields_by_number),
         )
         self.opened: SessionOpened | None = None
         self.controllers: list[str] = []

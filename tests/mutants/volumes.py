@@ -116,4 +116,12 @@ VOLUMES: Final = (
         "tests/integration/agent_sandbox/test_sandboxes.py::test_volumes[what_was_whole_is_moved_and_takes_nothing_away]",
         "an agent that died while it filled a volume costs another container its files",
     ),
+    Mutant(
+        "older-agents-start-what-they-half-know",
+        "controller/shoal_controller/core/filters.py",
+        "return node.knows >= self.field",
+        "return self.field > 0",
+        "tests/unit/controller/core/test_filters.py::test_what_an_older_agent_does_not_know_goes_elsewhere",
+        "a database starts without its volume, on a node whose agent knows nothing of volumes",
+    ),
 )

@@ -149,6 +149,19 @@ class Constraint:
 
 
 @dataclass(frozen=True, slots=True)
+class Knows:
+    """The node's agent knows all that a container asks for; one that doesn't would run it without."""
+
+    field: int
+
+    def check(self, node: NodeView) -> bool:
+        return node.knows >= self.field
+
+    def explain(self, refused: Sequence[NodeView]) -> str:
+        return f"{_count(refused, 'has', 'have')} an agent too old for what it asks for (upgrade it)"
+
+
+@dataclass(frozen=True, slots=True)
 class Publishing:
     """The node has the addresses on which a container's ports are to be published."""
 

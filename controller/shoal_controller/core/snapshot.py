@@ -77,6 +77,7 @@ class NodeView:
         ports: of its own, that are taken by what it holds.
         addresses: on which ports can be published, beside its loopback; empty of an agent that publishes none.
         bind_paths: of its own below which containers may mount; one that ends in ":ro" only to be read.
+        knows: highest field of a container's configuration that its agent knows.
     """
 
     id: str
@@ -95,6 +96,7 @@ class NodeView:
     ports: Taken = field(default_factory=dict)
     addresses: frozenset[str] = frozenset()
     bind_paths: tuple[str, ...] = ()
+    knows: int = 0
 
     #: What the holds reserve together, and how many are current: summed up once, since a plan looks at all nodes.
     held: Amounts = field(init=False, compare=False, default=NOTHING)
@@ -168,6 +170,7 @@ class ContainerView:
         volumes: id and name of each that it mounts.
         binds: paths of the node's that it mounts, and whether only to be read.
         remove_volumes: those that are its own go with it.
+        asks: highest field of its configuration that its agent has to know; 0 if every agent does.
     """
 
     id: str
@@ -184,6 +187,7 @@ class ContainerView:
     volumes: tuple[tuple[str, str], ...] = ()
     binds: tuple[tuple[str, bool], ...] = ()
     remove_volumes: bool = False
+    asks: int = 0
     placement: PlacementView | None = None
     status: StatusView | None = None
 

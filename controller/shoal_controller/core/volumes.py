@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shoal_controller.core.filters import Constraint, Filter
+from shoal_controller.core.filters import Constraint, Filter, Knows
 from shoal_controller.core.snapshot import ContainerView, NodeView, Snapshot, VolumeView
 from shoal_proto.v1.node_pb2 import NodeRemoval
 
@@ -87,12 +87,14 @@ def _covers(allowed: str, path: str, *, read_only: bool) -> bool:
 
 
 def needs(container: ContainerView, volumes: Mapping[str, VolumeView]) -> tuple[Filter, ...]:
-    """Return what a container's constraints, volumes and binds ask of a node, beside room.
+    """Return what a container's configuration, constraints, volumes and binds ask of a node, beside room.
 
     Args:
         volumes: as they are placed now; one that is placed nowhere has constraints of its own.
     """
     wanted: list[Filter] = [Constraint(text) for text in container.constraints]
+    if container.asks:
+        wanted.append(Knows(container.asks))
     for volume, name in container.volumes:
         view = volumes.get(volume)
         if view is None or view.node:

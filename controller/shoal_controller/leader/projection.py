@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from google.protobuf.message import Message
+
 from shoal_common.ids import SHORT_ID
 from shoal_common.status import is_over
 from shoal_controller.core.ports import PortView, Taken, taken_by
@@ -22,10 +24,14 @@ from shoal_controller.core.snapshot import (
 from shoal_controller.leader.port_messages import port_views, port_wishes
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry, NodeEntry, VolumeEntry
-from shoal_proto.v1.container_pb2 import ContainerSpec, MountKind, NetworkMode
+from shoal_proto.v1.container_pb2 import ContainerConfig, ContainerSpec, MountKind, NetworkMode
 from shoal_proto.v1.node_pb2 import Hold, NodeRemoval, NodeState
 from shoal_proto.v1.resources_pb2 import Resources
 
+#: Highest field of a configuration that agents know which do not say what they know: those of 0.2.
+_KNOWN_TO_ALL: Final = 16
+#: Fields that are no agent's: it is told of ports by what was chosen for them, and goes by its addresses.
+_NO_AGENTS: Final = frozenset({"ports", "publish_all", "exposed_ports"})
 #: Characters of a node's problems that are told with every container that waits for it.
 _LONGEST_PROBLEM: Final = 300
 
@@ -117,6 +123,7 @@ def container_view(entry: ContainerEntry, spec: ContainerSpec) -> ContainerView:
             (mount.source, mount.read_only) for mount in spec.config.mounts if mount.kind == MountKind.MOUNT_KIND_BIND
         ),
         remove_volumes=spec.remove_volumes or spec.config.auto_remove,
+        asks=_asks(spec.config),
         placement=None
         if placement is None
         else PlacementView(
@@ -129,6 +136,17 @@ def container_view(entry: ContainerEntry, spec: ContainerSpec) -> ContainerView:
         if status is None
         else StatusView(status.value.generation, is_over(status.value), status.value.run_served),
     )
+
+
+def _asks(config: ContainerConfig) -> int:
+    """Return the highest field of a configuration that its agent has to know; 0 if every agent does."""
+    asked = (
+        field.number
+        for field, value in config.ListFields()
+        if field.number > _KNOWN_TO_ALL and field.name not in _NO_AGENTS
+        if not isinstance(value, Message) or value.ByteSize()
+    )
+    return max(asked, default=0)
 
 
 def node_view(entry: NodeEntry) -> NodeView:
@@ -157,6 +175,7 @@ def node_view(entry: NodeEntry) -> NodeView:
         else "",
         ports=_taken(entry, description.address if description is not None else ""),
         addresses=frozenset(description.addresses if description is not None else ()),
+        knows=(description.configuration if description is not None else 0) or _KNOWN_TO_ALL,
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from shoal_controller.core.explain import pending_reason
 from shoal_controller.core.filters import Constraint, Cpu, Memory, Readiness, Sound, explain, placing
-from shoal_controller.core.orchestrate import plan
+from shoal_controller.core.orchestrate import Place, plan
 from shoal_controller.core.snapshot import Amounts, ContainerView, HoldView, PlacementView, StatusView
 from tests.unit.controller.core.clusters import CREATED, CURRENT, GIB, STOPPED, cluster, node
 
@@ -44,6 +44,17 @@ def test_each_filter_checks_and_explains() -> None:
     assert not Cpu(501).check(full)
     assert Cpu(1500).explain([full, full]) == "2 lack cpus (needs 1.5, most free 0.5)"
     assert Constraint("node.name==x").explain([full]) == "1 fails constraint node.name==x"
+
+
+def test_what_an_older_agent_does_not_know_goes_elsewhere() -> None:
+    """It would start a container without its volumes, with all that was to be taken from it."""
+    old, new = node("a", knows=16), node("b", knows=38)
+    wanted = ContainerView(id="c", asks=22)
+    assert pending_reason(cluster([old], [wanted]), wanted) == (
+        "1 node: 1 has an agent too old for what it asks for (upgrade it)"
+    )
+    assert [each.node for each in plan(cluster([old, new], [wanted]), limit=9) if isinstance(each, Place)] == [new.id]
+    assert pending_reason(cluster([old]), ContainerView(id="c")) == ""
 
 
 def test_a_node_with_a_full_disk_takes_nothing_new_and_says_why() -> None:
