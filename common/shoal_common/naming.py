@@ -17,6 +17,8 @@ NO_SEARCH: Final = "."
 MAX_NAMES: Final = 256
 
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
+#: What a link can be called that an IPv6 address is of (fe80::1%eth0).
+_ZONE: Final = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 _OPTION: Final = re.compile(r"[A-Za-z0-9:_.-]{1,64}")
 
 
@@ -27,7 +29,7 @@ def check_server(text: str) -> str:
         InvalidSpec: it is none.
     """
     try:
-        return str(ipaddress.ip_address(text))
+        return _address(text)
     except ValueError:
         raise InvalidSpec(f"name server {quoted(text)} is no address (write one, such as 10.0.0.53)") from None
 
@@ -60,9 +62,18 @@ def parse_host(text: str) -> tuple[str, str]:
     if address == HOST_GATEWAY:
         return name, address
     try:
-        return name, str(ipaddress.ip_address(address.strip("[]")))
+        return name, _address(address.strip("[]"))
     except ValueError:
         raise InvalidSpec(f"host {quoted(text)} names no address (write NAME:IP, or NAME:{HOST_GATEWAY})") from None
+
+
+def _address(text: str) -> str:
+    """Return an address as it is usually written. Raises ValueError if it is none."""
+    _, percent, zone = text.partition("%")
+    # Python takes anything as a zone, a new line included.
+    if percent and _ZONE.fullmatch(zone) is None:
+        raise ValueError("no name of a link")
+    return str(ipaddress.ip_address(text))
 
 
 def check_count(what: str, count: int) -> None:

@@ -11,6 +11,7 @@ from shoal_common.naming import MAX_NAMES, check_count, check_option, check_sear
 def test_what_is_meant() -> None:
     assert check_server("10.0.0.53") == "10.0.0.53"
     assert check_server("FD00::0053") == "fd00::53"
+    assert check_server("fe80::1%eth0") == "fe80::1%eth0"
     assert check_search(".") == "."
     assert check_search("example.org.") == "example.org."
     assert check_option("ndots:2") == "ndots:2"
@@ -21,7 +22,9 @@ def test_what_is_meant() -> None:
     assert parse_host("node:host-gateway") == ("node", "host-gateway")
 
 
-@pytest.mark.parametrize("text", ["", "dns", "10.0.0", "10.0.0.53\n", "10.0.0.53 options rotate"])
+@pytest.mark.parametrize(
+    "text", ["", "dns", "10.0.0", "10.0.0.53\n", "10.0.0.53 options rotate", "fe80::1%a\nsearch b", "fe80::1% "]
+)
 def test_no_server(text: str) -> None:
     with pytest.raises(InvalidSpec, match="name server"):
         check_server(text)
@@ -40,7 +43,18 @@ def test_no_option(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "db", "db:", ":10.0.0.7", "db:10.0.0", "d b:10.0.0.7", "db\n:10.0.0.7", "db:10.0.0.7\n10.6.6.6 other"]
+    "text",
+    [
+        "",
+        "db",
+        "db:",
+        ":10.0.0.7",
+        "db:10.0.0",
+        "d b:10.0.0.7",
+        "db\n:10.0.0.7",
+        "db:10.0.0.7\n10.6.6.6 other",
+        "db:fe80::1%a\tb",
+    ],
 )
 def test_no_host(text: str) -> None:
     with pytest.raises(InvalidSpec, match="host"):
