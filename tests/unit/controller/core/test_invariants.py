@@ -157,7 +157,7 @@ def test_nothing_waits_that_fits(snapshot: Snapshot) -> None:
     settled = settle(snapshot)
     for container in settled.containers.values():
         if container.placement is None and container.desired == RUNNING and not container.addressed:
-            filters = (*placing(container.need, ()), *needs(container, settled.volumes))
+            filters = (*placing(container.need, (), container.ports), *needs(container, settled.volumes))
             assert not any(all(each.check(node) for each in filters) for node in settled.nodes.values())
 
 
