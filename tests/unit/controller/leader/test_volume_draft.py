@@ -139,6 +139,12 @@ async def test_what_is_not_to_go_stays_whatever_a_node_says(bench: VolumeBench) 
         draft.volume_gone(node, V1)
         assert not draft.writes
     await bench.unused()
+    await bench.put(V_SPEC, VolumeSpec(schema=1, id=V1, namespace=CONTAINERS, name="data"))
+    draft = bench.draft()
+    # Nobody uses it, and nobody said that it may go.
+    draft.volume_gone(NODE, V1)
+    assert not draft.writes
+    await bench.removed()
     draft = bench.draft()
     draft.volume_gone("other", V1)
     assert not draft.writes
