@@ -69,12 +69,12 @@ VOLUMES: Final = (
         "data is removed under a container that is still there",
     ),
     Mutant(
-        "node-may-say-any-volume-is-gone",
+        "any-node-may-say-that-a-volume-is-gone",
         f"{_CONTROLLER}/leader/volume_draft.py",
         "if entry.spec.value.removed and entry.placement.value.node == node",
-        "if entry.placement.value.node == node",
+        "if entry.spec.value.removed",
         f"{_DRAFT_TESTS}::test_what_is_not_to_go_stays_whatever_a_node_says",
-        "an agent that errs makes the cluster forget a volume",
+        "an agent that errs makes the cluster forget a volume that another node still has to remove",
     ),
     Mutant(
         "mount-over-proc",
