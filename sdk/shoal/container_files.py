@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from pathlib import Path
 
-from shoal import copying
 from shoal.transport import Transport
 from shoal_common.errors import InvalidSpec, Unavailable
 from shoal_common.ids import DEFAULT_NAMESPACE, check_name
@@ -18,6 +17,8 @@ from shoal_proto.v1.container_pb2_grpc import ContainerServiceStub
 
 class ContainerFiles:
     """The part of `Containers` that is about files; containers need not run for it.
+
+    What reads and writes archives is loaded when it is needed.
 
     Paths in a container are absolute, or below its root; links lead nowhere but to what is in the container.
     """
@@ -40,6 +41,8 @@ class ContainerFiles:
             Conflict: nothing of it is on a node yet.
             Unavailable: its node does not answer.
         """
+        from shoal import copying
+
         return await copying.stat_path(self._transport, self._ref(ref), path)
 
     async def copy_from(
@@ -66,6 +69,8 @@ class ContainerFiles:
             Exhausted: the disk here is full.
             Unavailable: it was cut off; what was copied whole stays.
         """
+        from shoal import copying
+
         return await copying.copy_from(
             self._transport,
             self._ref(ref),
@@ -103,6 +108,8 @@ class ContainerFiles:
             Exhausted: the node's disk is full.
             Unavailable: it was cut off; what was copied whole stays.
         """
+        from shoal import copying
+
         return await copying.copy_to(
             self._transport,
             self._ref(ref),
@@ -118,6 +125,8 @@ class ContainerFiles:
 
         It is whole only once this has ended without an error.
         """
+        from shoal import copying
+
         responses = copying.read_archive(self._transport, self._ref(ref), path, follow_link=follow_link)
         async with aclosing(responses):
             async for response in responses:
@@ -138,6 +147,8 @@ class ContainerFiles:
         Raises:
             InvalidSpec: it is no tar, or it ends too early.
         """
+        from shoal import copying
+
         return await copying.write_archive(
             self._transport, self._ref(ref), path, pieces, keep_ids=keep_ids, on_progress=on_progress
         )
@@ -150,6 +161,8 @@ class ContainerFiles:
             Unavailable: its node does not answer.
         """
         request = DiffRequest(container=self._ref(ref))
+        from shoal import copying
+
         stream = copying.begun_once(
             self._transport, lambda channel: ContainerServiceStub(channel).DiffContainer, request
         )
@@ -164,6 +177,8 @@ class ContainerFiles:
         It is whole only once this has ended without an error.
         """
         request = ExportRequest(container=self._ref(ref))
+        from shoal import copying
+
         stream = copying.begun_once(
             self._transport, lambda channel: ContainerServiceStub(channel).ExportContainer, request
         )
@@ -210,6 +225,8 @@ class ContainerFiles:
             pause=pause,
             changes=list(changes),
         )
+        from shoal import copying
+
         stream = copying.begun_once(
             self._transport, lambda channel: ContainerServiceStub(channel).CommitContainer, request
         )
