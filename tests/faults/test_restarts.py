@@ -69,7 +69,7 @@ def test_killed_agents_neither_lose_a_restart_nor_make_it_twice(clean_lab: LabUn
         eventually(lambda made=made: len(_began(shoal, "loop")) > made, seconds=30, what="another restart")  # type: ignore[misc]
     assert shoal.out("wait", "limited") == "3"
     assert _status(shoal, "limited")["restarts"] == 4
-    assert sum(map(len, _began(shoal, "limited").values())) == 5
+    assert sum(map(len, _began(shoal, "limited").values())) == 5, _status(shoal, "limited")
     for name in ("loop", "limited"):
         _check_starts(shoal, name)
 
