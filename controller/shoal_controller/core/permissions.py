@@ -36,7 +36,7 @@ def missing(config: ContainerConfig, allowed: Collection[str]) -> Need | None:
 def _needs(config: ContainerConfig) -> Iterator[Need]:
     security = config.security
     if security.privileged:
-        yield Need(Permission.PRIVILEGED, "to be privileged")
+        yield Need(Permission.PRIVILEGED, "all privileges")
     if further := [name for name in security.cap_add if not is_default(name)]:
         plural = "capability" if len(further) == 1 else "capabilities"
         yield Need(Permission.CAPABILITIES, f"{plural} {', '.join(further)}")
