@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -140,7 +141,9 @@ async def test_a_slow_client_misses_nothing(conmon: Conmon) -> None:
     assert conmon.socket is not None
     conmon.socket.close()
     await reader
-    assert seen == data
+    # Not of the data itself: pytest would explain how megabytes differ, for minutes.
+    assert len(seen) == len(data)
+    assert hashlib.sha256(seen).digest() == hashlib.sha256(data).digest()
     await console.close()
 
 
