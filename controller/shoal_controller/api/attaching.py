@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Final, TypeAlias
 
 import grpc
 import grpc.aio
 
-from shoal_common.errors import Conflict, DeadlineExceeded, InvalidSpec, NotFound, Unavailable
+from shoal_common.errors import Conflict, InvalidSpec, NotFound, Unavailable
 from shoal_common.tracing import current_trace, trace_metadata
 from shoal_controller.api import validate
 from shoal_controller.api.phases import cancelled_end, phase_name, phase_of, run_end
-from shoal_controller.api.pump import pump
+from shoal_controller.api.pump import appended, pump
 from shoal_controller.api.reading import Finder, name_of
 from shoal_controller.api.relay import Agents, is_lost, node_of
-from shoal_controller.api.sending import GONE, raise_sender, stop_on_error
+from shoal_controller.api.sending import GONE, first_message, sending
 from shoal_controller.api.validate_streams import terminal_size
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry
@@ -28,8 +28,6 @@ from shoal_proto.v1.agent_pb2 import AgentAttachRequest, AgentAttachStart
 from shoal_proto.v1.container_pb2 import AttachRequest, AttachResponse, AttachStart, Tombstone
 
 _AgentCall: TypeAlias = "grpc.aio.StreamStreamCall[AgentAttachRequest, AttachResponse]"
-#: Seconds for the client to say what to attach to.
-_FIRST: Final = 10.0
 #: Seconds between two looks at whether a silent stream still has a container behind it.
 _LOOK: Final = 1.0
 
@@ -51,7 +49,9 @@ class AttachRelay:
             InvalidSpec: the request is malformed.
             Unavailable: its node does not answer, or went away meanwhile.
         """
-        start = await _first(requests)
+        start = (await first_message(requests, "attach", "what to attach to")).start
+        validate.namespace(start.container.namespace)
+        terminal_size(start.size)
         found = await self._finder.container_or_tombstone(start.container)
         if isinstance(found, Tombstone):
             raise NotFound(f'container "{found.name}" was removed')
@@ -63,36 +63,28 @@ class AttachRelay:
         with self._agents.stream():
             call = agent.stub.Attach(metadata=trace_metadata(current_trace()))
             opening = AgentAttachStart(id=entry.id, generation=entry.placement.value.generation, start=start)
-            sender = asyncio.create_task(_send(call, opening, requests), name=f"attach-input-{entry.id[:12]}")
-            sender.add_done_callback(lambda task: stop_on_error(task, call))
             answered = False
 
             def over() -> bool:
                 return not answered and self._will_not_run(entry.id, start.run)
 
-            responses = pump(call, merge_output, name=f"attach-{entry.id[:12]}", idle=_LOOK, on_idle=over)
+            responses = pump(call, _merge_output, name=f"attach-{entry.id[:12]}", idle=_LOOK, on_idle=over)
             try:
-                async with aclosing(responses):
+                async with (
+                    sending(call, _send(call, opening, requests), name=f"attach-input-{entry.id[:12]}"),
+                    aclosing(responses),
+                ):
                     async for response in responses:
                         answered = True
                         yield response
                         if response.HasField("exit_code"):
                             return
-                if not answered:
-                    raise Conflict(f"{refused}: it will not run")
-                raise Unavailable(f'node {agent.name} ended the stream to container "{name}" (attach again)')
+                    if not answered:
+                        raise Conflict(f"{refused}: it will not run")
+                    raise Unavailable(f'node {agent.name} ended the stream to container "{name}" (attach again)')
             except grpc.aio.AioRpcError as error:
-                raise_sender(sender)
                 cut = f'the stream to container "{name}" was cut off, it can\'t be attached to'
                 raise agent.translated(error, cut if answered and is_lost(error) else refused) from error
-            except (asyncio.CancelledError, Unavailable):
-                raise_sender(sender)
-                raise
-            finally:
-                sender.cancel()
-                call.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await sender
 
     async def _placed(self, entry: ContainerEntry, start: AttachStart) -> ContainerEntry:
         """Return the container once it has a node.
@@ -128,53 +120,24 @@ class AttachRelay:
         return run_end(status, run) is None and cancelled_end(entry, run) is not None
 
 
-def merge_output(first: AttachResponse, second: AttachResponse) -> bool:
-    """Add what `second` carries to `first` if both are of one kind."""
-    kind = first.WhichOneof("message")
-    if kind != second.WhichOneof("message"):
-        return False
-    if kind == "stdout":
-        first.stdout += second.stdout
-    elif kind == "stderr":
-        first.stderr += second.stderr
-    elif kind == "cursor":
+def _merge_output(first: AttachResponse, second: AttachResponse) -> bool:
+    if first.HasField("cursor") and second.HasField("cursor"):
         first.cursor.CopyFrom(second.cursor)
-    else:
-        return False
-    return True
+        return True
+    return appended(first, second, "stdout", "stderr")
 
 
-def merge_input(first: AttachRequest, second: AttachRequest) -> bool:
-    """Add the input that `second` carries to that of `first`; of several sizes the last counts."""
-    kind = first.WhichOneof("message")
-    if kind != second.WhichOneof("message"):
-        return False
-    if kind == "stdin":
-        first.stdin += second.stdin
-    elif kind == "resize":
+def _merge_input(first: AttachRequest, second: AttachRequest) -> bool:
+    # Of several sizes the last counts.
+    if first.HasField("resize") and second.HasField("resize"):
         first.resize.CopyFrom(second.resize)
-    else:
-        return False
-    return True
-
-
-async def _first(requests: AsyncIterator[AttachRequest]) -> AttachStart:
-    try:
-        async with asyncio.timeout(_FIRST):
-            async for request in requests:
-                if request.WhichOneof("message") != "start":
-                    break
-                validate.namespace(request.start.container.namespace)
-                terminal_size(request.start.size)
-                return request.start
-    except TimeoutError:
-        raise DeadlineExceeded(f"attach was not told what to attach to within {_FIRST:g} s") from None
-    raise InvalidSpec("the first message of attach does not say what to attach to (send start first)")
+        return True
+    return appended(first, second, "stdin")
 
 
 async def _send(call: _AgentCall, start: AgentAttachStart, requests: AsyncIterator[AttachRequest]) -> None:
     await call.write(AgentAttachRequest(start=start))
-    async with aclosing(pump(requests, merge_input, name="attach-client-input")) as messages:
+    async with aclosing(pump(requests, _merge_input, name="attach-client-input")) as messages:
         async for request in messages:
             if request.HasField("resize"):
                 terminal_size(request.resize)

@@ -5,9 +5,8 @@ A copy is never begun twice by itself: a tar that was cut off can't be gone on w
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Any, Final, TypeAlias, TypeVar
 
 import grpc
@@ -17,9 +16,10 @@ from google.protobuf.message import Message
 from shoal_common.errors import Conflict, DeadlineExceeded, InvalidSpec, ShoalError, Unavailable
 from shoal_common.tracing import current_trace, trace_metadata
 from shoal_controller.api.phases import phase_name, phase_of
-from shoal_controller.api.pump import pump
+from shoal_controller.api.pump import appended, pump
 from shoal_controller.api.reading import Finder, name_of
 from shoal_controller.api.relay import Agent, Agents, is_lost, node_of
+from shoal_controller.api.sending import first_message, sending
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry
 from shoal_proto.v1.agent_pb2 import (
@@ -33,7 +33,6 @@ from shoal_proto.v1.container_pb2 import (
     ContainerRef,
     CopyInRequest,
     CopyInResponse,
-    CopyInStart,
     CopyOutRequest,
     CopyOutResponse,
     DiffRequest,
@@ -47,8 +46,6 @@ from shoal_proto.v1.container_pb2 import (
 R = TypeVar("R", bound=Message)
 _OutCall: TypeAlias = "grpc.aio.UnaryStreamCall[Any, R]"
 _InCall: TypeAlias = "grpc.aio.StreamStreamCall[AgentCopyInRequest, CopyInResponse]"
-#: Seconds for the client to say what it wants.
-_FIRST: Final = 10.0
 #: Seconds until a node must have begun: its container may first have to be prepared, or its files mounted.
 _BEGIN: Final = 90.0
 #: Bytes of a path: what Linux takes.
@@ -133,35 +130,27 @@ class CopyRelay:
 
     async def into(self, requests: AsyncIterator[CopyInRequest]) -> AsyncGenerator[CopyInResponse, None]:
         """Unpack a client's tar in a directory of a container; yield how far that is. Errors as `stat`."""
-        start = await _first(requests)
+        start = (await first_message(requests, "a copy", "where to")).start
         _check_path(start.path)
         entry, agent, wanted = await self.reach(start.container)
         with self._agents.stream():
             call = agent.stub.CopyIn(metadata=trace())
             opening = AgentCopyInRequest(start=AgentCopyInStart(container=wanted, start=start))
-            sender = asyncio.create_task(_send(call, opening, requests), name=f"copy-input-{entry.id[:12]}")
-            sender.add_done_callback(lambda task: _stop_on_error(task, call))
             begun = _Begun(agent)
             responses = pump(call, _merge_in, name=f"copy-{entry.id[:12]}", idle=_BEGIN, on_idle=begun.silent)
             try:
-                async with aclosing(responses):
+                async with (
+                    sending(call, _send(call, opening, requests), name=f"copy-input-{entry.id[:12]}"),
+                    aclosing(responses),
+                ):
                     async for response in responses:
                         begun.yes = True
                         yield response
                         if response.done:
                             return
-                raise Unavailable(f"node {agent.name} ended the copy (copy it again)")
+                    raise Unavailable(f"node {agent.name} ended the copy (copy it again)")
             except grpc.aio.AioRpcError as error:
-                _raise_sender(sender)
                 raise told(entry, agent, error) from error
-            except (asyncio.CancelledError, Unavailable):
-                _raise_sender(sender)
-                raise
-            finally:
-                sender.cancel()
-                call.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await sender
 
     async def reach(self, container: ContainerRef) -> tuple[ContainerEntry, Agent, AgentContainerRef]:
         """Return a container, the agent of its node, and what that one calls the container. Errors as `stat`."""
@@ -207,10 +196,7 @@ def _check_path(path: str) -> None:
 
 
 def _merge_out(first: CopyOutResponse, second: CopyOutResponse) -> bool:
-    if first.WhichOneof("message") != "data" or second.WhichOneof("message") != "data":
-        return False
-    first.data += second.data
-    return True
+    return appended(first, second, "data")
 
 
 def _merge_export(first: ExportResponse, second: ExportResponse) -> bool:
@@ -227,22 +213,7 @@ def _merge_in(first: CopyInResponse, second: CopyInResponse) -> bool:
 
 
 def _merge_data(first: CopyInRequest, second: CopyInRequest) -> bool:
-    if first.WhichOneof("message") != "data" or second.WhichOneof("message") != "data":
-        return False
-    first.data += second.data
-    return True
-
-
-async def _first(requests: AsyncIterator[CopyInRequest]) -> CopyInStart:
-    try:
-        async with asyncio.timeout(_FIRST):
-            async for request in requests:
-                if request.WhichOneof("message") != "start":
-                    break
-                return request.start
-    except TimeoutError:
-        raise DeadlineExceeded(f"a copy was not told where to within {_FIRST:g} s") from None
-    raise InvalidSpec("the first message of a copy does not say where to (send start first)")
+    return appended(first, second, "data")
 
 
 async def _send(call: _InCall, opening: AgentCopyInRequest, requests: AsyncIterator[CopyInRequest]) -> None:
@@ -254,16 +225,3 @@ async def _send(call: _InCall, opening: AgentCopyInRequest, requests: AsyncItera
             await call.write(AgentCopyInRequest(data=request.data))
     # A client that is gone looks like one that has sent all; the tar's own end tells them apart at the node.
     await call.done_writing()
-
-
-def _stop_on_error(sender: asyncio.Task[None], call: _InCall) -> None:
-    if not sender.cancelled() and sender.exception() is not None:
-        call.cancel()
-
-
-def _raise_sender(sender: asyncio.Task[None]) -> None:
-    """Raise what ended the client's side, if it was the client that broke the rules."""
-    if sender.done() and not sender.cancelled():
-        error = sender.exception()
-        if isinstance(error, InvalidSpec):
-            raise error

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from signal import SIGRTMAX
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import grpc
 import grpc.aio
@@ -18,20 +18,18 @@ from shoal_controller.api import validate
 from shoal_controller.api.pausing import is_paused
 from shoal_controller.api.phases import is_lost as is_lost_container
 from shoal_controller.api.phases import is_restarting, is_wanted, phase_name, phase_of, present_status
-from shoal_controller.api.pump import pump
+from shoal_controller.api.pump import appended, pump
 from shoal_controller.api.reading import Finder, name_of
 from shoal_controller.api.relay import CALL_TIMEOUT, Agents, is_lost, node_of
-from shoal_controller.api.sending import GONE, raise_sender, stop_on_error
+from shoal_controller.api.sending import GONE, first_message, sending
 from shoal_controller.api.stopping import lost
 from shoal_controller.api.validate_streams import terminal_size
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry
 from shoal_proto.v1.agent_pb2 import AgentExecRequest, AgentExecStart
-from shoal_proto.v1.container_pb2 import ContainerState, ExecRequest, ExecResponse, ExecStart
+from shoal_proto.v1.container_pb2 import ContainerState, ExecRequest, ExecResponse
 
 _AgentCall: TypeAlias = "grpc.aio.StreamStreamCall[AgentExecRequest, ExecResponse]"
-#: Seconds for the client to say what to run.
-_FIRST: Final = 10.0
 
 
 class ExecRelay:
@@ -51,7 +49,8 @@ class ExecRelay:
             InvalidSpec: the request is malformed.
             Unavailable: its node does not answer, or went away meanwhile.
         """
-        start = await _first(requests)
+        start = (await first_message(requests, "exec", "what to run")).start
+        validate.exec_start(start)
         entry = await self._finder.container(start.container)
         name = name_of(entry)
         require_process(entry, f'exec in container "{name}" is not possible')
@@ -64,8 +63,6 @@ class ExecRelay:
         with self._agents.stream():
             call = agent.stub.Exec(metadata=trace_metadata(current_trace()))
             opening = AgentExecStart(id=entry.id, generation=entry.placement.value.generation, start=start)
-            sender = asyncio.create_task(_send(call, opening, requests), name=f"exec-input-{entry.id[:12]}")
-            sender.add_done_callback(lambda task: stop_on_error(task, call))
             answered = False
 
             def silent() -> bool:
@@ -75,25 +72,19 @@ class ExecRelay:
 
             responses = pump(call, merge_output, name=f"exec-{entry.id[:12]}", idle=CALL_TIMEOUT, on_idle=silent)
             try:
-                async with aclosing(responses):
+                async with (
+                    sending(call, _send(call, opening, requests), name=f"exec-input-{entry.id[:12]}"),
+                    aclosing(responses),
+                ):
                     async for response in responses:
                         answered = True
                         yield response
                         if response.HasField("exit_code") or (start.detach and response.HasField("started")):
                             return
-                raise Unavailable(f"node {agent.name} ended the stream, {cut} now")
+                    raise Unavailable(f"node {agent.name} ended the stream, {cut} now")
             except grpc.aio.AioRpcError as error:
-                raise_sender(sender)
                 action = cut if answered and is_lost(error) else refused
                 raise agent.translated(error, action) from error
-            except (asyncio.CancelledError, Unavailable):
-                raise_sender(sender)
-                raise
-            finally:
-                sender.cancel()
-                call.cancel()
-                with suppress(asyncio.CancelledError, Exception):
-                    await sender
 
 
 def require_process(entry: ContainerEntry, action: str) -> None:
@@ -118,42 +109,16 @@ def require_process(entry: ContainerEntry, action: str) -> None:
 
 def merge_output(first: ExecResponse, second: ExecResponse) -> bool:
     """Add what `second` carries to `first` if both are of one stream."""
-    kind = first.WhichOneof("message")
-    if kind != second.WhichOneof("message"):
-        return False
-    if kind == "stdout":
-        first.stdout += second.stdout
-    elif kind == "stderr":
-        first.stderr += second.stderr
-    else:
-        return False
-    return True
+    return appended(first, second, "stdout", "stderr")
 
 
-def merge_input(first: ExecRequest, second: ExecRequest) -> bool:
-    """Add the input that `second` carries to that of `first`."""
-    if first.WhichOneof("message") != "stdin" or second.WhichOneof("message") != "stdin":
-        return False
-    first.stdin += second.stdin
-    return True
-
-
-async def _first(requests: AsyncIterator[ExecRequest]) -> ExecStart:
-    try:
-        async with asyncio.timeout(_FIRST):
-            async for request in requests:
-                if request.WhichOneof("message") != "start":
-                    break
-                validate.exec_start(request.start)
-                return request.start
-    except TimeoutError:
-        raise DeadlineExceeded(f"exec was not told what to run within {_FIRST:g} s") from None
-    raise InvalidSpec("the first message of exec does not say what to run (send start first)")
+def _merge_input(first: ExecRequest, second: ExecRequest) -> bool:
+    return appended(first, second, "stdin")
 
 
 async def _send(call: _AgentCall, start: AgentExecStart, requests: AsyncIterator[ExecRequest]) -> None:
     await call.write(AgentExecRequest(start=start))
-    async with aclosing(pump(requests, merge_input, name="exec-client-input")) as messages:
+    async with aclosing(pump(requests, _merge_input, name="exec-client-input")) as messages:
         async for request in messages:
             if request.WhichOneof("message") == "start":
                 raise InvalidSpec("exec was told twice what to run (open another stream for another command)")

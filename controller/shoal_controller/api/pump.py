@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import suppress
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from shoal_common.errors import Unavailable
 
@@ -23,7 +23,12 @@ class _Sized(Protocol):
     def ByteSize(self) -> int: ...
 
 
+class _Choosing(Protocol):
+    def WhichOneof(self, oneof_group: Any) -> Any: ...
+
+
 M = TypeVar("M", bound=_Sized)
+C = TypeVar("C", bound=_Choosing)
 
 
 async def pump(
@@ -94,3 +99,12 @@ async def pump(
         filler.cancel()
         with suppress(asyncio.CancelledError, Exception):
             await filler
+
+
+def appended(first: C, second: C, *fields: str) -> bool:
+    """Add the bytes that `second` carries to those of `first` if it is the same of these fields that both carry."""
+    field = first.WhichOneof("message")
+    if field not in fields or field != second.WhichOneof("message"):
+        return False
+    setattr(first, field, getattr(first, field) + getattr(second, field))
+    return True
