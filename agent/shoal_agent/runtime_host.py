@@ -274,7 +274,7 @@ class RuntimeHost:
 
     def exits(self) -> AsyncIterator[tuple[TaskKey, Exited]]:
         """Yield the end of every attempt that was started or adopted, once."""
-        return self._tasks.exits()
+        return self._tasks.exits.given()
 
     async def _delete_tasks(self, record: ContainerRecord, which: Callable[[TaskKey], bool]) -> None:
         container = record.assignment.id

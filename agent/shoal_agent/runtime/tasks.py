@@ -18,38 +18,32 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
 from shoal_agent.kernel import processes
-from shoal_agent.kernel.inotify import Change, Event, Inotify
 from shoal_agent.kernel.mounts import unmount_all
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
 from shoal_agent.runtime import conmon, null_device, own_sys
-from shoal_agent.runtime.bundle import process_section
 from shoal_agent.runtime.cgroups import Cgroups
-from shoal_agent.runtime.confinement import Confinement, confinement_of, own_limits
 from shoal_agent.runtime.conmon import Runtime, TaskFiles
 from shoal_agent.runtime.consoles import Consoles
 from shoal_agent.runtime.exec import ExecProcess, ExecSpec, execute
+from shoal_agent.runtime.exec_section import exec_section
+from shoal_agent.runtime.exits import Exits
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
 from shoal_agent.runtime.orphans import claim, orphans
-from shoal_agent.runtime.process import override
 from shoal_agent.runtime.staging import (
     compiled_filter,
-    failed_exec,
     make_passable,
     stage,
     text_of,
-    write_file,
 )
 from shoal_agent.runtime.task import Exited, Running, Streams, TaskKey, TaskSpec
-from shoal_agent.runtime.users import find_user
-from shoal_common.errors import Conflict, InvalidSpec, ShoalError, Unavailable
-from shoal_proto.v1.container_pb2 import ContainerConfig
+from shoal_common.errors import Conflict, ShoalError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -87,13 +81,9 @@ class Tasks:
         self._executor = ThreadPoolExecutor(4, thread_name_prefix="shoal-tasks")
         self.consoles = Consoles()
         self._cgroups: Cgroups | None = None
-        self._inotify: Inotify | None = None
-        self._exits: asyncio.Queue[tuple[TaskKey, Exited]] = asyncio.Queue()
-        self._watched: dict[TaskKey, Running] = {}
-        self._monitors: dict[TaskKey, int] = {}
+        self._exits: Exits | None = None
         #: The standard profile as each runtime compiled it for the first task that had it; b"" if it shows none.
         self._filters: dict[str, bytes] = {}
-        self._losing: set[asyncio.Task[None]] = set()
         self._hastening: Future[None] | None = None
 
     @property
@@ -102,6 +92,13 @@ class Tasks:
         if self._cgroups is None:
             raise Unavailable("tasks of this node are not open yet")
         return self._cgroups
+
+    @property
+    def exits(self) -> Exits:
+        """How tasks end: what was started or adopted here is watched. Raises Unavailable before `open`."""
+        if self._exits is None:
+            raise Unavailable("tasks of this node are not open yet")
+        return self._exits
 
     async def open(self, *, enter: bool = True) -> None:
         """Move the agent into its control group (unless it is only to be cleared away) and begin to watch for exits.
@@ -120,22 +117,13 @@ class Tasks:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                 await processes.ended(pid)
-        self._inotify = Inotify(self._on_exits)
-        self._inotify.watch(self._paths.exits, Event.MOVED_TO | Event.ONLYDIR)
+        self._exits = Exits(self._paths, self.groups, self._executor)
 
     async def close(self) -> None:
         """Stop watching; containers run on. Calling it again changes nothing."""
-        if self._inotify is not None:
-            self._inotify.close()
-            self._inotify = None
-        for key in list(self._monitors):
-            self._forget_monitor(key)
-        self._watched.clear()
         await self.consoles.close()
-        for task in self._losing:
-            task.cancel()
-        if self._losing:
-            await asyncio.wait(self._losing)
+        if self._exits is not None:
+            await self._exits.close()
         if self._cgroups is not None:
             await self._run(self._cgroups.remove_emptied)
         self._executor.shutdown(wait=False)
@@ -204,7 +192,7 @@ class Tasks:
             if await conmon.spawn(command, groups) != 0:
                 raise explain(runtime.name, await self._run(lambda: text_of(files.runtime_log)), program)
         log.debug("container %s: started", spec.key.container[:12])
-        self._watch(spec.key, running)
+        self.exits.watch(spec.key, running)
         if runtime.name not in self._filters and spec.confinement.standard_calls:
             self._filters[runtime.name] = await self._run(lambda: compiled_filter(runtime, name))
         return running
@@ -215,7 +203,7 @@ class Tasks:
         Raises:
             Conflict: it isn't running.
         """
-        running = self._watched.get(key)
+        running = self.exits.find(key)
         if running is None or not processes.send(running.pid, running.pid_start, number):
             raise Conflict(f"container {key.container} is not running")
         if number == signal.SIGKILL:
@@ -228,15 +216,10 @@ class Tasks:
         Raises:
             Conflict: it isn't running.
         """
-        running = self._watched.get(key)
+        running = self.exits.find(key)
         if running is None or not running.pid_start:
             raise Conflict(f"container {key.container} is not running")
         return running
-
-    async def exits(self) -> AsyncIterator[tuple[TaskKey, Exited]]:
-        """Give every exit of a started or adopted task, once. For one consumer."""
-        while True:
-            yield await self._exits.get()
 
     async def adopt(self, key: TaskKey) -> Running | Exited | None:
         """Take over what an agent before this one started.
@@ -261,21 +244,15 @@ class Tasks:
             await self._undo(key)
             return None
         running = _running(pid, conmon.read_pid(files.conmon_pid))
-        self._watch(key, running, adopting=True)
-        exited = self._read_exit(key)
+        exited = await self.exits.adopt(key, running)
         if exited is not None:
-            self._unwatch(key)
             return exited
-        if not running.conmon_start:
-            # conmon is gone and left no exit code: nobody can say how it ended, nor hold its output.
-            self._unwatch(key)
-            return await self._lost(key, running)
         await self._adopt_console(key, files)
         return running
 
     async def delete(self, key: TaskKey) -> None:
         """Clear a task away, killing what is left of it. Deleting it again changes nothing."""
-        self._unwatch(key)
+        self.exits.unwatch(key)
         await self.consoles.drop(key)
         runtime = await self._run(lambda: self._runtime_of(key))
         files, name = self._files(key), str(key)
@@ -301,13 +278,13 @@ class Tasks:
             Conflict: the task isn't running.
             StartFailed: 126 or 127 for a program that can't be executed or isn't there, 125 for anything else.
         """
-        running = self._watched.get(key)
+        running = self.exits.find(key)
         runtime = self._runtime_of(key)
         if running is None or runtime is None or not running.pid_start:
             raise Conflict(f"container {key.container} is not running")
         self.expect()
         try:
-            section = await self._run(lambda: self._exec_section(running, spec, self._files(key)))
+            section = await self._run(lambda: exec_section(running, spec, self._files(key).facts))
             return await execute(
                 spec,
                 section,
@@ -347,25 +324,6 @@ class Tasks:
         if enter:
             self._cgroups.enter()
 
-    def _exec_section(self, running: Running, spec: ExecSpec, files: TaskFiles) -> dict[str, object]:
-        facts = json.loads(files.facts.read_text())
-        variables: dict[str, str] = {}
-        override(variables, facts["env"])
-        override(variables, spec.env)
-        cwd = spec.cwd or facts["cwd"]
-        if not cwd.startswith("/"):
-            raise InvalidSpec(f'working directory "{cwd[:200]}" is not absolute (start it with "/")')
-        # Looked up in what the container sees now, by way of its first process.
-        # An agent of an older version wrote nothing of it, and knew but one.
-        held = facts.get("confinement")
-        limits = Confinement.decode(held) if held is not None else confinement_of(ContainerConfig(), own_limits())
-        user = find_user(Path(f"/proc/{running.pid}/root"), spec.user, limits.groups)
-        if processes.start_time(running.pid) != running.pid_start:
-            raise ProcessLookupError(f"process {running.pid} has ended")
-        env = [f"{name}={value}" for name, value in variables.items()]
-        streams = Streams(tty=spec.tty, columns=spec.columns, rows=spec.rows)
-        return process_section(args=spec.args, env=env, cwd=cwd, user=user, confinement=limits, streams=streams)
-
     def _remove_files(self, key: TaskKey) -> None:
         name = str(key)
         self.groups.remove(name)
@@ -376,87 +334,6 @@ class Tasks:
             unmount_all(mounted)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._files(key).directory)
-
-    # Watching.
-
-    def _watch(self, key: TaskKey, running: Running, *, adopting: bool = False) -> None:
-        """Have the exit delivered; it may have come already."""
-        self._watched[key] = running
-        with contextlib.suppress(ProcessLookupError):
-            fd = os.pidfd_open(running.conmon_pid)
-            self._monitors[key] = fd
-            asyncio.get_running_loop().add_reader(fd, self._on_monitor_gone, key)
-        if not adopting:
-            self._deliver(key)
-            if key in self._watched and key not in self._monitors:
-                self._on_monitor_gone(key)
-
-    def _unwatch(self, key: TaskKey) -> None:
-        self._watched.pop(key, None)
-        self._forget_monitor(key)
-
-    def _forget_monitor(self, key: TaskKey) -> None:
-        fd = self._monitors.pop(key, -1)
-        if fd >= 0:
-            asyncio.get_running_loop().remove_reader(fd)
-            os.close(fd)
-
-    def _on_exits(self, changes: list[Change]) -> None:
-        if any(change.event & Event.OVERFLOW for change in changes):
-            keys = list(self._watched)
-        else:
-            keys = [key for change in changes if (key := TaskKey.parse(change.name)) is not None]
-        for key in keys:
-            self._deliver(key)
-
-    def _deliver(self, key: TaskKey) -> None:
-        if key in self._watched and (exited := self._read_exit(key)) is not None:
-            self._unwatch(key)
-            self._exits.put_nowait((key, exited))
-
-    def _on_monitor_gone(self, key: TaskKey) -> None:
-        self._forget_monitor(key)
-        self._deliver(key)
-        running = self._watched.get(key)
-        if running is None:
-            return
-        task = asyncio.create_task(self._lose(key, running), name=f"lose-{key}")
-        self._losing.add(task)
-        task.add_done_callback(self._losing.discard)
-
-    async def _lose(self, key: TaskKey, running: Running) -> None:
-        exited = await self._lost(key, running)
-        if key in self._watched:
-            self._unwatch(key)
-            self._exits.put_nowait((key, exited))
-
-    async def _lost(self, key: TaskKey, running: Running) -> Exited:
-        """End a task whose conmon is gone, and say so; the same answer if it is asked again."""
-        processes.send(running.pid, running.pid_start, signal.SIGKILL)
-        await self.groups.kill("containers", str(key))
-        file = self._paths.exits / str(key)
-        await self._run(lambda: _write_once(file, f"{128 + signal.SIGKILL} its monitor (conmon) was killed"))
-        exited = self._read_exit(key)
-        assert exited is not None
-        return exited
-
-    def _read_exit(self, key: TaskKey) -> Exited | None:
-        """Return how a task ended, from the file that conmon (or `_lost`) wrote."""
-        file = self._paths.exits / str(key)
-        try:
-            text, finished_at = file.read_text(), file.stat().st_mtime
-        except FileNotFoundError:
-            return None
-        number, _, reason = text.strip().partition(" ")
-        code = int(number) & 0xFF
-        if code == 1 and (late := failed_exec(self._files(key))):
-            code, reason = late.code, late.message
-        return Exited(
-            code=code,
-            oom_killed=self.groups.oom_kills(str(key)) > 0,
-            finished_at=finished_at,
-            reason=reason,
-        )
 
     # Adoption and clearing.
 
@@ -481,7 +358,7 @@ class Tasks:
         runtime = self._runtime_of(key)
         if runtime is None:
             return None
-        if self._read_exit(key) is None and await _status(runtime, str(key)) == "created":
+        if self.exits.read(key) is None and await _status(runtime, str(key)) == "created":
             return None
         return pid
 
@@ -541,8 +418,3 @@ async def _status(runtime: Runtime, name: str) -> str:
         return str(json.loads(output)["status"])
     except (ValueError, KeyError):
         return ""
-
-
-def _write_once(file: Path, text: str) -> None:
-    if not file.exists():
-        write_file(file, text)

@@ -161,7 +161,7 @@ async def opened(node: Node) -> AsyncIterator[Tasks]:
 
 async def next_exit(tasks: Tasks) -> tuple[TaskKey, Exited]:
     """Wait for the next exit."""
-    async for found in tasks.exits():
+    async for found in tasks.exits.given():
         return found
     raise AssertionError("exits ended")
 
