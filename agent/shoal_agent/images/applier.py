@@ -13,13 +13,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from shoal_agent.kernel.syscalls import Resolve, openat2
 from shoal_common.archives import tarstream
+from shoal_common.archives.directories import OpenDirectories
 from shoal_common.archives.tarstream import ByteStream, Entry, MalformedArchive
 
 _WHITEOUT: Final = b".wh."
@@ -33,7 +33,6 @@ MAX_NAME: Final = 255
 MAX_PATH: Final = 4096
 MAX_DEPTH: Final = 512
 MAX_ID: Final = (1 << 32) - 2
-_PARENTS_OPEN: Final = 64
 _PARENT_FLAGS: Final = os.O_PATH | os.O_DIRECTORY
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _DEVICES: Final = {
@@ -95,7 +94,7 @@ class Applier:
     def __init__(self, root: int, limits: Limits) -> None:
         self._root = root
         self._limits = limits
-        self._parents: OrderedDict[bytes, int] = OrderedDict()
+        self._parents = OpenDirectories()
         self._directories: dict[bytes, _Directory] = {}
         self._whiteouts: set[bytes] = set()
         self._applied = Applied()
@@ -117,7 +116,7 @@ class Applier:
             self._finish_directories()
         finally:
             os.umask(old_mask)
-            self._forget_parents()
+            self._parents.close()
         return self._applied
 
     def _apply(self, entry: Entry, stream: ByteStream) -> None:
@@ -287,7 +286,6 @@ class Applier:
             return self._root
         found = self._parents.get(directory)
         if found is not None:
-            self._parents.move_to_end(directory)
             return found
         try:
             opened = self._open_directory(directory)
@@ -295,10 +293,7 @@ class Applier:
             if not make:
                 raise
             opened = self._make_directories(directory)
-        self._parents[directory] = opened
-        if len(self._parents) > _PARENTS_OPEN:
-            os.close(self._parents.popitem(last=False)[1])
-        return opened
+        return self._parents.add(directory, opened)
 
     def _open_directory(self, path: bytes) -> int:
         try:
@@ -363,7 +358,7 @@ class Applier:
                 for key in [key for key in known if key == path or key.startswith(below)]:
                     known.pop(key) if isinstance(known, dict) else known.discard(key)
         # A directory that was open may be the one that went, or be reached by a link that did.
-        self._forget_parents(keep=parent)
+        self._parents.close(keep=parent)
 
     def _remove_tree(self, parent: int, name: bytes) -> None:
         """Remove a directory without recursion; descriptors bound its depth (RLIMIT_NOFILE)."""
@@ -384,11 +379,6 @@ class Applier:
         finally:
             for _, _, left in stack:
                 os.close(left)
-
-    def _forget_parents(self, *, keep: int = -1) -> None:
-        for path, opened in list(self._parents.items()):
-            if opened != keep:
-                os.close(self._parents.pop(path))
 
     def _remember(self, path: bytes, entry: Entry, *, mode: int | None) -> None:
         # The last entry of a directory wins, also over one that reached it by another name: keep their order.

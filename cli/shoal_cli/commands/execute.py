@@ -8,6 +8,7 @@ import click
 
 from shoal_cli import params
 from shoal_cli.codes import CANNOT
+from shoal_cli.container_options import process
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
@@ -16,14 +17,7 @@ if TYPE_CHECKING:
 @click.command(
     "exec", context_settings={"allow_interspersed_args": False}, short_help="Run a command in a running container."
 )
-@click.option(
-    "-e",
-    "--env",
-    multiple=True,
-    type=params.VARIABLE,
-    metavar="NAME[=VALUE]",
-    help="Set a variable, or pass one of yours on. Can be repeated.",
-)
+@process.ENV
 @click.option("-w", "--workdir", default="", metavar="DIR", help="Directory that the command starts in.")
 @click.option("-u", "--user", default="", metavar="USER[:GROUP]", help="Name or number, as the image knows them.")
 @click.option("-i", "--interactive", is_flag=True, help="Pass stdin on to it.")

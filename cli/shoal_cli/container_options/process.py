@@ -11,15 +11,17 @@ from shoal_cli import params
 if TYPE_CHECKING:
     from shoal.options.process import ProcessOptions
 
+#: Of `exec` too.
+ENV: Final = click.option(
+    "-e",
+    "--env",
+    multiple=True,
+    type=params.VARIABLE,
+    metavar="NAME[=VALUE]",
+    help="Set a variable, or pass one of yours on. Can be repeated.",
+)
 OPTIONS: Final = (
-    click.option(
-        "-e",
-        "--env",
-        multiple=True,
-        type=params.VARIABLE,
-        metavar="NAME[=VALUE]",
-        help="Set a variable, or pass one of yours on. Can be repeated.",
-    ),
+    ENV,
     click.option(
         "--env-file",
         multiple=True,

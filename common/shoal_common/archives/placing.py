@@ -10,18 +10,17 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from shoal_common.archives import tarstream
+from shoal_common.archives.directories import OpenDirectories
 from shoal_common.archives.packing import MAX_DEPTH, shown
 from shoal_common.archives.tarstream import BLOCK, ByteStream, Entry, MalformedArchive
 
 MAX_NAME: Final = 255
 MAX_PATH: Final = 4096
-_PARENTS_OPEN: Final = 64
 #: Stands for "as it is" (chown(2)).
 _NO_ID: Final = (1 << 32) - 1
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -77,7 +76,7 @@ class Placer:
         self._rename = rename
         self._step = step
         self._draft = f".shoal-copy-{unique}"
-        self._parents: OrderedDict[bytes, int] = OrderedDict()
+        self._parents = OpenDirectories()
         self._directories: dict[bytes, _Attributes] = {}
         self._placed: set[bytes] = set()
         #: Devices that the archive has, which are not made.
@@ -102,7 +101,7 @@ class Placer:
             self._finish_directories()
         finally:
             os.umask(mask)
-            self._forget_parents()
+            self._parents.close()
 
     def _entry(self, entry: Entry, stream: ByteStream) -> None:
         renamed = self._rename(_normal(entry.name))
@@ -233,7 +232,6 @@ class Placer:
             return self._root
         found = self._parents.get(directory)
         if found is not None:
-            self._parents.move_to_end(directory)
             return found
         above, _, last = directory.rpartition(b"/")
         name = os.fsdecode(last)
@@ -245,14 +243,7 @@ class Placer:
             # By what is open: by its name it may be a link a moment later.
             _set_mode(step_inside(parent, name), 0o755)
             opened = self._step(parent, name)
-        self._parents[directory] = opened
-        if len(self._parents) > _PARENTS_OPEN:
-            os.close(self._parents.popitem(last=False)[1])
-        return opened
-
-    def _forget_parents(self) -> None:
-        while self._parents:
-            os.close(self._parents.popitem()[1])
+        return self._parents.add(directory, opened)
 
     def _finish_directories(self) -> None:
         # From the bottom up: what is made in a directory changes its time, and its mode may forbid it.

@@ -124,10 +124,13 @@ class BaseDraft:
             taken = self._cache.addresses.get((address.network, address.ip))
             if taken is not None and taken.value == entry.id:
                 self._put(keys.address(address.network, address.ip), taken, None)
-        name = self._cache.names.get((entry.namespace, "container", spec.value.name))
-        if name is not None and name.value == entry.id:
-            # Otherwise it was freed by a forced removal, and may be another's by now.
-            self._put(keys.name(entry.namespace, "container", spec.value.name), name, None)
+        self._free_name(entry.namespace, "container", spec.value.name, entry.id)
+
+    def _free_name(self, namespace: str, kind: str, name: str, holder: str) -> None:
+        """Delete the key of a name if it is still its holder's; a forced removal frees it, and it may be taken anew."""
+        taken = self._cache.names.get((namespace, kind, name))
+        if taken is not None and taken.value == holder:
+            self._put(keys.name(namespace, kind, name), taken, None)
 
     # Objects as this draft has them
 

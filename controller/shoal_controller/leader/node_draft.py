@@ -120,9 +120,7 @@ class NodeDraft(BaseDraft):
         self._put(keys.node_status(node), entry.status, None)
         # Whatever is booked meanwhile raises its revision.
         self._put(keys.node_ledger(node), entry.ledger, None)
-        name = self._cache.names.get((DEFAULT_NAMESPACE, "node", entry.spec.value.name))
-        if name is not None and name.value == node:
-            self._put(keys.name(DEFAULT_NAMESPACE, "node", entry.spec.value.name), name, None)
+        self._free_name(DEFAULT_NAMESPACE, "node", entry.spec.value.name, node)
 
     def _node_status(self, node: str) -> NodeStatus:
         """Return a copy of a node's status; without a schema if it has none yet."""

@@ -42,7 +42,7 @@ class VolumeDraft(NodeDraft):
         removed = copied(spec.value)
         removed.removed = True
         self._put(keys.volume_spec(entry.namespace, volume), spec, removed)
-        self._free_volume_name(entry, spec)
+        self._free_name(entry.namespace, "volume", spec.value.name, volume)
 
     def lose_volume(self, volume: str, node: str) -> None:
         """Note that a volume's data is lost with its node.
@@ -69,7 +69,7 @@ class VolumeDraft(NodeDraft):
             raise NotFound(f"volume {spec.value.name} is not to be removed")
         self._put(keys.volume_spec(entry.namespace, volume), spec, None)
         self._put(keys.volume_placement(entry.namespace, volume), entry.placement, None)
-        self._free_volume_name(entry, spec)
+        self._free_name(entry.namespace, "volume", spec.value.name, volume)
 
     def volume_gone(self, node: str, volume: str) -> None:
         """Delete a volume of which a node says that it has nothing any more. What is not to go stays."""
@@ -106,11 +106,6 @@ class VolumeDraft(NodeDraft):
             key, taken = keys.name(namespace, "volume", name), self._cache.names.get((namespace, "volume", name))
         self._put(key, taken, volume)
         return name
-
-    def _free_volume_name(self, entry: VolumeEntry, spec: Stored[VolumeSpec]) -> None:
-        name = self._cache.names.get((entry.namespace, "volume", spec.value.name))
-        if name is not None and name.value == entry.id:
-            self._put(keys.name(entry.namespace, "volume", spec.value.name), name, None)
 
     def _volume(self, volume: str) -> tuple[VolumeEntry, Stored[VolumeSpec]]:
         entry = self._cache.volumes.get(volume)
