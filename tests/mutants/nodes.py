@@ -39,8 +39,8 @@ NODES: Final = (
     Mutant(
         "anothers-name-freed",
         f"{_LEADER}/draft.py",
-        "if name is not None and name.value == entry.id:",
-        "if name is not None:",
+        "if taken is not None and taken.value == holder:",
+        "if taken is not None:",
         "tests/unit/controller/leader/test_commit.py::test_a_name_that_was_freed_and_taken_is_not_freed_again",
         "two containers have one name",
     ),
