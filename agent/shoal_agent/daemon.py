@@ -20,6 +20,7 @@ from shoal_agent.describe import describe
 from shoal_agent.disk import Disk, Spares
 from shoal_agent.images.store import Images
 from shoal_agent.join import Membership, join_persistently, membership, parse_token
+from shoal_agent.measuring import Measurer
 from shoal_agent.network.node import NodeNetwork
 from shoal_agent.node import Node
 from shoal_agent.records import Records
@@ -32,6 +33,7 @@ from shoal_agent.server import agent_server
 from shoal_agent.service import AgentService
 from shoal_agent.session import Session
 from shoal_agent.settings import Settings
+from shoal_agent.usage import DiskUsage
 from shoal_agent.volumes.container_mounts import ContainerMounts
 from shoal_agent.volumes.removals import VolumeRemovals
 from shoal_agent.volumes.store import VolumeStore
@@ -172,7 +174,11 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
         entrances = Entrances(node, tasks, host)
         commits = Commits(entrances, registry, disk, paths.data)
         stack.callback(commits.close)
-        service = AgentService(paths, node, tasks, images, Copies(entrances), commits)
+        measurer = Measurer()
+        stack.callback(measurer.close)
+        usage = DiskUsage(paths, node, images, measurer)
+        stack.callback(usage.close)
+        service = AgentService(paths, node, tasks, images, Copies(entrances), commits, usage)
         stack.callback(service.close)
         closing = asyncio.Event()
         async with (

@@ -183,6 +183,14 @@ class Node:
             for mount in worker.record.assignment.config.mounts
         )
 
+    def images(self) -> dict[str, str]:
+        """Return the digest of the image of each container of which something is or will be here, by its id."""
+        return {
+            container: worker.record.assignment.image_digest
+            for container, worker in self._workers.items()
+            if not worker.record.removed
+        }
+
     def inventory(self, ids: Collection[str]) -> list[tuple[ContainerRecord, bool]]:
         """Return the records of these containers, or of all, as they are on disk, and whether each is a stray."""
         chosen = [worker for id_, worker in self._workers.items() if not ids or id_ in ids]

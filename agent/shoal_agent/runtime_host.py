@@ -118,6 +118,7 @@ class RuntimeHost:
         if image is None:
             image = await self._images.ensure(assignment.image_repository, assignment.image_digest)
         log.debug("container %s: its image is here", assignment.id[:12])
+        await self._images.note_use(assignment.image_digest)
         process = self._process(record, image)
         confinement_of(assignment.config, own_limits(), devices=find_devices(assignment.config.devices))
         addresses = () if assignment.config.network == NetworkMode.NETWORK_MODE_NONE else assignment.addresses
@@ -232,6 +233,7 @@ class RuntimeHost:
             await self._take_down(key)
         directory = self._paths.record(container).parent
         await finished(self._executor, lambda: _remove_data(directory))
+        await self._images.note_use(record.assignment.image_digest)
 
     def litter(self, record: ContainerRecord) -> bool:
         """Say whether the runtime has anything of the placement."""

@@ -23,6 +23,7 @@ from shoal_agent.output import Output
 from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.tasks import Tasks
+from shoal_agent.usage import DiskUsage
 from shoal_common.errors import Conflict, Exhausted, InvalidSpec, NotFound
 from shoal_proto.v1.agent_pb2 import (
     AgentAttachRequest,
@@ -39,6 +40,8 @@ from shoal_proto.v1.agent_pb2 import (
     AgentSignalRequest,
     AgentSignalResponse,
     AgentStatPathRequest,
+    AgentUsage,
+    AgentUsageRequest,
     ContainerRecord,
 )
 from shoal_proto.v1.agent_pb2_grpc import AgentServiceServicer
@@ -73,8 +76,16 @@ class AgentService(AgentServiceServicer):
     """Serves `shoal.v1.AgentService`."""
 
     def __init__(
-        self, paths: NodePaths, node: Node, tasks: Tasks, images: Images, copies: Copies, commits: Commits
+        self,
+        paths: NodePaths,
+        node: Node,
+        tasks: Tasks,
+        images: Images,
+        copies: Copies,
+        commits: Commits,
+        usage: DiskUsage,
     ) -> None:
+        self._usage = usage
         self._copies = copies
         self._commits = commits
         self._node = node
@@ -231,6 +242,11 @@ class AgentService(AgentServiceServicer):
             async with contextlib.aclosing(self._commits.commit(request)) as responses:
                 async for response in responses:
                     yield response
+
+    async def Usage(self, request: AgentUsageRequest, context: _Context) -> AgentUsage:
+        """Count what takes room on the disk."""
+        with self._stream():
+            return await self._usage.count(request)
 
     async def _running(self, container: str, generation: int) -> ContainerRecord:
         """Return the record of a container that has a process.

@@ -87,6 +87,9 @@ class SmallAgent(AgentFiles, agent_pb2_grpc.AgentServiceServicer):
     #: Trace ids of the calls that it was made.
     traces: list[str] = field(default_factory=list)
     files: Files = field(default_factory=Files)
+    #: What it tells of its disk, and what it was asked for.
+    usage: agent_pb2.AgentUsage = field(default_factory=agent_pb2.AgentUsage)
+    usage_calls: list[agent_pb2.AgentUsageRequest] = field(default_factory=list)
 
     def write(self, *lines: bytes) -> None:
         self.lines.extend(lines)
@@ -178,6 +181,12 @@ class SmallAgent(AgentFiles, agent_pb2_grpc.AgentServiceServicer):
         for item in self.records:
             if not request.ids or item.assignment.id in request.ids:
                 yield item
+
+    async def Usage(
+        self, request: agent_pb2.AgentUsageRequest, context: grpc.aio.ServicerContext[object, object]
+    ) -> agent_pb2.AgentUsage:
+        self.usage_calls.append(request)
+        return self.usage
 
     async def Pull(
         self, request: agent_pb2.AgentPullRequest, context: grpc.aio.ServicerContext[object, object]

@@ -61,6 +61,27 @@ class ContentStore:
         """Remove a blob; one that is not there is gone already."""
         self.path(digest).unlink(missing_ok=True)
 
+    def size(self, digest: str) -> int:
+        """Return the bytes of a blob; 0 if it is not there."""
+        try:
+            return self.path(digest).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def note_use(self, digest: str) -> None:
+        """Note that a blob is of use now: its file says so, which takes no room on a full disk."""
+        try:
+            os.utime(self.path(digest))
+        except FileNotFoundError:
+            return
+
+    def used_at(self, digest: str) -> float:
+        """Return when a blob was last of use, in seconds since 1970; 0 if it is not there."""
+        try:
+            return self.path(digest).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+
     def put(self, digest: str, data: bytes) -> None:
         """Store a small blob.
 

@@ -126,6 +126,12 @@ class ImageDatabase:
                 layers.setdefault(digest, []).append(diff_id)
         return [ImageRow(digest, config, tuple(layers.get(digest, ()))) for digest, config in images]
 
+    def repositories(self) -> dict[str, str]:
+        """Return a repository ("host:port/name") that each image came from, by its digest."""
+        with self._transaction() as connection:
+            found = connection.execute("SELECT digest, min(repository) FROM image_references GROUP BY digest")
+            return dict(found.fetchall())
+
     def add_layer(self, row: LayerRow) -> None:
         """Record a layer; again is no error."""
         with self._transaction() as connection:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple, Unpack
 
+from shoal_agent.core.image_room import ImageStore, StoredImage
 from shoal_agent.images.content import ContentStore
 from shoal_agent.images.database import ImageDatabase, ImageRow
 from shoal_agent.images.flights import Flights
@@ -86,6 +87,7 @@ class Images:
         self._flights: Flights[str, LocalImage] = Flights("image")
         self._listeners: dict[str, list[OnProgress]] = {}
         self._images: dict[str, LocalImage] = {}
+        self._configs: dict[str, str] = {}
 
     async def open(self) -> None:
         """Open the store, and remove whatever a process that died left half-made."""
@@ -101,6 +103,15 @@ class Images:
     def find(self, digest: str) -> LocalImage | None:
         """Return an image if all of it is here."""
         return self._images.get(digest)
+
+    async def note_use(self, digest: str) -> None:
+        """Note that a container begins or ends with an image: what was of use last is the last to go."""
+        if (config := self._configs.get(digest)) is not None:
+            await self._in_thread(self._content.note_use, config)
+
+    async def stored(self) -> ImageStore:
+        """Return what is here, and what it takes."""
+        return await self._in_thread(self._stored)
 
     def layers_of(self, diff_ids: Iterable[str]) -> tuple[Path, ...]:
         """Return the unpacked layers as overlayfs takes them, lowest first.
@@ -167,6 +178,21 @@ class Images:
             if config is not None:
                 parsed = parse_config(config, name=f"image {image.digest}")
                 self._images[image.digest] = self._local(image.digest, parsed)
+                self._configs[image.digest] = image.config
+
+    def _stored(self) -> ImageStore:
+        repositories = self._database.repositories()
+        images = (
+            StoredImage(
+                digest=image.digest,
+                repository=repositories.get(image.digest, ""),
+                layers=frozenset(image.diff_ids),
+                used_at=self._content.used_at(image.config),
+            )
+            for image in self._database.images()
+        )
+        layers = {row.diff_id: row.size_bytes + self._content.size(row.blob) for row in self._database.layers()}
+        return ImageStore(tuple(images), layers)
 
     async def _pull(self, repository: str, digest: str) -> LocalImage:
         host, _, name = repository.partition("/")
@@ -192,7 +218,8 @@ class Images:
         row = ImageRow(digest, manifest.config.digest, config.diff_ids)
         await self._in_thread(self._database.add_image, row, repository)
         local = self._local(digest, config)
-        self._images[digest] = local
+        self._images[digest], self._configs[digest] = local, manifest.config.digest
+        await self.note_use(digest)
         self._tell(digest, self._progress(digest, sources, done=True))
         return local
 

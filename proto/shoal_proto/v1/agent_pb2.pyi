@@ -151,51 +151,71 @@ class AgentCommitResponse(_message.Message):
     def __init__(self, bytes: _Optional[int] = ..., layer: _Optional[_Union[_image_pb2.Layer, _Mapping]] = ...) -> None: ...
 
 class AgentUsageRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("containers", "volumes", "images", "ids")
+    CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    VOLUMES_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    containers: bool
+    volumes: bool
+    images: bool
+    ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, containers: _Optional[bool] = ..., volumes: _Optional[bool] = ..., images: _Optional[bool] = ..., ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AgentUsage(_message.Message):
-    __slots__ = ("containers", "images", "volumes", "disk_bytes", "free_bytes")
+    __slots__ = ("containers", "images", "volumes", "disk_bytes", "free_bytes", "image_bytes", "incomplete")
     class ContainerUsage(_message.Message):
-        __slots__ = ("id", "writable_bytes", "log_bytes")
+        __slots__ = ("id", "writable_bytes", "log_bytes", "image_bytes", "counted")
         ID_FIELD_NUMBER: _ClassVar[int]
         WRITABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
         LOG_BYTES_FIELD_NUMBER: _ClassVar[int]
+        IMAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+        COUNTED_FIELD_NUMBER: _ClassVar[int]
         id: str
         writable_bytes: int
         log_bytes: int
-        def __init__(self, id: _Optional[str] = ..., writable_bytes: _Optional[int] = ..., log_bytes: _Optional[int] = ...) -> None: ...
+        image_bytes: int
+        counted: bool
+        def __init__(self, id: _Optional[str] = ..., writable_bytes: _Optional[int] = ..., log_bytes: _Optional[int] = ..., image_bytes: _Optional[int] = ..., counted: _Optional[bool] = ...) -> None: ...
     class ImageUsage(_message.Message):
-        __slots__ = ("digest", "bytes", "unique_bytes", "containers", "used_at")
+        __slots__ = ("digest", "bytes", "unique_bytes", "containers", "used_at", "repository")
         DIGEST_FIELD_NUMBER: _ClassVar[int]
         BYTES_FIELD_NUMBER: _ClassVar[int]
         UNIQUE_BYTES_FIELD_NUMBER: _ClassVar[int]
         CONTAINERS_FIELD_NUMBER: _ClassVar[int]
         USED_AT_FIELD_NUMBER: _ClassVar[int]
+        REPOSITORY_FIELD_NUMBER: _ClassVar[int]
         digest: str
         bytes: int
         unique_bytes: int
         containers: int
         used_at: _timestamp_pb2.Timestamp
-        def __init__(self, digest: _Optional[str] = ..., bytes: _Optional[int] = ..., unique_bytes: _Optional[int] = ..., containers: _Optional[int] = ..., used_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+        repository: str
+        def __init__(self, digest: _Optional[str] = ..., bytes: _Optional[int] = ..., unique_bytes: _Optional[int] = ..., containers: _Optional[int] = ..., used_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., repository: _Optional[str] = ...) -> None: ...
     class VolumeUsage(_message.Message):
-        __slots__ = ("id", "bytes")
+        __slots__ = ("id", "bytes", "counted")
         ID_FIELD_NUMBER: _ClassVar[int]
         BYTES_FIELD_NUMBER: _ClassVar[int]
+        COUNTED_FIELD_NUMBER: _ClassVar[int]
         id: str
         bytes: int
-        def __init__(self, id: _Optional[str] = ..., bytes: _Optional[int] = ...) -> None: ...
+        counted: bool
+        def __init__(self, id: _Optional[str] = ..., bytes: _Optional[int] = ..., counted: _Optional[bool] = ...) -> None: ...
     CONTAINERS_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     VOLUMES_FIELD_NUMBER: _ClassVar[int]
     DISK_BYTES_FIELD_NUMBER: _ClassVar[int]
     FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    INCOMPLETE_FIELD_NUMBER: _ClassVar[int]
     containers: _containers.RepeatedCompositeFieldContainer[AgentUsage.ContainerUsage]
     images: _containers.RepeatedCompositeFieldContainer[AgentUsage.ImageUsage]
     volumes: _containers.RepeatedCompositeFieldContainer[AgentUsage.VolumeUsage]
     disk_bytes: int
     free_bytes: int
-    def __init__(self, containers: _Optional[_Iterable[_Union[AgentUsage.ContainerUsage, _Mapping]]] = ..., images: _Optional[_Iterable[_Union[AgentUsage.ImageUsage, _Mapping]]] = ..., volumes: _Optional[_Iterable[_Union[AgentUsage.VolumeUsage, _Mapping]]] = ..., disk_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ...) -> None: ...
+    image_bytes: int
+    incomplete: bool
+    def __init__(self, containers: _Optional[_Iterable[_Union[AgentUsage.ContainerUsage, _Mapping]]] = ..., images: _Optional[_Iterable[_Union[AgentUsage.ImageUsage, _Mapping]]] = ..., volumes: _Optional[_Iterable[_Union[AgentUsage.VolumeUsage, _Mapping]]] = ..., disk_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., image_bytes: _Optional[int] = ..., incomplete: _Optional[bool] = ...) -> None: ...
 
 class AgentPruneRequest(_message.Message):
     __slots__ = ("images", "digests")

@@ -97,6 +97,11 @@ class AgentServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCommitRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCommitResponse.FromString,
                 _registered_method=True)
+        self.Usage = channel.unary_unary(
+                '/shoal.v1.AgentService/Usage',
+                request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentUsageRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentUsage.FromString,
+                _registered_method=True)
 
 
 class AgentServiceServicer:
@@ -181,6 +186,13 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Usage(self, request, context):
+        """Counts what takes room on the node's disk, for some seconds at most; says what it could not count in time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -243,6 +255,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.Commit,
                     request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCommitRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCommitResponse.SerializeToString,
+            ),
+            'Usage': grpc.unary_unary_rpc_method_handler(
+                    servicer.Usage,
+                    request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentUsageRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentUsage.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -570,6 +587,33 @@ class AgentService:
             '/shoal.v1.AgentService/Commit',
             shoal__proto_dot_v1_dot_agent__pb2.AgentCommitRequest.SerializeToString,
             shoal__proto_dot_v1_dot_agent__pb2.AgentCommitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Usage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.AgentService/Usage',
+            shoal__proto_dot_v1_dot_agent__pb2.AgentUsageRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_agent__pb2.AgentUsage.FromString,
             options,
             channel_credentials,
             insecure,

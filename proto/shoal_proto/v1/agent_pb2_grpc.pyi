@@ -54,6 +54,8 @@ class AgentServiceStub:
     Diff: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentContainerRef, _container_pb2.DiffResponse]
     Export: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentContainerRef, _container_pb2.ExportResponse]
     Commit: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentCommitRequest, _agent_pb2.AgentCommitResponse]
+    Usage: _grpc.UnaryUnaryMultiCallable[_agent_pb2.AgentUsageRequest, _agent_pb2.AgentUsage]
+    """Counts what takes room on the node's disk, for some seconds at most; says what it could not count in time."""
 
 @_typing.type_check_only
 class AgentServiceAsyncStub(AgentServiceStub):
@@ -79,6 +81,8 @@ class AgentServiceAsyncStub(AgentServiceStub):
     Diff: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentContainerRef, _container_pb2.DiffResponse]  # type: ignore[assignment]
     Export: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentContainerRef, _container_pb2.ExportResponse]  # type: ignore[assignment]
     Commit: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentCommitRequest, _agent_pb2.AgentCommitResponse]  # type: ignore[assignment]
+    Usage: _aio.UnaryUnaryMultiCallable[_agent_pb2.AgentUsageRequest, _agent_pb2.AgentUsage]  # type: ignore[assignment]
+    """Counts what takes room on the node's disk, for some seconds at most; says what it could not count in time."""
 
 class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Served by every agent, for controllers only."""
@@ -173,5 +177,13 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.AgentCommitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_agent_pb2.AgentCommitResponse], _abc.AsyncIterator[_agent_pb2.AgentCommitResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Usage(
+        self,
+        request: _agent_pb2.AgentUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.AgentUsage, _abc.Awaitable[_agent_pb2.AgentUsage]]:
+        """Counts what takes room on the node's disk, for some seconds at most; says what it could not count in time."""
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from shoal_agent.copying.copies import Copies
     from shoal_agent.images.store import Images
     from shoal_agent.runtime.tasks import Tasks
+    from shoal_agent.usage import DiskUsage
 
 ID = "ab" * 32
 STOPPED = DesiredState.DESIRED_STATE_STOPPED
@@ -162,6 +163,7 @@ async def test_a_signal_waits_for_a_start_under_way(paths: NodePaths, host: Fake
             cast("Images", None),
             cast("Copies", None),
             cast("Commits", None),
+            cast("DiskUsage", None),
         )
         one.node.apply_set([assignment()])
         await one.state(STARTING)
