@@ -11,6 +11,7 @@ import click
 from shoal_cli import detach_keys as keys
 from shoal_common import (
     capabilities,
+    container_filters,
     devices,
     ids,
     mounts,
@@ -70,6 +71,29 @@ class Context(Text):
         except ShoalError:
             return []
         return [CompletionItem(name) for name in sorted(contexts) if name.startswith(incomplete)]
+
+
+class ContainerFilter(Text):
+    """ "KEY=VALUE" by which containers are chosen; the text itself is kept."""
+
+    name = "filter"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the filter, or fail with what is wrong with it."""
+        try:
+            container_filters.parse_filter(value)
+        except InvalidSpec as error:
+            self.fail(error.message, param, ctx)
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the keys that begin with `incomplete`, or the values of a key that has few."""
+        from click.shell_completion import CompletionItem
+
+        key, equals, _ = incomplete.partition("=")
+        found = [f"{key}={value}" for value in container_filters.choices(key)] if equals else []
+        found = found or [f"{each}=" for each in container_filters.FILTER_KEYS]
+        return [CompletionItem(each) for each in found if each.startswith(incomplete)]
 
 
 class Keys(Bytes):
@@ -153,6 +177,7 @@ ULIMIT: Final = Checked("ulimit", ulimits.parse_ulimit)
 SYSCTL: Final = Checked("sysctl", sysctls.parse_sysctl)
 PERMISSION: Final = Checked("policy", policy.parse_permission)
 DURATION: Final = Checked("duration", units.parse_duration)
+CONTAINER_FILTER: Final = ContainerFilter()
 CONTEXT: Final = Context()
 FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=False)
 

@@ -137,15 +137,33 @@ class Containers(ContainerFiles):
         container = await self.get(ref)
         return ports.of_one(container, port) if port else ports.published(container)
 
-    async def list(self, *, all: bool = False, labels: Iterable[str] = (), node: str = "") -> list[Container]:
+    async def list(
+        self,
+        *,
+        all: bool = False,
+        labels: Iterable[str] = (),
+        node: str = "",
+        filters: Iterable[str] = (),
+        last: int = 0,
+    ) -> list[Container]:
         """Return containers in the order of their creation.
 
         Args:
             all: also those that do not run.
             labels: "key" or "key=value" that all must match.
             node: only those of this node (name or id).
+            filters: as `docker ps --filter` has them, such as "status=exited"; see `shoal_common.container_filters`.
+                The same key twice lets any of its values through (of labels all must fit), different keys must all fit.
+            last: only so many that were created last, also those that do not run; 0: all.
+
+        Raises:
+            Conflict: the controller is of an older version, which can't choose so.
+            InvalidSpec: a filter is malformed.
+            NotFound: a filter names a node or a container that does not exist.
         """
-        request = ListContainersRequest(namespace=self._namespace, all=all, labels=list(labels), node=node)
+        request = ListContainersRequest(
+            namespace=self._namespace, all=all, labels=list(labels), node=node, filters=list(filters), last=last
+        )
         async with aclosing(watching.pages(self._transport, request)) as pages:
             return [container async for page in pages for container in page.containers]
 

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from shoal.transport import Transport
-from shoal_common.errors import Compacted
+from shoal_common.errors import Compacted, Conflict
 from shoal_proto.v1.container_pb2 import (
     Container,
     ListContainersRequest,
@@ -33,9 +33,15 @@ class Change:
 
 
 async def pages(transport: Transport, request: ListContainersRequest) -> AsyncGenerator[ListContainersResponse, None]:
-    """Yield all pages that `request` asks the first of."""
+    """Yield all pages that `request` asks the first of.
+
+    Raises:
+        Conflict: the controller would list what the request's filters leave out.
+    """
     while True:
         page = await transport.unary(lambda channel: ContainerServiceStub(channel).ListContainers, request)
+        if (request.filters or request.last) and not page.selected:
+            raise Conflict("the controller is of an older version, which can't filter containers so (update it)")
         yield page
         if not page.next_page_token:
             return

@@ -13,6 +13,7 @@ from tests.mutants.confinement import CONFINEMENT
 from tests.mutants.controllers import CONTROLLERS
 from tests.mutants.copying import COPYING
 from tests.mutants.core import CORE
+from tests.mutants.inspection import INSPECTION
 from tests.mutants.leader import LEADER
 from tests.mutants.life import LIFE
 from tests.mutants.mutant import Mutant
@@ -41,4 +42,5 @@ MUTANTS: Final = (
     *CONFINEMENT,
     *VOLUMES,
     *TERMINALS,
+    *INSPECTION,
 )

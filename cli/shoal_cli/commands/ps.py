@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shoal_cli import listing
+from shoal_cli import listing, params
+from shoal_common.container_filters import FILTER_KEYS
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
@@ -16,30 +17,47 @@ if TYPE_CHECKING:
 @click.option("-a", "--all", "everything", is_flag=True, help="Also those that do not run.")
 @listing.quiet
 @listing.no_trunc("Whole ids and commands.")
+@click.option("-n", "--last", type=click.IntRange(1), metavar="N", help="The N that were created last, in any state.")
+@click.option("-l", "--latest", is_flag=True, help="The one that was created last, in any state.")
 @click.option(
     "-f",
     "--filter",
     "filters",
     multiple=True,
-    metavar="KIND=VALUE",
-    help="label=KEY, label=KEY=VALUE or node=NAME. Can be repeated; all must hold.",
+    type=params.CONTAINER_FILTER,
+    metavar="KEY=VALUE",
+    help=f"KEY is one of {', '.join(FILTER_KEYS)}. Can be repeated.",
 )
 @listing.form
-def ps(everything: bool, quiet: bool, no_trunc: bool, filters: tuple[str, ...], form: str) -> int:
+def ps(
+    everything: bool,
+    quiet: bool,
+    no_trunc: bool,
+    last: int | None,
+    latest: bool,
+    filters: tuple[str, ...],
+    form: str,
+) -> int:
     """List containers, newest first.
 
-    A template has fields such as {{.ID}}, {{.Image}}, {{.Command}}, {{.CreatedAt}}, {{.RunningFor}}, {{.Status}},
-    {{.State}}, {{.Ports}}, {{.Node}}, {{.Names}}, {{.Labels}}, or paths into the API's object, which json shows.
+    The same KEY several times lets any of its values through (of labels all must fit); different keys must all fit.
+    status, exited, -n and -l also show containers that do not run. A template has fields such as {{.ID}}, {{.Image}},
+    {{.Command}}, {{.CreatedAt}}, {{.RunningFor}}, {{.Status}}, {{.State}}, {{.Ports}}, {{.Node}}, {{.Names}},
+    {{.Labels}}, or paths into the API's object, which json shows.
 
     \b
     Examples:
       shoal ps -a
       shoal ps -q --filter label=tier=front
-      shoal ps --format '{{.Names}} {{.Node}} {{.placement.addresses.0.ip}}'
+      shoal ps -f status=exited -f exited=1 -f exited=137
+      shoal ps -f name=^web -f node=node-1 -f health=unhealthy
+      shoal ps -l --format '{{.Names}} {{.Node}} {{.placement.addresses.0.ip}}'
     """
     from shoal_cli.session import converse
 
-    labels, node = _filters(filters)
+    if latest and last is not None:
+        raise click.UsageError("-n and -l don't go together (-l is -n 1)")
+    newest = 1 if latest else last or 0
 
     async def action(cluster: Cluster) -> None:
         import time
@@ -47,26 +65,9 @@ def ps(everything: bool, quiet: bool, no_trunc: bool, filters: tuple[str, ...], 
         from shoal_cli.formats import show_list
         from shoal_cli.rows import CONTAINER_HEADINGS, container_columns
 
-        found = await cluster.containers.list(all=everything, labels=labels, node=node)
+        found = await cluster.containers.list(all=everything, filters=filters, last=newest)
         found.reverse()
         columns = container_columns(time.time(), whole=no_trunc)
         show_list(found, form, columns, CONTAINER_HEADINGS, quiet=quiet)
 
     return converse(action)
-
-
-def _filters(filters: tuple[str, ...]) -> tuple[list[str], str]:
-    labels: list[str] = []
-    node = ""
-    for each in filters:
-        kind, _, value = each.partition("=")
-        if kind == "label" and value:
-            labels.append(value)
-        elif kind == "node" and value and not node:
-            node = value
-        else:
-            raise click.UsageError(
-                f'filter "{each}" is not valid (write label=KEY, label=KEY=VALUE or, once, node=NAME)',
-                click.get_current_context(),
-            )
-    return labels, node

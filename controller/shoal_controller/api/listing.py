@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Final
 
+from shoal_common.container_filters import MAX_FILTERS, Filter, parse_filter
 from shoal_common.errors import InvalidSpec
 from shoal_common.ids import check_container_id
 from shoal_controller.api import validate
-from shoal_controller.api.phases import ACTIVE, phase_of
+from shoal_controller.api.container_filters import Named, Place, place, shows
 from shoal_controller.api.views import Views, revision_of
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.changes import Change
 from shoal_controller.state.keys import ContainerKey, ContainerPart
 from shoal_controller.state.kv import KV
-from shoal_controller.state.store import ContainerEntry
 from shoal_proto.v1.container_pb2 import (
     ListContainersRequest,
     ListContainersResponse,
@@ -23,8 +23,7 @@ from shoal_proto.v1.container_pb2 import (
     WatchContainersResponse,
 )
 
-_Place = tuple[int, str]
-_FIRST: Final[_Place] = (0, "")
+_FIRST: Final[Place] = (0, "")
 
 
 class Lister:
@@ -45,24 +44,27 @@ class Lister:
         namespace = validate.namespace(request.namespace)
         size = validate.page_size(request.page_size)
         after = _place_in(request.page_token)
-        fits = validate.label_filter(request.labels)
-        node = self._cache.resolve_node(request.node).id if request.node else ""
-
-        def shown(entry: ContainerEntry) -> bool:
-            if entry.spec is None or entry.namespace != namespace or _place(entry) <= after:
-                return False
-            if node and (entry.placement is None or entry.placement.value.node != node):
-                return False
-            if request.labels and not fits(dict(entry.spec.value.config.labels)):
-                return False
-            return request.all or phase_of(entry) in ACTIVE
-
-        found = sorted((entry for entry in self._cache.containers.values() if shown(entry)), key=_place)
-        page = found[:size]
+        filters = _filters(request)
+        named = Named(
+            node=lambda ref: self._cache.resolve_node(ref).id,
+            place=lambda ref: place(self._cache.resolve(namespace, ref)),
+        )
+        shown = shows(filters, named, everything=request.all or request.last > 0)
+        found = sorted(
+            (
+                entry
+                for entry in self._cache.containers.values()
+                if entry.spec is not None and entry.namespace == namespace and shown(entry)
+            ),
+            key=place,
+        )
+        newest = found[-request.last :] if request.last else found
+        left = [entry for entry in newest if place(entry) > after]
         return ListContainersResponse(
-            containers=[self._views.container(entry) for entry in page],
-            next_page_token=_token(_place(page[-1])) if len(found) > size else "",
+            containers=[self._views.container(entry) for entry in left[:size]],
+            next_page_token=_token(place(left[size - 1])) if len(left) > size else "",
             revision=self._cache.revision,
+            selected=True,
         )
 
     async def watch(self, request: WatchContainersRequest) -> AsyncGenerator[WatchContainersResponse, None]:
@@ -167,15 +169,24 @@ class Lister:
         }
 
 
-def _place(entry: ContainerEntry) -> _Place:
-    return (0 if entry.spec is None else entry.spec.create_revision, entry.id)
+def _filters(request: ListContainersRequest) -> list[Filter]:
+    """Return all filters of a request, however they are said.
+
+    Raises:
+        InvalidSpec: one of them is malformed, or they are too many.
+    """
+    texts = [*(f"label={label}" for label in request.labels), *request.filters]
+    if len(texts) > MAX_FILTERS:
+        raise InvalidSpec(f"a list has {len(texts)} filters ({MAX_FILTERS} is the most)")
+    filters = [parse_filter(text) for text in texts]
+    return [*filters, Filter("node", request.node)] if request.node else filters
 
 
-def _token(place: _Place) -> str:
-    return f"{place[0]}.{place[1]}"
+def _token(after: Place) -> str:
+    return f"{after[0]}.{after[1]}"
 
 
-def _place_in(token: str) -> _Place:
+def _place_in(token: str) -> Place:
     if not token:
         return _FIRST
     revision, dot, container = token.partition(".")

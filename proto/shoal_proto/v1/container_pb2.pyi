@@ -640,7 +640,7 @@ class GetContainerRequest(_message.Message):
     def __init__(self, container: _Optional[_Union[ContainerRef, _Mapping]] = ...) -> None: ...
 
 class ListContainersRequest(_message.Message):
-    __slots__ = ("namespace", "all", "page_size", "page_token", "labels", "node", "filters", "size")
+    __slots__ = ("namespace", "all", "page_size", "page_token", "labels", "node", "filters", "size", "last")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -649,6 +649,7 @@ class ListContainersRequest(_message.Message):
     NODE_FIELD_NUMBER: _ClassVar[int]
     FILTERS_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     all: bool
     page_size: int
@@ -657,17 +658,20 @@ class ListContainersRequest(_message.Message):
     node: str
     filters: _containers.RepeatedScalarFieldContainer[str]
     size: bool
-    def __init__(self, namespace: _Optional[str] = ..., all: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., node: _Optional[str] = ..., filters: _Optional[_Iterable[str]] = ..., size: _Optional[bool] = ...) -> None: ...
+    last: int
+    def __init__(self, namespace: _Optional[str] = ..., all: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., node: _Optional[str] = ..., filters: _Optional[_Iterable[str]] = ..., size: _Optional[bool] = ..., last: _Optional[int] = ...) -> None: ...
 
 class ListContainersResponse(_message.Message):
-    __slots__ = ("containers", "next_page_token", "revision")
+    __slots__ = ("containers", "next_page_token", "revision", "selected")
     CONTAINERS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    SELECTED_FIELD_NUMBER: _ClassVar[int]
     containers: _containers.RepeatedCompositeFieldContainer[Container]
     next_page_token: str
     revision: int
-    def __init__(self, containers: _Optional[_Iterable[_Union[Container, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
+    selected: bool
+    def __init__(self, containers: _Optional[_Iterable[_Union[Container, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., revision: _Optional[int] = ..., selected: _Optional[bool] = ...) -> None: ...
 
 class WatchContainersRequest(_message.Message):
     __slots__ = ("namespace", "id", "after_revision")

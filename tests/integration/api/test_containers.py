@@ -283,6 +283,37 @@ async def test_lists_by_page_in_the_order_of_creation(world: World) -> None:
     await refused(world.containers.ListContainers(container_pb2.ListContainersRequest(page_token="x")), InvalidSpec)
 
 
+async def test_lists_what_filters_choose(world: World) -> None:
+    await world.node()
+    await world.image()
+    for name, code in (("web", None), ("job", 7), ("other", 0)):
+        container = await world.running(name)
+        if code is not None:
+            await world.report(container, container_pb2.ContainerState.CONTAINER_STATE_EXITED, code=code)
+
+    async def names(*filters: str, all: bool = False, last: int = 0) -> list[str]:
+        request = container_pb2.ListContainersRequest(filters=filters, page_size=1, all=all, last=last)
+        found: list[str] = []
+        while True:
+            page = await world.containers.ListContainers(request)
+            assert page.selected
+            found += [container.spec.name for container in page.containers]
+            request.page_token = page.next_page_token
+            if not page.next_page_token:
+                return found
+
+    assert await names() == ["web"]
+    assert await names("exited=7", "exited=0") == ["job", "other"]
+    assert await names("status=exited", "name=^j", "node=node1") == ["job"]
+    assert await names("since=web", all=True) == ["job", "other"]
+    assert await names(last=2) == ["job", "other"]
+    assert await names("name=e", last=1) == ["other"]
+    for bad, error in (("colour=red", InvalidSpec), ("node=node9", NotFound), ("before=nobody", NotFound)):
+        await refused(world.containers.ListContainers(container_pb2.ListContainersRequest(filters=[bad])), error)
+    many = container_pb2.ListContainersRequest(filters=["name=a"] * 101)
+    await refused(world.containers.ListContainers(many), InvalidSpec)
+
+
 async def test_watch_goes_on_from_a_list_and_tells_of_removals_in_between(world: World, etcd: EtcdServer) -> None:
     await world.image()
     gone = (await world.create("gone")).spec.id

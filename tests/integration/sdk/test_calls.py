@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -171,6 +172,14 @@ async def test_pages_are_put_together(cluster: shoal.Cluster) -> None:
     for name in "abcde":
         await cluster.containers.create("web", name=name)
     assert [each.spec.name for each in await cluster.containers.list(all=True)] == list("abcde")
+
+
+@pytest.mark.parametrize("chosen", [{"filters": ["status=exited"]}, {"last": 2}])
+async def test_a_controller_that_does_not_filter_is_not_believed(cluster: shoal.Cluster, chosen: Any) -> None:
+    # As one of version 0.2.0, the fake does not know these fields, and lists everything.
+    await cluster.containers.create("web", name="one")
+    with pytest.raises(shoal.Conflict, match="older version"):
+        await cluster.containers.list(all=True, **chosen)
 
 
 async def test_watch_makes_up_for_compacted_history(

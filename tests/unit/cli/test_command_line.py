@@ -54,7 +54,13 @@ def test_help_of_every_command_is_light_and_has_examples(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "expected"),
-    [("shoal ", "controller"), ("shoal ima", "image"), ("shoal image im", "import"), ("shoal run --mem", "--memory")],
+    [
+        ("shoal ", "controller"),
+        ("shoal ima", "image"),
+        ("shoal image im", "import"),
+        ("shoal run --mem", "--memory"),
+        ("shoal ps -f status=ex", "status=exited"),
+    ],
 )
 def test_completion_is_light(typed: str, expected: str) -> None:
     parts = typed.split(" ")
@@ -81,6 +87,9 @@ def test_completion_is_light(typed: str, expected: str) -> None:
         ["stop"],
         ["stop", "bad/name"],
         ["ps", "--filter", "colour=red"],
+        ["ps", "--filter", "status=gone"],
+        ["ps", "--last", "0"],
+        ["ps", "-l", "-n", "2"],
         ["nonsense"],
         ["image", "import", "x.tar", "web", "--cmd", "[1]"],
     ],

@@ -1,0 +1,38 @@
+"""Mutants of what chooses and shows containers: a script acts on what a list has."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant
+
+_FILTERS: Final = "controller/shoal_controller/api/container_filters.py"
+_FILTER_TESTS: Final = "tests/unit/controller/api/test_container_filters.py"
+
+INSPECTION: Final = (
+    Mutant(
+        "values-of-one-filter-all-have-to-fit",
+        _FILTERS,
+        '(all if key == "label" else any)',
+        "all",
+        f"{_FILTER_TESTS}::test_keys_narrow_and_values_widen_whatever_their_order",
+        "status=exited and status=failed together choose nothing",
+    ),
+    Mutant(
+        "status-of-another-placement-chosen-by",
+        _FILTERS,
+        "    def fits(entry: ContainerEntry) -> bool:\n        status = present_status(entry)",
+        "    def fits(entry: ContainerEntry) -> bool:\n"
+        "        status = None if entry.status is None else entry.status.value",
+        f"{_FILTER_TESTS}::test_a_status_of_another_placement_is_not_its_own",
+        "a container is chosen by the exit code that it had where it was before",
+    ),
+    Mutant(
+        "filters-of-an-older-controller-believed",
+        "sdk/shoal/watching.py",
+        "if (request.filters or request.last) and not page.selected:",
+        "if False:",
+        "tests/integration/sdk/test_calls.py::test_a_controller_that_does_not_filter_is_not_believed",
+        "shoal rm $(shoal ps -aq -f ...) removes every container of a cluster whose controller is older",
+    ),
+)
