@@ -24,6 +24,7 @@ from shoal_agent.measuring import Measurer
 from shoal_agent.network.node import NodeNetwork
 from shoal_agent.node import Node
 from shoal_agent.records import Records
+from shoal_agent.runtime.abilities import abilities
 from shoal_agent.runtime.tasks import Tasks
 from shoal_agent.runtime_host import RuntimeHost
 from shoal_agent.sandbox.host_checks import check_data_root, check_kernel
@@ -162,7 +163,7 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             controllers=member.controllers,
             tls=member.tls,
             process_id=secrets.token_hex(16),
-            description=await describe(settings, boot_id=boot_id),
+            description=await describe(settings, abilities(tasks.groups), boot_id=boot_id),
             problems=lambda: disk.problems,
         )
 

@@ -13,6 +13,7 @@ from typing import Final
 from pyroute2 import IPRoute
 
 from shoal_agent.network.links import BRIDGE
+from shoal_agent.runtime.abilities import Abilities
 from shoal_agent.settings import Settings
 from shoal_common.errors import Unavailable
 from shoal_common.ports import is_loopback
@@ -26,8 +27,8 @@ _VERSION_TIMEOUT: Final = 10.0
 _CGROUP2: Final = "cgroup2"
 
 
-async def describe(settings: Settings, *, boot_id: str) -> NodeDescription:
-    """Return the description of this host.
+async def describe(settings: Settings, can: Abilities, *, boot_id: str) -> NodeDescription:
+    """Return the description of this host, whose control groups can do what `can` says.
 
     Raises:
         Unavailable: an OCI runtime can't be executed.
@@ -49,6 +50,9 @@ async def describe(settings: Settings, *, boot_id: str) -> NodeDescription:
         addresses=await asyncio.to_thread(_addresses),
         bind_paths=[str(each) for each in settings.allowed_binds],
         configuration=max(ContainerConfig.DESCRIPTOR.fields_by_number),
+        limits=can.limits,
+        cpuset_cpus=can.cpus,
+        cpuset_mems=can.mems,
     )
 
 

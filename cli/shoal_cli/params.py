@@ -12,6 +12,7 @@ from shoal_cli import detach_keys as keys
 from shoal_common import (
     capabilities,
     container_filters,
+    cpusets,
     devices,
     ids,
     mounts,
@@ -115,6 +116,16 @@ def _memory(text: str) -> None:
         raise InvalidSpec(f'"{text}" is too little to start in (give at least {units.MIN_MEMORY >> 20}m)')
 
 
+def _swap(text: str) -> None:
+    if text != "-1":
+        _memory(text)
+
+
+def _cpuset(text: str) -> None:
+    if not cpusets.parse_set(text):
+        raise InvalidSpec("an empty set is not valid (write numbers and ranges from 0, such as 0-2,4)")
+
+
 def _volume_name(text: str) -> None:
     # The whole id names it too.
     ids.check_name("volume", text[: ids.SHORT_ID] if ids.is_container_id(text) else text)
@@ -153,6 +164,8 @@ CONTAINER: Final = Checked("container", _reference_to_container)
 NODE: Final = Checked("node", lambda text: ids.check_name("node", text))
 IMAGE: Final = Checked("image", references.parse_reference)
 MEMORY: Final = Checked("memory", _memory)
+SWAP: Final = Checked("memory", _swap)
+CPUSET: Final = Checked("list", _cpuset)
 CPUS: Final = Checked("cpus", units.parse_cpus)
 LABEL: Final = Checked("label", _label)
 VARIABLE: Final = Checked("variable", _variable)

@@ -75,7 +75,8 @@ def status(container: Container, now: float) -> str:
             text = f"Up {duration(now - seen.started_at.ToSeconds())} (Paused)"
             return f"{text} ({detail})" if detail else text
         case ContainerPhase.CONTAINER_PHASE_EXITED:
-            return " ".join(filter(None, (f"Exited ({seen.exit_code})", ago)))
+            killed = "(OOMKilled)" if seen.oom_killed else ""
+            return " ".join(filter(None, (f"Exited ({seen.exit_code})", ago, killed)))
         case ContainerPhase.CONTAINER_PHASE_RESTARTING:
             # Detail says when.
             text = " ".join(filter(None, (f"Restarting ({seen.exit_code})", ago)))

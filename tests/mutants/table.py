@@ -16,6 +16,7 @@ from tests.mutants.core import CORE
 from tests.mutants.inspection import INSPECTION
 from tests.mutants.leader import LEADER
 from tests.mutants.life import LIFE
+from tests.mutants.limits import LIMITS
 from tests.mutants.mutant import Mutant
 from tests.mutants.nodes import NODES
 from tests.mutants.observation import OBSERVATION
@@ -37,6 +38,7 @@ MUTANTS: Final = (
     *NODES,
     *CONTROLLERS,
     *LIFE,
+    *LIMITS,
     *PORTS,
     *COPYING,
     *CONFINEMENT,

@@ -22,9 +22,9 @@ from shoal_proto.v1.resources_pb2 import Resources
 Json: TypeAlias = dict[str, Any]
 
 DEFAULT_PIDS: Final = 4096
-_CPU_PERIOD_US: Final = 100_000
+CPU_PERIOD_US: Final = 100_000
 #: The kernel refuses a smaller quota.
-_MIN_CPU_QUOTA_US: Final = 1_000
+MIN_CPU_QUOTA_US: Final = 1_000
 
 #: What Docker hides. /proc/latency_stats, timer_stats and sched_debug are of older kernels.
 MASKED_PATHS: Final = (
@@ -153,12 +153,25 @@ def _limits(resources: Resources, devices: Sequence[DeviceNode], *, limits_swap:
         "devices": [{"allow": False, "access": "rwm"}, *(device.rule() for device in devices)],
         "pids": {"limit": resources.pids or DEFAULT_PIDS},
     }
+    memory: Json = {}
     if resources.memory_bytes:
-        limits["memory"] = {"limit": resources.memory_bytes}
+        memory["limit"] = resources.memory_bytes
         if limits_swap:
-            # Memory and swap together: the container gets no swap.
-            limits["memory"]["swap"] = resources.memory_bytes
+            # Memory and swap together: without a word the container gets no swap.
+            memory["swap"] = resources.memory_swap_bytes or resources.memory_bytes
+    if resources.memory_reservation_bytes:
+        memory["reservation"] = resources.memory_reservation_bytes
+    cpu: Json = {}
     if resources.cpu_millis:
-        quota = max(resources.cpu_millis * _CPU_PERIOD_US // 1000, _MIN_CPU_QUOTA_US)
-        limits["cpu"] = {"quota": quota, "period": _CPU_PERIOD_US}
-    return limits
+        cpu["quota"] = max(resources.cpu_millis * CPU_PERIOD_US // 1000, MIN_CPU_QUOTA_US)
+        cpu["period"] = CPU_PERIOD_US
+    if resources.cpu_shares:
+        cpu["shares"] = resources.cpu_shares
+    if resources.cpuset_cpus:
+        cpu["cpus"] = resources.cpuset_cpus
+    if resources.cpuset_mems:
+        cpu["mems"] = resources.cpuset_mems
+    weight = {"weight": resources.blkio_weight} if resources.blkio_weight else {}
+    return limits | {
+        name: section for name, section in (("memory", memory), ("cpu", cpu), ("blockIO", weight)) if section
+    }

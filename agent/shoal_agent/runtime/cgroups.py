@@ -36,8 +36,9 @@ _FREEZING: Final = 2.0
 _FREEZING_LOOK: Final = 0.002
 #: Looks in version 1 after which what does not freeze is let go for a moment: a fork under way can hold it up for ever.
 _LOOKS: Final = 50
-#: Controllers of version 2 that containers need.
+#: Controllers of version 2 that containers need, and those that serve some of their limits where there are any.
 _CONTROLLERS: Final = ("memory", "cpu", "pids")
+_FURTHER: Final = ("cpuset", "io")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,27 @@ class Cgroups:
         """Return what an OCI configuration names the container's group ("/shoal/containers/<name>")."""
         return f"/{self._parent}/containers/{name}"
 
+    def group(self, controller: str, name: str) -> Path | None:
+        """Return the group of a container where a controller is ("memory"); None if the host doesn't have that one."""
+        tree = self._tree(controller)
+        return None if tree is None else tree / self._parent / "containers" / name
+
+    def parent_of(self, controller: str) -> Path | None:
+        """Return a group above the containers', which has the files that theirs will have; None as for `group`."""
+        tree = self._tree(controller)
+        if tree is None:
+            return None
+        above = tree / self._parent / "containers" if self.version == 2 else tree / self._parent
+        above.mkdir(exist_ok=True, parents=True)
+        return above
+
+    def root_of(self, controller: str) -> Path | None:
+        """Return the top of a controller's tree, as far as this host sees it; None as for `group`."""
+        return self._tree(controller)
+
+    def _tree(self, controller: str) -> Path | None:
+        return self._mounts.trees.get(controller if self.version == 1 else "")
+
     def enter(self) -> None:
         """Move this process into the leaf of the agent, and let the containers' group have its controllers.
 
@@ -153,6 +175,11 @@ class Cgroups:
             missing = [name for name in _CONTROLLERS if name in available and name not in enabled]
             if missing:
                 (tree / group / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in missing))
+            for name in _FURTHER:
+                if name in available and name not in enabled:
+                    # One that refuses takes nothing from the others.
+                    with contextlib.suppress(OSError):
+                        (tree / group / "cgroup.subtree_control").write_text(f"+{name}")
         lacking = set(_CONTROLLERS) - set((containers / "cgroup.subtree_control").read_text().split())
         if lacking:
             raise OSError(95, f"no controllers {', '.join(sorted(lacking))}", str(containers))

@@ -11,10 +11,45 @@ from shoal_cli import params
 if TYPE_CHECKING:
     from shoal.options.limits import LimitOptions
 
-OPTIONS: Final = (
+#: What can be changed while it runs as well.
+LIMITS: Final = (
     click.option("-m", "--memory", type=params.MEMORY, metavar="SIZE", help="Limit and reserve memory, such as 512m."),
+    click.option(
+        "--memory-swap",
+        type=params.SWAP,
+        metavar="SIZE",
+        help="Limit memory and swap together; -1 for as much swap as there is. Without: no swap.",
+    ),
+    click.option(
+        "--memory-reservation",
+        type=params.MEMORY,
+        metavar="SIZE",
+        help="What it is pushed back to when its node runs short of memory.",
+    ),
     click.option("--cpus", type=params.CPUS, metavar="CORES", help="Limit and reserve processor time, such as 0.5."),
+    click.option(
+        "-c",
+        "--cpu-shares",
+        type=click.IntRange(2, 1 << 18),
+        metavar="WEIGHT",
+        help="Weight against others when processors are short (1024).",
+    ),
+    click.option("--cpuset-cpus", type=params.CPUSET, metavar="LIST", help="Only these processors, such as 0-2,4."),
+    click.option("--cpuset-mems", type=params.CPUSET, metavar="LIST", help="Only these memory nodes, such as 0."),
     click.option("--pids-limit", type=click.IntRange(1), metavar="N", help="Most processes and threads (4096)."),
+    click.option(
+        "--blkio-weight",
+        type=click.IntRange(10, 1000),
+        metavar="WEIGHT",
+        help="Weight against others at disks, 10 to 1000.",
+    ),
+)
+_NAMES: Final = (
+    *("memory", "memory_swap", "memory_reservation", "cpus", "cpu_shares"),
+    *("cpuset_cpus", "cpuset_mems", "pids_limit", "blkio_weight"),
+)
+OPTIONS: Final = (
+    *LIMITS,
     click.option(
         "--constraint",
         multiple=True,
@@ -26,11 +61,12 @@ OPTIONS: Final = (
 
 def read(values: dict[str, Any]) -> LimitOptions:
     """Return what was said of it."""
-    options: LimitOptions = {"constraints": values["constraint"]}
-    if values["memory"]:
-        options["memory"] = values["memory"]
-    if values["cpus"]:
-        options["cpus"] = values["cpus"]
-    if values["pids_limit"] is not None:
-        options["pids_limit"] = values["pids_limit"]
+    return {"constraints": values["constraint"], **read_limits(values)}
+
+
+def read_limits(values: dict[str, Any]) -> LimitOptions:
+    """Return which limits were given."""
+    given = {name: values[name] for name in _NAMES if values[name] is not None}
+    # The names are those of the options.
+    options: LimitOptions = given  # type: ignore[assignment]
     return options

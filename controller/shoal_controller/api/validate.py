@@ -13,10 +13,11 @@ from typing import Final
 from shoal_common.errors import InvalidSpec, NotFound
 from shoal_common.health_checks import check_health
 from shoal_common.ids import DEFAULT_NAMESPACE, check_container_id, check_name
+from shoal_common.limits import check_limits
 from shoal_common.mounts import check_target
 from shoal_common.references import parse_reference
 from shoal_common.signals import signal_number
-from shoal_common.units import MIN_MEMORY, format_bytes
+from shoal_common.units import format_bytes
 from shoal_controller.api.validate_confinement import confinement
 from shoal_controller.api.validate_files import files
 from shoal_controller.api.validate_life import life
@@ -30,7 +31,6 @@ from shoal_proto.v1.container_pb2 import (
     NetworkMode,
 )
 from shoal_proto.v1.image_pb2 import ImageConfig
-from shoal_proto.v1.resources_pb2 import Resources
 
 #: Largest stored form of a container's configuration. etcd takes 1.5 MiB in one request.
 MAX_CONFIG: Final = 512 << 10
@@ -38,12 +38,6 @@ MAX_CONFIG: Final = 512 << 10
 MAX_STOP_TIMEOUT: Final = 24 * 3600
 #: What `docker stop` gives a process.
 DEFAULT_STOP_TIMEOUT: Final = 10
-#: The kernel's least CPU quota is 1 ms in a period of 100 ms (cgroup-v2.rst, cpu.max).
-MIN_CPU_MILLIS: Final = 10
-MAX_CPU_MILLIS: Final = 10_000_000
-MAX_MEMORY: Final = 1 << 50
-#: PID_MAX_LIMIT of a 64-bit kernel.
-MAX_PIDS: Final = 1 << 22
 #: HOST_NAME_MAX (sethostname(2)).
 MAX_HOSTNAME: Final = 64
 MAX_PAGE: Final = 5_000
@@ -120,7 +114,7 @@ def _check_config(config: ContainerConfig) -> None:
             f'hostname "{config.hostname[:80]}" is longer than the {MAX_HOSTNAME} characters that Linux takes'
         )
     _match(_HOSTNAME, "hostname", config.hostname, 'use letters, digits and "-", with dots between the parts')
-    _resources(config.resources)
+    check_limits(config.resources)
     for text in config.constraints:
         constraint(text)
     if config.network not in NetworkMode.values():
@@ -260,22 +254,6 @@ def labels(keys: Iterable[str]) -> None:
     for key in keys:
         if _LABEL.fullmatch(key) is None:
             raise InvalidSpec(f'label "{key[:80]}" is not valid (use 1 to 255 characters without blanks and "=")')
-
-
-def _resources(resources: Resources) -> None:
-    memory, cpu, pids = resources.memory_bytes, resources.cpu_millis, resources.pids
-    if memory and not MIN_MEMORY <= memory <= MAX_MEMORY:
-        raise InvalidSpec(
-            f"memory of {format_bytes(memory)} is not possible (use {format_bytes(MIN_MEMORY)} to "
-            f"{format_bytes(MAX_MEMORY)}, or leave it out)"
-        )
-    if cpu and not MIN_CPU_MILLIS <= cpu <= MAX_CPU_MILLIS:
-        raise InvalidSpec(
-            f"cpus of {cpu / 1000:g} is not possible (use {MIN_CPU_MILLIS / 1000:g} to {MAX_CPU_MILLIS // 1000}, "
-            "or leave it out)"
-        )
-    if not 0 <= pids <= MAX_PIDS:
-        raise InvalidSpec(f"pids limit of {pids} is not possible (use 1 to {MAX_PIDS}, or leave it out)")
 
 
 def constraint(text: str) -> None:

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from shoal_common.cpusets import format_set
 from shoal_common.ids import SHORT_ID
 from shoal_common.ports import is_loopback
 from shoal_common.units import format_bytes, format_cpus
 from shoal_controller.core.ports import PortWish, Refusal, choose
-from shoal_controller.core.snapshot import Amounts, NodeView
+from shoal_controller.core.snapshot import Amounts, LimitsWish, NodeView
 
 _LABELS: Final = "node.labels."
 
@@ -159,6 +160,30 @@ class Knows:
 
     def explain(self, refused: Sequence[NodeView]) -> str:
         return f"{_count(refused, 'has', 'have')} an agent too old for what it asks for (upgrade it)"
+
+
+@dataclass(frozen=True, slots=True)
+class Limiting:
+    """The node can hold a container to its limits."""
+
+    wish: LimitsWish
+
+    def check(self, node: NodeView) -> bool:
+        return self.wish.kinds <= node.limits and self.wish.cpus <= node.cpus and self.wish.mems <= node.mems
+
+    def explain(self, refused: Sequence[NodeView]) -> str:
+        if len(refused) > _NAMED:
+            return f"{len(refused)} can't hold it to its limits ({refused[0].name}: {self._lack(refused[0])})"
+        return ", ".join(f"{node.name}: {self._lack(node)}" for node in refused)
+
+    def _lack(self, node: NodeView) -> str:
+        if kinds := self.wish.kinds - node.limits:
+            return f"its control groups can't do {', '.join(sorted(kinds))}"
+        if cpus := self.wish.cpus - node.cpus:
+            return f"has no cpus {format_set(cpus)} (it has {format_set(node.cpus) or 'none'})"
+        return (
+            f"has no memory nodes {format_set(self.wish.mems - node.mems)} (it has {format_set(node.mems) or 'none'})"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,23 @@ NOTHING: Final = Amounts()
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsWish:
+    """What limits ask of a node that not every one can do.
+
+    Attributes:
+        kinds: names of `shoal_common.limits`.
+        cpus, mems: numbers of processors and memory nodes that it has to have.
+    """
+
+    kinds: frozenset[str] = frozenset()
+    cpus: frozenset[int] = frozenset()
+    mems: frozenset[int] = frozenset()
+
+
+NO_LIMITS: Final = LimitsWish()
+
+
+@dataclass(frozen=True, slots=True)
 class HoldView:
     """That `node` may have a copy of `container`."""
 
@@ -78,6 +95,8 @@ class NodeView:
         addresses: on which ports can be published, beside its loopback; empty of an agent that publishes none.
         bind_paths: of its own below which containers may mount; one that ends in ":ro" only to be read.
         knows: highest field of a container's configuration that its agent knows.
+        limits: what it can hold containers to, by the names of `shoal_common.limits`.
+        cpus, mems: numbers of its processors and memory nodes.
     """
 
     id: str
@@ -97,6 +116,9 @@ class NodeView:
     addresses: frozenset[str] = frozenset()
     bind_paths: tuple[str, ...] = ()
     knows: int = 0
+    limits: frozenset[str] = frozenset()
+    cpus: frozenset[int] = frozenset()
+    mems: frozenset[int] = frozenset()
 
     #: What the holds reserve together, and how many are current: summed up once, since a plan looks at all nodes.
     held: Amounts = field(init=False, compare=False, default=NOTHING)
@@ -171,6 +193,7 @@ class ContainerView:
         binds: paths of the node's that it mounts, and whether only to be read.
         remove_volumes: those that are its own go with it.
         asks: highest field of its configuration that its agent has to know; 0 if every agent does.
+        limits: what its limits ask of a node that not every one can do.
     """
 
     id: str
@@ -188,6 +211,7 @@ class ContainerView:
     binds: tuple[tuple[str, bool], ...] = ()
     remove_volumes: bool = False
     asks: int = 0
+    limits: LimitsWish = NO_LIMITS
     placement: PlacementView | None = None
     status: StatusView | None = None
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shoal_controller.core.filters import Constraint, Filter, Knows
-from shoal_controller.core.snapshot import ContainerView, NodeView, Snapshot, VolumeView
+from shoal_controller.core.filters import Constraint, Filter, Knows, Limiting
+from shoal_controller.core.snapshot import NO_LIMITS, ContainerView, NodeView, Snapshot, VolumeView
 from shoal_proto.v1.node_pb2 import NodeRemoval
 
 #: Nodes that a reason names one by one; of more it gives the number.
@@ -87,7 +87,7 @@ def _covers(allowed: str, path: str, *, read_only: bool) -> bool:
 
 
 def needs(container: ContainerView, volumes: Mapping[str, VolumeView]) -> tuple[Filter, ...]:
-    """Return what a container's configuration, constraints, volumes and binds ask of a node, beside room.
+    """Return what a container's configuration, limits, constraints, volumes and binds ask of a node, beside room.
 
     Args:
         volumes: as they are placed now; one that is placed nowhere has constraints of its own.
@@ -95,6 +95,8 @@ def needs(container: ContainerView, volumes: Mapping[str, VolumeView]) -> tuple[
     wanted: list[Filter] = [Constraint(text) for text in container.constraints]
     if container.asks:
         wanted.append(Knows(container.asks))
+    if container.limits != NO_LIMITS:
+        wanted.append(Limiting(container.limits))
     for volume, name in container.volumes:
         view = volumes.get(volume)
         if view is None or view.node:

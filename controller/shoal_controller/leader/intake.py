@@ -58,7 +58,7 @@ def check_description(node: str, description: NodeDescription) -> None:
     if description.ByteSize() > MAX_DESCRIPTION:
         raise InvalidSpec(f"node {node} describes itself in more than {MAX_DESCRIPTION} bytes (give it fewer labels)")
     texts = [value for field, value in description.ListFields() if isinstance(value, str)]
-    texts += [*description.addresses, *description.bind_paths]
+    texts += [*description.addresses, *description.bind_paths, *description.limits]
     for pairs in (description.labels, description.runtimes):
         texts += [*pairs.keys(), *pairs.values()]
     for problem in description.problems:

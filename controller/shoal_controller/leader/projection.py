@@ -6,15 +6,20 @@ from typing import Final
 
 from google.protobuf.message import Message
 
+from shoal_common.cpusets import parse_set
+from shoal_common.errors import InvalidSpec
 from shoal_common.ids import SHORT_ID
+from shoal_common.limits import asked
 from shoal_common.status import is_over
 from shoal_controller.core.ports import PortView, Taken, taken_by
 from shoal_controller.core.snapshot import (
     DEFAULT_NETWORK,
+    NO_LIMITS,
     NOTHING,
     Amounts,
     ContainerView,
     HoldView,
+    LimitsWish,
     NodeView,
     PlacementView,
     Snapshot,
@@ -32,6 +37,8 @@ from shoal_proto.v1.resources_pb2 import Resources
 _KNOWN_TO_ALL: Final = 16
 #: Fields that are no agent's: it is told of ports by what was chosen for them, and goes by its addresses.
 _NO_AGENTS: Final = frozenset({"ports", "publish_all", "exposed_ports"})
+#: Stands for processors that no node has.
+_NOWHERE: Final = frozenset({-1})
 #: Characters of a node's problems that are told with every container that waits for it.
 _LONGEST_PROBLEM: Final = 300
 
@@ -39,6 +46,21 @@ _LONGEST_PROBLEM: Final = 300
 def amounts(resources: Resources) -> Amounts:
     """Return what of `resources` is reserved."""
     return Amounts(memory=resources.memory_bytes, cpu=resources.cpu_millis)
+
+
+def limits_wish(resources: Resources) -> LimitsWish:
+    """Return what of `resources` not every node can do. A set that can't be read is one that no node has."""
+    kinds = asked(resources)
+    if not kinds:
+        return NO_LIMITS
+    return LimitsWish(kinds, _numbers(resources.cpuset_cpus), _numbers(resources.cpuset_mems))
+
+
+def _numbers(text: str) -> frozenset[int]:
+    try:
+        return parse_set(text)
+    except InvalidSpec:
+        return _NOWHERE
 
 
 class Projector:
@@ -124,6 +146,7 @@ def container_view(entry: ContainerEntry, spec: ContainerSpec) -> ContainerView:
         ),
         remove_volumes=spec.remove_volumes or spec.config.auto_remove,
         asks=_asks(spec.config),
+        limits=limits_wish(spec.config.resources),
         placement=None
         if placement is None
         else PlacementView(
@@ -175,8 +198,15 @@ def node_view(entry: NodeEntry) -> NodeView:
         else "",
         ports=_taken(entry, description.address if description is not None else ""),
         addresses=frozenset(description.addresses if description is not None else ()),
+        limits=frozenset(description.limits if description is not None else ()),
+        cpus=_own_numbers(description.cpuset_cpus) if description is not None else frozenset(),
+        mems=_own_numbers(description.cpuset_mems) if description is not None else frozenset(),
         knows=(description.configuration if description is not None else 0) or _KNOWN_TO_ALL,
     )
+
+
+def _own_numbers(text: str) -> frozenset[int]:
+    return _numbers(text) - _NOWHERE
 
 
 def _hold_view(node: str, hold: Hold) -> HoldView:

@@ -7,6 +7,7 @@ from typing import TypedDict
 
 from shoal_common import units
 from shoal_common.errors import InvalidSpec
+from shoal_common.limits import check_limits
 from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.resources_pb2 import Resources
 
@@ -16,10 +17,22 @@ class LimitOptions(TypedDict, total=False):
 
     #: Bytes, or text such as "512m"; limited to it, and reserved on the node.
     memory: int | str
+    #: Memory and swap together, likewise; -1 means as much swap as there is. Left out: no swap.
+    memory_swap: int | str
+    #: What it is pushed back to when the node runs short of memory.
+    memory_reservation: int | str
     #: Cores, such as 0.5; limited to it, and reserved on the node.
     cpus: float | str
+    #: Weight against others when processors are short; left out means 1024.
+    cpu_shares: int
+    #: Processors of the node that it may use, such as "0-2,4".
+    cpuset_cpus: str
+    #: Memory nodes that it may use, such as "0".
+    cpuset_mems: str
     #: Most processes and threads at a time; left out means 4096.
     pids_limit: int
+    #: Weight against others at disks, 10 to 1000.
+    blkio_weight: int
     #: Each "key==value" or "key!=value"; keys are node.id, node.name and node.labels.NAME.
     constraints: Iterable[str]
 
@@ -28,22 +41,47 @@ def apply(config: ContainerConfig, options: LimitOptions) -> None:
     """Put the options into a configuration.
 
     Raises:
-        InvalidSpec: memory, cpus or pids_limit can never be right.
+        InvalidSpec: one of them can never be right.
     """
-    config.resources.CopyFrom(_resources(options))
+    limits = resources(options)
+    check_limits(limits)
+    config.resources.CopyFrom(limits)
     config.constraints.extend(options.get("constraints", ()))
 
 
-def _resources(options: LimitOptions) -> Resources:
-    memory = options.get("memory", 0)
-    size = units.parse_bytes(memory) if isinstance(memory, str) else memory
-    if size < 0 or ("memory" in options and size < units.MIN_MEMORY):
+def resources(options: LimitOptions) -> Resources:
+    """Return the limits that are asked for; 0 for what was left out.
+
+    Raises:
+        InvalidSpec: one of them can never be right, whatever the others are.
+    """
+    memory = _bytes(options.get("memory", 0))
+    if "memory" in options and memory < units.MIN_MEMORY:
         raise InvalidSpec(
-            f"memory {units.format_bytes(size)} is too little to start in "
+            f"memory {units.format_bytes(memory)} is too little to start in "
             f"(give at least {units.format_bytes(units.MIN_MEMORY)})"
         )
     pids = options.get("pids_limit", 0)
     if "pids_limit" in options and pids < 1:
         raise InvalidSpec(f"pids limit {pids} is not valid (give at least 1, or leave it out for 4096)")
-    cpus = units.parse_cpus(str(options["cpus"])) if "cpus" in options else 0
-    return Resources(memory_bytes=size, cpu_millis=cpus, pids=pids)
+    shares, weight = options.get("cpu_shares", 0), options.get("blkio_weight", 0)
+    for name, number in (("cpu shares", shares), ("blkio weight", weight)):
+        if not 0 <= number < 1 << 32:
+            raise InvalidSpec(f"{name} of {number} are not possible (leave them out, or give a number above 0)")
+    return Resources(
+        memory_bytes=memory,
+        memory_swap_bytes=_bytes(options.get("memory_swap", 0)),
+        memory_reservation_bytes=_bytes(options.get("memory_reservation", 0)),
+        cpu_millis=units.parse_cpus(str(options["cpus"])) if "cpus" in options else 0,
+        cpu_shares=shares,
+        cpuset_cpus=options.get("cpuset_cpus", ""),
+        cpuset_mems=options.get("cpuset_mems", ""),
+        pids=pids,
+        blkio_weight=weight,
+    )
+
+
+def _bytes(amount: int | str) -> int:
+    if amount == "-1":
+        return -1
+    return units.parse_bytes(amount) if isinstance(amount, str) else amount

@@ -97,6 +97,27 @@ async def limits(node: Node) -> None:
         assert (group / "memory" / name / "memory.memsw.limit_in_bytes").read_text().strip() == str(32 << 20)
         assert (group / "cpu" / name / "cpu.cfs_quota_us").read_text().strip() == "25000"
         assert (group / "pids" / name / "pids.max").read_text().strip() == "6"
+        await tasks.start(
+            node.spec(
+                *("sleep", "1000"),
+                attempt=2,
+                memory_bytes=32 << 20,
+                memory_swap_bytes=48 << 20,
+                memory_reservation_bytes=16 << 20,
+                cpu_shares=512,
+                cpuset_cpus="0",
+                cpuset_mems="0",
+            )
+        )
+        name = tasks.groups.container_path(str(TaskKey(CONTAINER, 1, 2))).lstrip("/")
+        for file, value in (
+            ("memory/{}/memory.memsw.limit_in_bytes", str(48 << 20)),
+            ("memory/{}/memory.soft_limit_in_bytes", str(16 << 20)),
+            ("cpu/{}/cpu.shares", "512"),
+            ("cpuset/{}/cpuset.cpus", "0"),
+            ("cpuset/{}/cpuset.mems", "0"),
+        ):
+            assert (group / file.format(name)).read_text().strip() == value, file
 
 
 async def failures(node: Node) -> None:

@@ -80,6 +80,12 @@ def test_completion_is_light(typed: str, expected: str) -> None:
         ["create", "--cpus", "0", "web"],
         ["run", "UPPER"],
         ["run", "--pids-limit", "0", "web"],
+        ["run", "--memory-swap", "-2", "web"],
+        ["run", "--memory-reservation", "1k", "web"],
+        ["run", "-c", "1", "web"],
+        ["run", "--cpuset-cpus", "2-0", "web"],
+        ["run", "--cpuset-mems", "", "web"],
+        ["run", "--blkio-weight", "9", "web"],
         ["run", "-e", "=x", "web"],
         ["run", "--restart", "sometimes", "web"],
         ["run", "--restart", "always:3", "web"],
@@ -157,12 +163,19 @@ def container(phase: pb.ContainerPhase, detail: str = "", code: int = 0) -> pb.C
     return made
 
 
+def killed() -> pb.Container:
+    made = container(pb.CONTAINER_PHASE_EXITED, code=137)
+    made.status.oom_killed = True
+    return made
+
+
 @pytest.mark.parametrize(
     ("shown", "worded"),
     [
         (container(pb.CONTAINER_PHASE_RUNNING), "Up 5 minutes"),
         (container(pb.CONTAINER_PHASE_RUNNING, "node down 12 s"), "Up 5 minutes (node down 12 s)"),
         (container(pb.CONTAINER_PHASE_EXITED), "Exited (0) 3 seconds ago"),
+        (killed(), "Exited (137) 3 seconds ago (OOMKilled)"),
         (container(pb.CONTAINER_PHASE_FAILED, "no such file", 127), "Failed (127) 3 seconds ago: no such file"),
         (
             container(pb.CONTAINER_PHASE_RESTARTING, "again in 5 s", 1),

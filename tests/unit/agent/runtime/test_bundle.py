@@ -63,6 +63,24 @@ def test_limits() -> None:
     assert build(Resources(cpu_millis=1))["linux"]["resources"]["cpu"]["quota"] == 1000
 
 
+def test_every_limit_reaches_the_runtime() -> None:
+    limits = Resources(
+        memory_bytes=64 << 20,
+        memory_swap_bytes=96 << 20,
+        memory_reservation_bytes=32 << 20,
+        cpu_shares=512,
+        cpuset_cpus="0-1",
+        cpuset_mems="0",
+        blkio_weight=300,
+    )
+    section = build(limits)["linux"]["resources"]
+    assert section["memory"] == {"limit": 64 << 20, "swap": 96 << 20, "reservation": 32 << 20}
+    assert section["cpu"] == {"shares": 512, "cpus": "0-1", "mems": "0"}
+    assert section["blockIO"] == {"weight": 300}
+    endless = build(Resources(memory_bytes=64 << 20, memory_swap_bytes=-1))["linux"]["resources"]
+    assert endless["memory"] == {"limit": 64 << 20, "swap": -1}
+
+
 def test_devices_are_nodes_of_its_own_and_nothing_else_may_be_opened() -> None:
     node = DeviceNode("/dev/own", stat.S_IFCHR | 0o600, os.makedev(10, 229), "r")
     config = build(Resources(), confinement=replace(CONFINEMENT, devices=(node,)))

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from shoal_controller.core.explain import pending_reason
-from shoal_controller.core.filters import Constraint, Cpu, Memory, Readiness, Sound, explain, placing
+from shoal_controller.core.filters import Constraint, Cpu, Limiting, Memory, Readiness, Sound, explain, placing
 from shoal_controller.core.orchestrate import Place, plan
-from shoal_controller.core.snapshot import Amounts, ContainerView, HoldView, PlacementView, StatusView
+from shoal_controller.core.snapshot import Amounts, ContainerView, HoldView, LimitsWish, PlacementView, StatusView
 from tests.unit.controller.core.clusters import CREATED, CURRENT, GIB, STOPPED, cluster, node
 
 
@@ -55,6 +57,24 @@ def test_what_an_older_agent_does_not_know_goes_elsewhere() -> None:
     )
     assert [each.node for each in plan(cluster([old, new], [wanted]), limit=9) if isinstance(each, Place)] == [new.id]
     assert pending_reason(cluster([old]), ContainerView(id="c")) == ""
+
+
+def test_limits_that_a_node_can_not_hold_a_container_to_send_it_elsewhere() -> None:
+    """It would run without them, and nobody would know."""
+    able = frozenset({"cpuset-cpus", "blkio-weight"})
+    plain, small, good = node("n1"), node("n2", limits=able, cpus=frozenset({0, 1})), node("n3", limits=able)
+    good = replace(good, cpus=frozenset(range(4)))
+    wanted = ContainerView(id="c", limits=LimitsWish(frozenset({"cpuset-cpus"}), cpus=frozenset({1, 3})))
+    assert pending_reason(cluster([plain, small], [wanted]), wanted) == (
+        "2 nodes: n1: its control groups can't do cpuset-cpus, n2: has no cpus 3 (it has 0-1)"
+    )
+    placed = [each for each in plan(cluster([plain, small, good], [wanted]), limit=9) if isinstance(each, Place)]
+    assert [each.node for each in placed] == [good.id]
+    memory = Limiting(LimitsWish(frozenset({"cpuset-cpus"}), mems=frozenset({1})))
+    assert memory.explain([small]) == "n2: has no memory nodes 1 (it has none)"
+    assert memory.explain([plain] * 5) == (
+        "5 can't hold it to its limits (n1: its control groups can't do cpuset-cpus)"
+    )
 
 
 def test_a_node_with_a_full_disk_takes_nothing_new_and_says_why() -> None:

@@ -1,0 +1,87 @@
+"""What containers are limited to, each test named for what it holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.parts.lab import LabUnderTest, eventually
+
+#: A node that all containers of a test share.
+WHERE = ("--constraint", "node.name==node1")
+#: Two processes that would have two cores, and after three seconds how much they had.
+SPIN = "time timeout 3 sh -c 'while :; do :; done & while :; do :; done'; true"
+
+
+def cores(lab: LabUnderTest, name: str) -> float:
+    """Return how many cores `SPIN` had in a container."""
+    told = dict(line.split() for line in lab.run("exec", name, "sh", "-c", SPIN).stderr.splitlines() if line)
+    seconds = {
+        key: 60 * float(value.partition("m")[0]) + float(value.partition("m")[2].rstrip("s"))
+        for key, value in told.items()
+    }
+    return (seconds["user"] + seconds["sys"]) / seconds["real"]
+
+
+def test_a_memory_hog_is_killed_and_said_to_be_while_its_neighbour_works_on(clean_lab: LabUnderTest) -> None:
+    lab = clean_lab
+    lab.run("run", "-d", "--name", "neighbour", "-m", "64m", *WHERE, lab.image, "sleep", "1000")
+    done = lab.run("run", "--name", "hog", "-m", "16m", *WHERE, lab.image, "tail", "/dev/zero", ok=None)
+    assert done.returncode == 137
+    status = lab.inspect("hog")["status"]
+    assert (status["exit_code"], status["oom_killed"]) == (137, True)
+    assert "(OOMKilled)" in lab.out("ps", "-a", "--filter", "name=hog")
+    assert "(OOMKilled)" not in lab.out("ps", "-a", "--filter", "name=neighbour")
+    assert lab.out("exec", "neighbour", "echo", "works") == "works"
+    # A child of the first process counts as well, as with Docker.
+    child = "tail /dev/zero; exit 3"
+    assert lab.run("run", "--name", "of", "-m", "16m", *WHERE, lab.image, "sh", "-c", child, ok=None).returncode == 3
+    assert lab.inspect("of")["status"]["oom_killed"]
+
+
+def test_half_a_core_is_half_a_core(clean_lab: LabUnderTest) -> None:
+    lab = clean_lab
+    lab.run("run", "-d", "--name", "half", "--cpus", "0.5", *WHERE, lab.image, "sleep", "1000")
+    seen: list[float] = []
+
+    def half() -> bool:
+        seen.append(cores(lab, "half"))
+        assert seen[-1] <= 0.55, f"it had more: {seen}"
+        # Others of the machine may have had its half.
+        return seen[-1] >= 0.45
+
+    eventually(half, seconds=60, what=f"half a core: {seen}")
+
+
+def test_what_the_limits_are_is_in_its_control_groups(clean_lab: LabUnderTest) -> None:
+    lab = clean_lab
+    words = ("-m", "64m", "--memory-swap", "96m", "--memory-reservation", "32m", "-c", "512", "--cpuset-cpus", "0")
+    lab.run("run", "-d", "--name", "held", *words, *WHERE, lab.image, "sleep", "1000")
+    group = "/sys/fs/cgroup"
+    files = ("memory/memory.limit_in_bytes", "memory/memory.memsw.limit_in_bytes", "memory/memory.soft_limit_in_bytes")
+    shown = lab.out("exec", "held", "cat", *(f"{group}/{file}" for file in files)).split()
+    assert shown == [str(64 << 20), str(96 << 20), str(32 << 20)]
+    assert lab.out("exec", "held", "cat", f"{group}/cpu/cpu.shares", f"{group}/cpuset/cpuset.cpus").split() == [
+        *("512", "0")
+    ]
+    assert lab.out("exec", "held", "grep", "Cpus_allowed_list", "/proc/self/status").split()[1] == "0"
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--cpuset-cpus", "4000"), "has no cpus 4000"),
+        (("--blkio-weight", "300"), "its control groups can't do blkio-weight"),
+    ],
+)
+def test_what_no_node_can_do_waits_and_says_why(clean_lab: LabUnderTest, words: tuple[str, ...], reason: str) -> None:
+    clean_lab.run("create", "--name", "odd", *words, clean_lab.image, ok=None)
+    detail = eventually(lambda: clean_lab.inspect("odd").get("detail", ""), seconds=10, what="a reason")
+    assert detail.startswith("3 nodes: ")
+    assert reason in detail
+
+
+def test_limits_that_contradict_each_other_make_nothing(clean_lab: LabUnderTest) -> None:
+    for words in (("-m", "64m", "--memory-swap", "32m"), ("-m", "8m", "--memory-reservation", "9m")):
+        done = clean_lab.run("run", *words, clean_lab.image, "true", ok=None)
+        assert (done.returncode, done.stderr.count("\n")) == (125, 1), done.stderr
+    assert not clean_lab.containers()
