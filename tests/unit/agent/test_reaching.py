@@ -10,23 +10,17 @@ import pytest
 
 from shoal_agent.core import planning
 from shoal_agent.core.lifecycle import EXITED, PREPARING, READY, RUNNING
-from shoal_agent.core.model import Observed, Remembered, TaskState, Wanted
+from shoal_agent.core.model import Observed, Remembered, TaskState
 from shoal_agent.paths import NodePaths
 from shoal_common.errors import Conflict, NotFound, Unavailable
 from shoal_proto.v1.container_pb2 import ContainerState, DesiredState
 from shoal_proto.v1.node_pb2 import HoldRole
 from tests.fakes.container_host import FakeHost
+from tests.parts import planned
 from tests.unit.agent.test_worker import ID, STOPPED, Agent, agent, assignment
 
 CREATED = DesiredState.DESIRED_STATE_CREATED
-WANTED = Wanted(
-    generation=1,
-    role=HoldRole.HOLD_ROLE_CURRENT,
-    desired=STOPPED,
-    run_admitted=1,
-    stop_grace_ms=0,
-    ever_ready=True,
-)
+WANTED = replace(planned.WANTED, desired=STOPPED)
 ASKED = Observed(task=TaskState.ABSENT, reach=True)
 
 
@@ -36,24 +30,7 @@ def paths(tmp_path: Path) -> NodePaths:
 
 
 def remembered(state: ContainerState) -> Remembered:
-    return Remembered(
-        generation=1,
-        attempt=1,
-        state=state,
-        run_served=1,
-        ever_ready=True,
-        start_pending=False,
-        this_boot=True,
-        removing=False,
-        removed=False,
-        report=1,
-        report_accepted=1,
-        kill_due_ms=0,
-        by_policy=False,
-        restarts=0,
-        restart_due_ms=0,
-        restart_pause_ms=0,
-    )
+    return replace(planned.RECORD, state=state)
 
 
 @pytest.mark.parametrize("state", [READY, EXITED])

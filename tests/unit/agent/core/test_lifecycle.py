@@ -19,6 +19,7 @@ from shoal_proto.v1.container_pb2 import ContainerState, ContainerStatus, Desire
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from shoal_proto.v1.image_pb2 import ImageConfig
 from shoal_proto.v1.node_pb2 import HoldRole
+from tests.parts.planned import RECORD, WANTED
 
 NOW = Timestamp(seconds=1_700_000_000)
 CREATED = DesiredState.DESIRED_STATE_CREATED
@@ -369,28 +370,11 @@ test_never_starts_a_run_twice = Host.TestCase
 
 
 def _record(**fields: int) -> Remembered:
-    base = Remembered(
-        generation=2,
-        attempt=1,
-        state=RUNNING,
-        run_served=1,
-        ever_ready=True,
-        start_pending=False,
-        this_boot=True,
-        removing=False,
-        removed=False,
-        report=5,
-        report_accepted=5,
-        kill_due_ms=0,
-    )
-    return replace(base, **fields)  # type: ignore[arg-type]
+    return replace(RECORD, **{"generation": 2, **fields})  # type: ignore[arg-type]
 
 
 def _wish(**fields: int) -> Wanted:
-    base = Wanted(
-        generation=2, role=CURRENT, desired=WANT_RUNNING, run_admitted=1, stop_grace_ms=10_000, ever_ready=True
-    )
-    return replace(base, **fields)  # type: ignore[arg-type]
+    return replace(WANTED, **{"generation": 2, **fields})  # type: ignore[arg-type]
 
 
 ALIVE = Observed(task=TaskState.ALIVE)

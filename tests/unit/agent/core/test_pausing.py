@@ -7,32 +7,11 @@ from dataclasses import replace
 import pytest
 
 from shoal_agent.core import planning
-from shoal_agent.core.model import Observed, Remembered, TaskState, Wanted
-from shoal_proto.v1.container_pb2 import ContainerState, DesiredState
+from shoal_agent.core.model import Observed, TaskState
+from shoal_proto.v1.container_pb2 import DesiredState
 from shoal_proto.v1.node_pb2 import HoldRole
+from tests.parts.planned import RECORD, WANTED
 
-RECORD = Remembered(
-    generation=1,
-    attempt=1,
-    state=ContainerState.CONTAINER_STATE_RUNNING,
-    run_served=1,
-    ever_ready=True,
-    start_pending=False,
-    this_boot=True,
-    removing=False,
-    removed=False,
-    report=5,
-    report_accepted=5,
-    kill_due_ms=0,
-)
-WANTED = Wanted(
-    generation=1,
-    role=HoldRole.HOLD_ROLE_CURRENT,
-    desired=DesiredState.DESIRED_STATE_RUNNING,
-    run_admitted=1,
-    stop_grace_ms=1_000,
-    ever_ready=True,
-)
 SEEN = Observed(task=TaskState.ALIVE)
 FROZEN = replace(SEEN, frozen=True)
 

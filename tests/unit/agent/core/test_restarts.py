@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal_agent.core import lifecycle, planning, restarts
-from shoal_agent.core.lifecycle import EXITED, READY, RUNNING, STOPPING
-from shoal_agent.core.model import Observed, Remembered, Wanted, remembered
+from shoal_agent.core.lifecycle import EXITED, READY, STOPPING
+from shoal_agent.core.model import Observed, Wanted, remembered
 from shoal_agent.core.restarts import End, Pause, pause_after
 from shoal_proto.v1.agent_pb2 import ContainerRecord
 from shoal_proto.v1.container_pb2 import DesiredState, RestartMode
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from shoal_proto.v1.node_pb2 import HoldRole
+from tests.parts.planned import RECORD, WANTED
 
 NOW = Timestamp(seconds=1_700_000_000)
 NO = RestartMode.RESTART_MODE_NO
@@ -25,29 +26,7 @@ ALWAYS = RestartMode.RESTART_MODE_ALWAYS
 UNLESS_STOPPED = RestartMode.RESTART_MODE_UNLESS_STOPPED
 STOPPED = DesiredState.DESIRED_STATE_STOPPED
 
-RECORD = Remembered(
-    generation=1,
-    attempt=1,
-    state=RUNNING,
-    run_served=1,
-    ever_ready=True,
-    start_pending=False,
-    this_boot=True,
-    removing=False,
-    removed=False,
-    report=5,
-    report_accepted=5,
-    kill_due_ms=0,
-)
-WISH = Wanted(
-    generation=1,
-    role=HoldRole.HOLD_ROLE_CURRENT,
-    desired=DesiredState.DESIRED_STATE_RUNNING,
-    run_admitted=1,
-    stop_grace_ms=10_000,
-    ever_ready=True,
-    restart_mode=ALWAYS,
-)
+WISH = replace(WANTED, restart_mode=ALWAYS)
 END = End(run=1, code=1, started=True, by_policy=False, restarts=0, ran_ms=50)
 
 
