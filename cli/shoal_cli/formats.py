@@ -1,23 +1,27 @@
-"""How results are written: tables as Docker's, JSON of the API's objects, templates with simple fields."""
+"""How results are written: tables as Docker's, JSON of the API's objects, Go's templates."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
-from shoal_cli.printable import printable
+from shoal_cli import templates
+from shoal_cli.printable import printable, printable_json
+from shoal_cli.templates import ABSENT, ByKey, Struct, TemplateError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from shoal_cli.templates.nodes import Node
+
 M = TypeVar("M", bound="Message")
 
-_FIELD: Final = re.compile(r"\{\{\s*(json\s+)?\.([\w.-]*)\s*\}\}")
-_ESCAPES: Final = {r"\t": "\t", r"\n": "\n"}
+_TABLE: Final = "table"
+_JSON: Final = "json"
 
 
 def as_dict(message: Message) -> dict[str, object]:
@@ -32,7 +36,7 @@ def as_dict(message: Message) -> dict[str, object]:
 
 def as_json(message: Message) -> str:
     """Return an API object as one line of JSON."""
-    return json.dumps(as_dict(message), ensure_ascii=False)
+    return printable_json(json.dumps(as_dict(message), ensure_ascii=False))
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -44,100 +48,143 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def expand(template: str, columns: Mapping[str, str], whole: Callable[[], Mapping[str, object]]) -> str:
-    """Return `template` with each {{.NAME}} replaced.
+def is_table(form: str) -> bool:
+    """Say whether a format means a table: all of its columns, or those of a template after the word."""
+    return form == _TABLE or form.startswith(f"{_TABLE} ")
 
-    Args:
-        template: NAME is a column, or a path into the API object such as `spec.config.image`, where list items are
-            numbered from 0; {{json .PATH}} gives JSON. Backslash t and n are a tab and a new line.
-        columns: values by the names of Docker's columns.
-        whole: returns the API object.
+
+def check(form: str) -> None:
+    """Check what `--format` says.
 
     Raises:
-        click.UsageError: it has no such field, or is no template.
+        TemplateError: it is a template that is none.
     """
-    for mark, character in _ESCAPES.items():
-        template = template.replace(mark, character)
-    if "{{" in _FIELD.sub("", template):
-        raise click.UsageError(
-            f'template "{template}" is not valid (write fields as {{{{.Name}}}} or {{{{json .path}}}})'
-        )
-
-    def value(match: re.Match[str]) -> str:
-        as_json, path = bool(match[1]), match[2]
-        found: object = columns[path] if path in columns else _at(whole(), path, columns)
-        if as_json or not isinstance(found, str | int | float | bool | None):
-            return json.dumps(found, ensure_ascii=False)
-        return "" if found is None else str(found).lower() if isinstance(found, bool) else str(found)
-
-    return _FIELD.sub(value, template)
+    if form not in (_TABLE, _JSON):
+        _parsed(_template(form))
 
 
-def _at(item: object, path: str, columns: Mapping[str, str]) -> object:
-    found = item
-    for part in path.split(".") if path else ():
-        if isinstance(found, list) and part.isdigit():
-            found = found[int(part)] if int(part) < len(found) else None
-        elif isinstance(found, dict) and part in found:
-            found = found[part]
-        elif isinstance(found, dict) and isinstance(item, dict) and path.split(".")[0] in item:
-            # Left out of the object because it is not set (a container without status).
-            return None
-        else:
-            fields = ", ".join([*columns, *(item if isinstance(item, dict) else ())])
-            raise click.UsageError(f'there is no field "{path}" (there are: {fields})')
-    return found
+def expand(form: str, document: Mapping[str, object]) -> str:
+    """Return a template filled in.
+
+    Raises:
+        click.UsageError: it is none, or asks for what the object does not have.
+    """
+    try:
+        return templates.render(_parsed(form), document)
+    except TemplateError as error:
+        shown = form if len(form) <= 60 else f"{form[:59]}…"
+        raise click.UsageError(f'template "{printable(shown)}": {error.message}') from None
+
+
+def api_fields(message: Message) -> dict[str, object]:
+    """Return an API object for templates: what is not set can be asked for as well, and is nothing."""
+    return {**dict.fromkeys((each.name for each in message.DESCRIPTOR.fields), ABSENT), **as_dict(message)}
+
+
+def row(
+    message: M, columns: Mapping[str, tuple[str, Callable[[M], str]]], labels: Mapping[str, str] | None = None
+) -> Struct:
+    """Return what a template of a list is filled in from: the columns, and the API's object beside them.
+
+    Args:
+        labels: asked for one by one, as `{{.Label "KEY"}}`.
+    """
+
+    def more() -> dict[str, object]:
+        return {**api_fields(message), **({} if labels is None else {"Label": ByKey(labels)})}
+
+    return Struct({name: cell(message) for name, (_, cell) in columns.items()}, cache(more))
 
 
 def show(
     messages: Sequence[M],
-    format: str,
+    form: str,
     columns: Mapping[str, tuple[str, Callable[[M], str]]],
     headings: Sequence[str],
+    labels: Callable[[M], Mapping[str, str]] | None = None,
 ) -> None:
     """Write objects to stdout.
 
     Args:
         messages: API objects.
-        format: "table", "json" (one object a line) or a template.
+        form: "table", "json" (one object a line), a template, or "table " and a template.
         columns: by their names in templates: heading, and what makes the cell.
         headings: names of those that the table has, in order.
+        labels: returns those of an object.
     """
-    if format == "table":
+
+    def document(message: M) -> Struct:
+        return row(message, columns, None if labels is None else labels(message))
+
+    if form == _TABLE:
         chosen = [columns[name] for name in headings]
         rows = [[cell(message) for _, cell in chosen] for message in messages]
         click.echo(table([heading for heading, _ in chosen], rows))
-        return
-    for message in messages:
-        if format == "json":
+    elif form == _JSON:
+        for message in messages:
             click.echo(as_json(message))
-        else:
-            cells = {name: cell(message) for name, (_, cell) in columns.items()}
-            click.echo(expand(format, cells, lambda message=message: as_dict(message)))  # type: ignore[misc]
+    elif is_table(form):
+        template = _template(form)
+        names = {name: heading for name, (heading, _) in columns.items()}
+        lines = [expand(template, document(message)) for message in messages]
+        click.echo(_aligned([templates.header(_parsed(template), names), *lines]))
+    else:
+        for message in messages:
+            click.echo(expand(form, document(message)))
 
 
 def show_list(
     messages: Sequence[M],
-    format: str,
+    form: str,
     columns: Mapping[str, tuple[str, Callable[[M], str]]],
     headings: Sequence[str],
     *,
     quiet: bool,
+    labels: Callable[[M], Mapping[str, str]] | None = None,
 ) -> None:
     """Write objects as `show` does, or their ids if `quiet` and no other format was asked for."""
-    if quiet and format == "table":
+    if quiet and is_table(form):
         for message in messages:
             click.echo(columns["ID"][1](message))
     else:
-        show(messages, format, columns, headings)
+        show(messages, form, columns, headings, labels)
 
 
-def inspect(messages: Sequence[Message], format: str | None) -> None:
-    """Write all of each object: a JSON list, or a template's result a line."""
-    if format is None or format == "json":
-        indent = 4 if format is None else None
-        click.echo(json.dumps([as_dict(message) for message in messages], indent=indent, ensure_ascii=False))
-        return
-    for message in messages:
-        whole = as_dict(message)
-        click.echo(expand(format, {}, lambda whole=whole: whole))  # type: ignore[misc]
+def inspect(messages: Sequence[M], form: str | None, document: Callable[[M], Struct] | None = None) -> None:
+    """Write all of each object.
+
+    Args:
+        messages: API objects.
+        form: left out: a JSON list of the documents; "json": one of the API's objects, on a line; else a template.
+        document: returns an object as Docker shows it; left out: as the API does.
+    """
+    if form == _JSON:
+        click.echo(printable_json(json.dumps([as_dict(message) for message in messages], ensure_ascii=False)))
+    elif form is None:
+        shown = [document(message) if document is not None else as_dict(message) for message in messages]
+        click.echo(printable_json(json.dumps(shown, indent=4, ensure_ascii=False)))
+    else:
+        for message in messages:
+            click.echo(expand(form, document(message) if document is not None else Struct(api_fields(message))))
+
+
+def _template(form: str) -> str:
+    return form.removeprefix(_TABLE).lstrip(" ") if is_table(form) else form
+
+
+@cache
+def _parsed(template: str) -> tuple[Node, ...]:
+    return templates.parse(template)
+
+
+def _aligned(lines: Sequence[str]) -> str:
+    """Return lines with tabs between their cells as columns, three spaces apart; the last of a line is no column."""
+    cells = [line.split("\t") for line in "\n".join(lines).split("\n")]
+    widths: dict[int, int] = {}
+    for line in cells:
+        for column, cell in enumerate(line[:-1]):
+            widths[column] = max(widths.get(column, 0), len(cell))
+    return "\n".join(
+        "   ".join([*(cell.ljust(widths[column]) for column, cell in enumerate(line[:-1])), line[-1]]).rstrip()
+        for line in cells
+    )

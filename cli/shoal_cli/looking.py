@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from shoal_cli import formats
 from shoal_cli.codes import FAILED
@@ -13,10 +13,23 @@ from shoal_common.errors import NotFound
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from shoal_cli.templates import Struct
 
-async def look(refs: Sequence[str], get: Callable[[str], Awaitable[Message]], form: str | None) -> int:
-    """Write the objects that there are, a line to stderr for each that isn't, and return the exit code."""
-    found: list[Message] = []
+M = TypeVar("M", bound="Message")
+
+
+async def look(
+    refs: Sequence[str],
+    get: Callable[[str], Awaitable[M]],
+    form: str | None,
+    document: Callable[[M], Struct] | None = None,
+) -> int:
+    """Write the objects that there are, a line to stderr for each that isn't, and return the exit code.
+
+    Args:
+        form, document: as `formats.inspect` has them.
+    """
+    found: list[M] = []
     code = 0
     for ref in refs:
         try:
@@ -24,5 +37,5 @@ async def look(refs: Sequence[str], get: Callable[[str], Awaitable[Message]], fo
         except NotFound as error:
             note(error.message)
             code = FAILED
-    formats.inspect(found, form)
+    formats.inspect(found, form, document)
     return code

@@ -27,6 +27,7 @@ from shoal_common import (
     units,
 )
 from shoal_common.errors import InvalidSpec, ShoalError
+from shoal_common.quoting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,6 +96,32 @@ class ContainerFilter(Text):
         found = [f"{key}={value}" for value in container_filters.choices(key)] if equals else []
         found = found or [f"{each}=" for each in container_filters.FILTER_KEYS]
         return [CompletionItem(each) for each in found if each.startswith(incomplete)]
+
+
+class Form(Text):
+    """ "json" or a template, of lists "table" as well; the text itself is kept."""
+
+    name = "format"
+
+    def __init__(self, *words: str) -> None:
+        self._words = words
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the format, or fail with what is wrong with it."""
+        from shoal_cli import formats
+        from shoal_cli.templates import TemplateError
+
+        try:
+            formats.check(value)
+        except TemplateError as error:
+            self.fail(f"template {quoted(value)}: {error.message}", param, ctx)
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the words that begin with `incomplete`."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(word) for word in self._words if word.startswith(incomplete)]
 
 
 class Keys(Bytes):
@@ -191,6 +218,8 @@ SYSCTL: Final = Checked("sysctl", sysctls.parse_sysctl)
 PERMISSION: Final = Checked("policy", policy.parse_permission)
 DURATION: Final = Checked("duration", units.parse_duration)
 CONTAINER_FILTER: Final = ContainerFilter()
+FORM: Final = Form("json")
+LIST_FORM: Final = Form("table", "json")
 CONTEXT: Final = Context()
 FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=False)
 

@@ -59,6 +59,8 @@ def container_columns(now: float, *, whole: bool) -> Columns[Container]:
         "Node": ("NODE", lambda c: c.node_name or "-"),
         "Names": ("NAMES", lambda c: c.spec.name),
         "Labels": ("LABELS", lambda c: _labels(c.spec.config.labels)),
+        "Mounts": ("MOUNTS", lambda c: ",".join(each.source or each.target for each in c.spec.config.mounts)),
+        "Networks": ("NETWORKS", lambda c: ",".join(each.network for each in c.placement.addresses)),
     }
 
 
@@ -89,8 +91,16 @@ def node_columns(now: float, *, whole: bool) -> Columns[Node]:
         ),
         "Containers": ("CONTAINERS", lambda n: _used(str(n.running), str(n.containers))),
         "Version": ("VERSION", lambda n: n.status.description.version or "-"),
-        "Labels": ("LABELS", lambda n: _labels({**n.status.description.labels, **n.spec.labels})),
+        "Labels": ("LABELS", lambda n: _labels(node_labels(n))),
+        "Hostname": ("HOSTNAME", lambda n: n.spec.name),
+        "Availability": ("AVAILABILITY", lambda n: "Drain" if n.spec.cordoned else "Active"),
+        "EngineVersion": ("ENGINE VERSION", lambda n: n.status.description.version or "-"),
     }
+
+
+def node_labels(node: Node) -> dict[str, str]:
+    """Return the labels that constraints go by: an operator's win over the agent's own."""
+    return {**node.status.description.labels, **node.spec.labels}
 
 
 def stray_columns() -> Columns[Stray]:
@@ -134,6 +144,7 @@ def image_columns(now: float, *, whole: bool) -> Columns[Image]:
             "CREATED",
             lambda i: _ago(now, i.created_at.ToSeconds()) if i.HasField("created_at") else "-",
         ),
+        "CreatedAt": ("CREATED AT", lambda i: _at(i.created_at.ToSeconds()) if i.HasField("created_at") else "-"),
         "Size": ("SIZE", lambda i: format_bytes(i.size_bytes)),
     }
 
@@ -145,6 +156,7 @@ def volume_columns() -> Columns[Volume]:
         "Name": ("VOLUME NAME", lambda v: v.spec.name),
         "Node": ("NODE", _volume_node),
         "Labels": ("LABELS", lambda v: _labels(v.spec.labels)),
+        "Scope": ("SCOPE", lambda v: "local"),
         "Containers": ("CONTAINERS", lambda v: ",".join(v.containers)),
         "CreatedAt": ("CREATED AT", lambda v: _at(v.spec.created_at.ToSeconds())),
     }

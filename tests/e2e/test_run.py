@@ -108,8 +108,8 @@ def test_an_image_is_listed_and_inspected(lab: LabUnderTest) -> None:
     listed = lab.json_lines("image", "ls", "--format", "json")
     assert lab.image in [each["reference"] for each in listed]
     inspected = json.loads(lab.out("image", "inspect", lab.image))[0]
-    assert inspected["digest"].startswith("sha256:")
-    assert inspected["config"]["cmd"][0] == "sh"
+    assert inspected["Id"].startswith("sha256:")
+    assert inspected["Config"]["Cmd"][0] == "sh"
 
 
 def test_an_imported_image_keeps_what_was_said_of_it(clean_lab: LabUnderTest, tmp_path: Path) -> None:

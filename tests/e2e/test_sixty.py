@@ -89,7 +89,7 @@ def test_what_root_in_a_container_makes_belongs_to_root_on_disk(
 
 
 def test_each_layer_was_fetched_once_per_node(lab: LabUnderTest, sixty: dict[str, dict[str, Any]]) -> None:
-    image = json.loads(lab.out("image", "inspect", IMAGE))[0]
+    image = json.loads(lab.out("image", "inspect", "--format", "json", IMAGE))[0]
     log = (lab.data("logs") / "control1-registry.log").read_text()
     for layer in image["layers"]:
         fetched = re.findall(rf'^(\S+).*"GET /v2/test/sixty/blobs/{layer["digest"]} HTTP', log, re.MULTILINE)

@@ -112,7 +112,7 @@ def test_restarts_of_agent_and_container_keep_what_is_mounted(shoal: LabUnderTes
     assert shoal.out("exec", "db", "cat", "/d/x") == "1"
     shoal.run("rm", "-f", "db")
     shown = json.loads(shoal.out("volume", "inspect", "data"))[0]
-    assert (shown["spec"]["name"], shown["node_name"], shown["containers"]) == ("data", node, [])
+    assert (shown["Name"], shown["Node"], shown["Containers"]) == ("data", node, [])
 
 
 def test_files_are_copied_into_the_volumes_of_a_container_that_does_not_run(

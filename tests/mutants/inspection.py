@@ -7,6 +7,8 @@ from typing import Final
 from tests.mutants.mutant import Mutant
 
 _FILTERS: Final = "controller/shoal_controller/api/container_filters.py"
+_TEMPLATES: Final = "cli/shoal_cli/templates"
+_TEMPLATE_TESTS: Final = "tests/unit/cli/test_templates.py"
 _FILTER_TESTS: Final = "tests/unit/controller/api/test_container_filters.py"
 
 INSPECTION: Final = (
@@ -34,5 +36,21 @@ INSPECTION: Final = (
         "if False:",
         "tests/integration/sdk/test_calls.py::test_a_controller_that_does_not_filter_is_not_believed",
         "shoal rm $(shoal ps -aq -f ...) removes every container of a cluster whose controller is older",
+    ),
+    Mutant(
+        "templates-reach-python",
+        f"{_TEMPLATES}/values.py",
+        "        raise TemplateError(f'there is no field",
+        "        return getattr(self, name)\n        raise TemplateError(f'there is no field",
+        f"{_TEMPLATE_TESTS}::test_known_objects_have_known_fields",
+        "a template reads and calls what belongs to the interpreter",
+    ),
+    Mutant(
+        "labels-move-the-cursor",
+        f"{_TEMPLATES}/evaluation.py",
+        "self._write(_shown(written(value)))",
+        "self._write(written(value))",
+        f"{_TEMPLATE_TESTS}::test_text_of_others_moves_no_cursor_and_json_stays_json",
+        "a container's label rewrites the terminal of whoever lists it",
     ),
 )

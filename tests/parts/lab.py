@@ -107,7 +107,7 @@ class LabUnderTest:
 
     def inspect(self, ref: str) -> dict[str, Any]:
         """Return one container as the API tells it."""
-        found: list[dict[str, Any]] = json.loads(self.out("inspect", ref))
+        found: list[dict[str, Any]] = json.loads(self.out("inspect", "--format", "json", ref))
         return found[0]
 
     def containers(self) -> dict[str, dict[str, Any]]:

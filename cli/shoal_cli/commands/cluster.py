@@ -10,6 +10,8 @@ import click
 from shoal_cli import params
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shoal.cluster import Cluster
 
 
@@ -40,7 +42,9 @@ def token(valid: int) -> int:
     return converse(action)
 
 
-_format = click.option("-f", "--format", "form", metavar="json|TEMPLATE", help="The API's object, or fields of it.")
+_format = click.option(
+    "-f", "--format", "form", type=params.FORM, metavar="json|TEMPLATE", help="The API's object, or fields of it."
+)
 
 
 @cluster.command("policy", short_help="Show and change what containers may ask for.")
@@ -219,17 +223,18 @@ def info(form: str | None) -> int:
     \b
     Examples:
       shoal info
-      shoal info --format '{{.nodes_ready}}'
+      shoal info --format '{{.ContainersRunning}} of {{.Containers}} on {{.nodes_ready}} nodes'
     """
     from shoal_cli.session import converse
 
     async def action(cluster: Cluster) -> None:
+        from shoal_cli.documents.cluster import info_document
         from shoal_cli.formats import as_dict, table
         from shoal_common.units import format_bytes, format_cpus
 
         found = await cluster.info()
         if form is not None:
-            _print(as_dict(found), form)
+            _print(as_dict(found), form, info_document(found))
             return
         reserved, capacity = found.reserved, found.capacity
         cpus = f"{format_cpus(reserved.cpu_millis)} of {format_cpus(capacity.cpu_millis)}"
@@ -273,7 +278,7 @@ def version(form: str | None) -> int:
     \b
     Examples:
       shoal version
-      shoal version --format '{{.server.version}}'
+      shoal version --format '{{.Server.Version}}'
     """
     import platform
 
@@ -285,20 +290,28 @@ def version(form: str | None) -> int:
         click.echo(f"Client:  shoal {client['version']} (API {API}, Python {client['python']})")
 
     async def action(cluster: Cluster) -> None:
+        from shoal_cli.documents.cluster import version_document
         from shoal_cli.formats import as_dict
 
         server = await cluster.version()
         if form is not None:
-            _print({"client": client, "server": as_dict(server)}, form)
+            whole = {"client": client, "server": as_dict(server)}
+            _print(whole, form, version_document(client, server, whole))
             return
         click.echo(f"Server:  shoal {server.version} (API {server.api}, Python {server.python}, etcd {server.etcd})")
 
     return converse(action)
 
 
-def _print(whole: dict[str, object], form: str) -> None:
+def _print(whole: dict[str, object], form: str, document: Mapping[str, object] | None = None) -> None:
+    """Write one object as JSON, or a template that is filled in from it or, where there is one, from `document`."""
     import json
 
     from shoal_cli import formats
+    from shoal_cli.printable import printable_json
+    from shoal_cli.templates import Struct
 
-    click.echo(json.dumps(whole, ensure_ascii=False) if form == "json" else formats.expand(form, {}, lambda: whole))
+    if form == "json":
+        click.echo(printable_json(json.dumps(whole, ensure_ascii=False)))
+    else:
+        click.echo(formats.expand(form, document if document is not None else Struct(whole)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from shoal_cli.params import FORM
 from shoal_cli.times import parse_time
 from shoal_common.event_filters import FILTER_KEYS
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from shoal.cluster import Cluster
+    from shoal_cli.templates import Struct
     from shoal_proto.v1.event_pb2 import Event
 
     Text = click.ParamType[str]
@@ -72,7 +74,9 @@ class _Time(Time):
     metavar="KEY=VALUE",
     help="KEY is type, action, container, node, namespace, label or image. Can be repeated.",
 )
-@click.option("--format", "form", default="", metavar="json|TEMPLATE", help="How to show each; left out: as Docker.")
+@click.option(
+    "--format", "form", type=FORM, default="", metavar="json|TEMPLATE", help="How to show each; left out: as Docker."
+)
 def events(since: datetime | None, until: datetime | None, filters: tuple[str, ...], form: str) -> int:
     """Show what happens in the cluster, a line each, until Ctrl-C.
 
@@ -85,7 +89,7 @@ def events(since: datetime | None, until: datetime | None, filters: tuple[str, .
       shoal events
       shoal events --since 10m --until 0s --filter action=die
       shoal events --filter container=web --filter type=node
-      shoal events --format '{{.Time}} {{.Action}} {{.Name}} {{.attributes.exit_code}}'
+      shoal events --format '{{.Time}} {{.Action}} {{.Actor.Attributes.name}} {{json .Actor.Attributes}}'
     """
     from shoal_cli.session import converse
 
@@ -100,22 +104,14 @@ def events(since: datetime | None, until: datetime | None, filters: tuple[str, .
 
 
 def _line(event: Event, form: str) -> str:
-    from shoal_cli.formats import as_dict, as_json, expand
+    from shoal_cli.formats import as_json, expand
     from shoal_cli.printable import printable
 
     if form == "json":
         return as_json(event)
     time = _local(event)
     if form:
-        columns = {
-            "Time": time,
-            "Type": event.type,
-            "Action": event.action,
-            "ID": event.object,
-            "Name": event.name,
-            "Node": event.node,
-        }
-        return printable(expand(form, columns, lambda: as_dict(event)))
+        return expand(form, _document(event, time))
     told = {key.removeprefix("label."): value for key, value in event.attributes.items() if key not in _DETAILS}
     if event.type == "container" and event.node:
         told["node"] = event.node
@@ -124,6 +120,31 @@ def _line(event: Event, form: str) -> str:
     shown = ", ".join(f"{key}={value}" for key, value in sorted(told.items()))
     line = f"{time} {event.type} {event.action} {event.object}"
     return printable(f"{line} ({shown})" if shown else line)
+
+
+def _document(event: Event, time: str) -> Struct:
+    """Return an event for templates: what Docker has of one, with the time in words, and the API's own fields."""
+    from functools import cache, partial
+
+    from shoal_cli.formats import api_fields
+    from shoal_cli.templates import Struct
+
+    attributes = {key.removeprefix("label."): value for key, value in event.attributes.items()}
+    if event.name:
+        attributes["name"] = event.name
+    return Struct(
+        {
+            "Type": event.type,
+            "Action": event.action,
+            "Actor": Struct({"ID": event.object, "Attributes": attributes}),
+            "ID": event.object,
+            "Name": event.name,
+            "Node": event.node,
+            "Time": time,
+            "TimeNano": event.time.ToNanoseconds(),
+        },
+        cache(partial(api_fields, event)),
+    )
 
 
 def _local(event: Event) -> str:

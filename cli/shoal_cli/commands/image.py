@@ -147,22 +147,23 @@ def list_(quiet: bool, no_trunc: bool, form: str) -> int:
 
 
 @image.command("inspect", short_help="Show all there is to know of images, as JSON.")
-@click.option("-f", "--format", "form", metavar="json|TEMPLATE", help="Compact JSON, or fields such as {{.digest}}.")
+@listing.inspected("{{.Id}}")
 @click.argument("images", nargs=-1, required=True, type=params.IMAGE, metavar="IMAGE...")
 def inspect(images: tuple[str, ...], form: str | None) -> int:
-    """Show all there is to know of images: the API's objects as a JSON list.
+    """Show all there is to know of images: a JSON list of what Docker has of one; json: the API's objects.
 
     \b
     Examples:
       shoal image inspect web:3
-      shoal image inspect --format '{{json .config.env}}' web:3
+      shoal image inspect --format '{{json .Config.Env}}' web:3
     """
     from shoal_cli.session import converse
 
     async def action(cluster: Cluster) -> int:
+        from shoal_cli.documents.images import document
         from shoal_cli.looking import look
 
-        return await look(images, cluster.images.get, form)
+        return await look(images, cluster.images.get, form, document)
 
     return converse(action)
 

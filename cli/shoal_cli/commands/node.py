@@ -48,16 +48,16 @@ def list_(quiet: bool, no_trunc: bool, form: str) -> int:
         import time
 
         from shoal_cli.formats import show_list
-        from shoal_cli.rows import NODE_HEADINGS, node_columns
+        from shoal_cli.rows import NODE_HEADINGS, node_columns, node_labels
 
         columns = node_columns(time.time(), whole=no_trunc)
-        show_list(await cluster.nodes.list(), form, columns, NODE_HEADINGS, quiet=quiet)
+        show_list(await cluster.nodes.list(), form, columns, NODE_HEADINGS, quiet=quiet, labels=node_labels)
 
     return converse(action)
 
 
 @node.command("inspect", short_help="Show all there is to know of nodes, as JSON.")
-@click.option("-f", "--format", "form", metavar="json|TEMPLATE", help="Compact JSON, or fields such as {{.spec.id}}.")
+@listing.inspected("{{.spec.id}}")
 @click.argument("nodes", nargs=-1, required=True, type=params.NODE, metavar="NODE...")
 def inspect(nodes: tuple[str, ...], form: str | None) -> int:
     """Show all there is to know of nodes: the API's objects as a JSON list.
@@ -247,9 +247,7 @@ def rm(nodes: tuple[str, ...], force: bool, form: str) -> int:
 @node.command("strays", short_help="List, adopt or remove what a node has and the cluster doesn't know.")
 @click.option("--adopt", "adopting", is_flag=True, help="Make them containers of the cluster again.")
 @click.option("--rm", "removing", is_flag=True, help="Stop them and remove everything of them.")
-@click.option(
-    "--format", "form", default="table", show_default=True, metavar="table|json|TEMPLATE", help="How to show."
-)
+@listing.form
 @click.argument("name", type=params.NODE, metavar="NODE")
 @click.argument("ids", nargs=-1, metavar="[ID...]")
 def strays(name: str, ids: tuple[str, ...], adopting: bool, removing: bool, form: str) -> int:

@@ -41,9 +41,9 @@ def ps(
     """List containers, newest first.
 
     The same KEY several times lets any of its values through (of labels all must fit); different keys must all fit.
-    status, exited, -n and -l also show containers that do not run. A template has fields such as {{.ID}}, {{.Image}},
-    {{.Command}}, {{.CreatedAt}}, {{.RunningFor}}, {{.Status}}, {{.State}}, {{.Ports}}, {{.Node}}, {{.Names}},
-    {{.Labels}}, or paths into the API's object, which json shows.
+    status, exited, -n and -l also show containers that do not run. A template has {{.ID}}, {{.Image}}, {{.Command}},
+    {{.CreatedAt}}, {{.RunningFor}}, {{.Status}}, {{.State}}, {{.Ports}}, {{.Node}}, {{.Names}}, {{.Labels}},
+    {{.Label "KEY"}}, {{.Mounts}}, {{.Networks}}, and the fields of the API's object, which json shows.
 
     \b
     Examples:
@@ -51,7 +51,8 @@ def ps(
       shoal ps -q --filter label=tier=front
       shoal ps -f status=exited -f exited=1 -f exited=137
       shoal ps -f name=^web -f node=node-1 -f health=unhealthy
-      shoal ps -l --format '{{.Names}} {{.Node}} {{.placement.addresses.0.ip}}'
+      shoal ps -l --format '{{.Names}} {{.Node}} {{json .placement}}'
+      shoal ps --format 'table {{.Names}}\\t{{.Node}}\\t{{.Label "tier"}}'
     """
     from shoal_cli.session import converse
 
@@ -68,6 +69,6 @@ def ps(
         found = await cluster.containers.list(all=everything, filters=filters, last=newest)
         found.reverse()
         columns = container_columns(time.time(), whole=no_trunc)
-        show_list(found, form, columns, CONTAINER_HEADINGS, quiet=quiet)
+        show_list(found, form, columns, CONTAINER_HEADINGS, quiet=quiet, labels=lambda c: c.spec.config.labels)
 
     return converse(action)

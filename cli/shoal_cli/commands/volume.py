@@ -95,7 +95,7 @@ def list_(quiet: bool, filters: tuple[str, ...], form: str) -> int:
             for each in found:
                 click.echo(each.spec.name)
         else:
-            show(found, form, volume_columns(), VOLUME_HEADINGS)
+            show(found, form, volume_columns(), VOLUME_HEADINGS, lambda volume: volume.spec.labels)
 
     return converse(action)
 
@@ -104,22 +104,23 @@ _volumes = click.argument("volumes", nargs=-1, required=True, type=params.VOLUME
 
 
 @volume.command("inspect", short_help="Show all there is to know of volumes, as JSON.")
-@click.option("-f", "--format", "form", metavar="json|TEMPLATE", help="Compact JSON, or fields such as {{.spec.id}}.")
+@listing.inspected("{{.Driver}}")
 @_volumes
 def inspect(volumes: tuple[str, ...], form: str | None) -> int:
-    """Show all there is to know of volumes: the API's objects as a JSON list.
+    """Show all there is to know of volumes: a JSON list of what Docker has of one; json: the API's objects.
 
     \b
     Examples:
       shoal volume inspect data
-      shoal volume inspect --format '{{.node_name}}' data
+      shoal volume inspect --format '{{.Node}} {{join .Containers " "}}' data
     """
     from shoal_cli.session import converse
 
     async def action(cluster: Cluster) -> int:
+        from shoal_cli.documents.volumes import document
         from shoal_cli.looking import look
 
-        return await look(volumes, cluster.volumes.get, form)
+        return await look(volumes, cluster.volumes.get, form, document)
 
     return converse(action)
 

@@ -138,7 +138,7 @@ async def test_ps_inspect_and_logs(command: Shoal, cluster: shoal.Cluster, state
     assert [word in table for word in (container.spec.id[:12], '"sleep 1000"', "Up ", "n1", "one")] == [True] * 5
     assert await outcome(await command("ps", "-q", "--no-trunc")) == (0, container.spec.id + "\n", "")
     assert (await outcome(await command("ps", "--format", "{{.Names}} {{.spec.config.image}}")))[1] == "one web:3\n"
-    _, text, _ = await outcome(await command("inspect", "one"))
+    _, text, _ = await outcome(await command("inspect", "--format", "json", "one"))
     assert json.loads(text)[0]["spec"]["id"] == container.spec.id
     state.lines = entries(("out", "a\n"), ("err", "b\n"))
     assert await outcome(await command("logs", "one")) == (0, "a\n", "b\n")

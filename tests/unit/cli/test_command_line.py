@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from shoal_cli import formats, words
+from shoal_cli import words
 from shoal_cli.root import TABLE, shoal
 from shoal_proto.v1 import container_pb2 as pb
 
@@ -95,6 +95,11 @@ def test_completion_is_light(typed: str, expected: str) -> None:
         ["ps", "--filter", "colour=red"],
         ["ps", "--filter", "status=gone"],
         ["ps", "--last", "0"],
+        ["ps", "--format", "{{.ID"],
+        ["ps", "--format", "table {{nope}}"],
+        ["inspect", "--format", "{{range .Mounts}}", "web"],
+        ["events", "--format", "{{end}}"],
+        ["info", "--format", "{{"],
         ["ps", "-l", "-n", "2"],
         ["nonsense"],
         ["image", "import", "x.tar", "web", "--cmd", "[1]"],
@@ -186,16 +191,3 @@ def killed() -> pb.Container:
 )
 def test_status_says_where_a_container_is_and_why(shown: pb.Container, worded: str) -> None:
     assert words.status(shown, 1000) == worded
-
-
-def test_templates_reach_columns_and_the_object() -> None:
-    whole = {"spec": {"id": "ab", "args": ["x", "y"]}, "on": True}
-
-    def expand(template: str) -> str:
-        return formats.expand(template, {"ID": "a"}, lambda: whole)
-
-    assert expand(r"{{.ID}}\t{{ .spec.id }}") == "a\tab"
-    assert expand("{{.spec.args.1}} {{json .spec.args}} {{.on}}") == 'y ["x", "y"] true'
-    for bad in ("{{.nope}}", "{{range .spec}}", "{{.ID"):
-        with pytest.raises(click.UsageError):
-            expand(bad)
