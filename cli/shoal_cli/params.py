@@ -48,6 +48,14 @@ class Checked(Text):
         self.name = name
         self._check = check
 
+    def fits(self, value: str) -> bool:
+        """Say whether it is accepted."""
+        try:
+            self._check(value)
+        except InvalidSpec:
+            return False
+        return True
+
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return `value`, or fail with what is wrong with it."""
         try:
@@ -178,6 +186,11 @@ def _variable(text: str) -> None:
         raise InvalidSpec(f'environment variable "{text[:40]}" is not valid (write NAME=VALUE, or NAME to pass it on)')
 
 
+def _object(text: str) -> None:
+    if not any(kind.fits(text) for kind in KINDS.values()):
+        raise InvalidSpec(f"{quoted(text)} can be the name of nothing (name a container, volume, node or image)")
+
+
 def _change(text: str) -> None:
     # Not with the module: it takes protobuf, which no help needs.
     from shoal_common.image_changes import apply_changes
@@ -190,6 +203,14 @@ NAME: Final = Checked("name", lambda text: ids.check_name("container", text))
 CONTAINER: Final = Checked("container", _reference_to_container)
 NODE: Final = Checked("node", lambda text: ids.check_name("node", text))
 IMAGE: Final = Checked("image", references.parse_reference)
+#: What `inspect` can be asked for, in the order in which it is looked for: images in their registry, so last.
+KINDS: Final = {
+    "container": CONTAINER,
+    "volume": Checked("volume", _volume_name),
+    "node": NODE,
+    "image": IMAGE,
+}
+OBJECT: Final = Checked("name", _object)
 MEMORY: Final = Checked("memory", _memory)
 SWAP: Final = Checked("memory", _swap)
 CPUSET: Final = Checked("list", _cpuset)

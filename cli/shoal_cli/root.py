@@ -27,8 +27,11 @@ TABLE: Final = {
     "exec": command(f"{_COMMANDS}.execute", "execute", "Run a command in a running container."),
     "export": command(f"{_COMMANDS}.copy", "export", "Write a container's file system as a tar."),
     "image": command(f"{_COMMANDS}.image", "image", "Bring images in, look at them, fetch them to nodes."),
+    "images": command(f"{_COMMANDS}.image", "list_", "List the images of the cluster's registry."),
     "info": command(f"{_COMMANDS}.cluster", "info", "Show how large the cluster is and what is used."),
-    "inspect": command(f"{_COMMANDS}.inspect", "inspect", "Show all there is to know of containers, as JSON."),
+    "inspect": command(
+        f"{_COMMANDS}.inspect", "inspect", "Show all there is to know of containers, images, volumes and nodes."
+    ),
     "kill": command(f"{_COMMANDS}.lifecycle", "kill", "Send a signal to running containers."),
     "logs": command(f"{_COMMANDS}.logs", "logs", "Show what a container wrote."),
     "node": command(f"{_COMMANDS}.node", "node", "Look at the cluster's nodes, drain and remove them."),

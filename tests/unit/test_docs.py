@@ -43,6 +43,9 @@ def _commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[str]:
     context = click.Context(group)
     for name in group.list_commands(context):
         command = group.get_command(context, name)
+        if path == ("container",) and name != "prune":
+            # Longer names of what is named without the word.
+            continue
         yield " ".join((*path, name))
         if isinstance(command, click.Group):
             yield from _commands(command, (*path, name))

@@ -1,23 +1,46 @@
-"""`shoal container prune`."""
+"""`shoal container`: `prune`, and Docker's longer names of what there is without the word."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from shoal_cli.codes import FAILED
+from shoal_cli.lazy import Lazy, LazyGroup, command
+from shoal_cli.root import TABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from shoal.cluster import Cluster
 
 
-@click.group(short_help="Look after containers as a whole.")
+_SHORT: Final = (
+    *("attach", "commit", "cp", "create", "diff", "exec", "export", "inspect", "kill", "logs", "pause", "port", "ps"),
+    *("rename", "restart", "rm", "run", "start", "stats", "stop", "top", "unpause", "update", "wait"),
+)
+_TABLE: Final[Mapping[str, Lazy]] = {
+    **{name: TABLE[name] for name in _SHORT if name in TABLE},
+    "list": TABLE["ps"],
+    "ls": TABLE["ps"],
+    "prune": command(__name__, "prune", "Remove all containers that do not run."),
+    "remove": TABLE["rm"],
+}
+
+
+@click.group(cls=LazyGroup, table=_TABLE, short_help="Look after containers as a whole.")
 def container() -> None:
-    """Look after containers as a whole."""
+    """Look after containers as a whole. All but prune is there without the word as well: shoal run, shoal ps.
+
+    \b
+    Examples:
+      shoal container ls -a
+      shoal container prune
+    """
 
 
-@container.command(short_help="Remove all containers that do not run.")
+@click.command(short_help="Remove all containers that do not run.")
 @click.option("-f", "--force", is_flag=True, help="Don't ask.")
 @click.option(
     "--filter",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import click
@@ -9,14 +10,24 @@ import click
 from shoal_cli import listing, params
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from shoal.cluster import Cluster
 
 
-@click.command(short_help="Show all there is to know of containers, as JSON.")
+@click.command(short_help="Show all there is to know of containers, images, volumes and nodes.")
 @listing.inspected("{{.State.Status}}")
-@click.argument("containers", nargs=-1, required=True, type=params.CONTAINER, metavar="CONTAINER...")
-def inspect(containers: tuple[str, ...], form: str | None) -> int:
-    """Show all there is to know of containers: a JSON list of what Docker has of one; json: the API's objects.
+@click.option(
+    "--type",
+    "kind",
+    type=click.Choice(list(params.KINDS)),
+    help="Look for this only; left out: for all, in this order.",
+)
+@click.argument("names", nargs=-1, required=True, type=params.OBJECT, metavar="NAME...")
+def inspect(names: tuple[str, ...], form: str | None, kind: str | None) -> int:
+    """Show all there is to know of containers, or of images, volumes and nodes: a JSON list of what Docker has of one.
+
+    json as a format shows the API's objects, in which templates can look as well.
 
     \b
     Examples:
@@ -24,14 +35,32 @@ def inspect(containers: tuple[str, ...], form: str | None) -> int:
       shoal inspect --format '{{.State.ExitCode}}' job
       shoal inspect --format '{{.NetworkSettings.IPAddress}} {{.Node.Name}}' web
       shoal inspect --format '{{(index .NetworkSettings.Ports "80/tcp" 0).HostPort}}' web
-      shoal inspect --format '{{range .Mounts}}{{.Destination}}\\n{{end}}' db
+      shoal inspect --format '{{range .Mounts}}{{.Destination}}{{println}}{{end}}' db
+      shoal inspect --type volume data
     """
     from shoal_cli.session import converse
 
     async def action(cluster: Cluster) -> int:
-        from shoal_cli.documents.containers import document
+        from shoal_cli.documents.kinds import document
         from shoal_cli.looking import look
+        from shoal_common.errors import NotFound
 
-        return await look(containers, cluster.containers.get, form, document)
+        getters = {
+            "container": cluster.containers.get,
+            "volume": cluster.volumes.get,
+            "node": cluster.nodes.get,
+            "image": cluster.images.get,
+        }
+        kinds = [kind] if kind is not None else list(getters)
+
+        async def get(name: str) -> Message:
+            for each in kinds:
+                if params.KINDS[each].fits(name):
+                    with contextlib.suppress(NotFound):
+                        return await getters[each](name)
+            what = kind or "container, volume, node or image"
+            raise NotFound(f'no {what} is called "{name}" (shoal ps -a lists containers)')
+
+        return await look(names, get, form, document)
 
     return converse(action)

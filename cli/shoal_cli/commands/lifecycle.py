@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from shoal.cluster import Cluster
 
 _containers = click.argument("containers", nargs=-1, required=True, type=params.CONTAINER, metavar="CONTAINER...")
-_time = click.option("-t", "--time", type=click.IntRange(0), metavar="SECONDS", help="From stop signal to SIGKILL.")
+#: `--time` is what Docker called it up to version 27.
+_time = click.option(
+    "-t", "--timeout", "--time", "time", type=click.IntRange(0), metavar="SECONDS", help="From stop signal to SIGKILL."
+)
 
 
 @click.command(short_help="Start stopped containers.")

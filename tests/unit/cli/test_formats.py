@@ -9,8 +9,8 @@ import click
 import pytest
 
 from shoal_cli import formats, rows
-from shoal_cli.documents import cluster, containers, images, volumes
-from shoal_proto.v1 import cluster_pb2, image_pb2, volume_pb2
+from shoal_cli.documents import cluster, containers, images, kinds, volumes
+from shoal_proto.v1 import cluster_pb2, image_pb2, node_pb2, volume_pb2
 from shoal_proto.v1 import container_pb2 as pb
 from shoal_proto.v1.resources_pb2 import Address, Resources
 
@@ -181,3 +181,12 @@ def test_other_documents() -> None:
         {"version": "1", "api": "v1"}, cluster_pb2.GetVersionResponse(version="2"), {"client": {"version": "1"}}
     )
     assert formats.expand("{{.Client.Version}} {{.Server.Version}} {{.client.version}}", version) == "1 2 1"
+
+
+def test_what_docker_has_nothing_of_is_shown_as_the_api_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    node = node_pb2.Node(spec=node_pb2.NodeSpec(id="n" * 64, name="node1"))
+    formats.inspect([node, container()], None, kinds.document)
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown[0]["spec"]["name"], shown[1]["Name"]) == ("node1", "/web")
+    formats.inspect([node], "{{.spec.name}} {{.status.state}}", kinds.document)
+    assert capsys.readouterr().out == "node1 <no value>\n"
