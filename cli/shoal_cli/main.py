@@ -14,6 +14,9 @@ from shoal_cli.printable import printable
 from shoal_cli.root import shoal
 from shoal_common.errors import ShoalError
 
+#: Characters of what can't be sent that are shown.
+_QUOTED = 100
+
 
 def report(message: str) -> None:
     """Write one line to stderr."""
@@ -36,6 +39,13 @@ def run(arguments: list[str] | None = None) -> int:
     except ShoalError as error:
         report(error.message)
         return FAILED
+    except UnicodeEncodeError as error:
+        # Words of a command line can be any bytes; what is sent, and what is told, is text.
+        report(f'"{error.object[:_QUOTED]}" is not UTF-8 (write it as text)')
+        return USAGE
+    except UnicodeDecodeError:
+        report("what was read is not UTF-8 (give it as text)")
+        return USAGE
     except ModuleNotFoundError as error:
         report(f"{error.name} is not installed (install all parts of Shoal with: pip install 'shoal[lab]')")
         return FAILED

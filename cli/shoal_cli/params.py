@@ -274,14 +274,13 @@ def lines(option: str, files: tuple[Path, ...]) -> list[str]:
     Raises:
         click.UsageError: one can't be read, or has a line that is no entry.
     """
+    from shoal_common.small_files import read_small
     from shoal_common.variable_files import parse_lines
 
     found: list[str] = []
     for file in files:
         try:
-            found += parse_lines(str(file), file.read_bytes())
-        except OSError as error:
-            raise click.UsageError(f"{option} {file}: {error.strerror}") from None
+            found += parse_lines(f"{option} {file}", read_small(option, file))
         except InvalidSpec as error:
-            raise click.UsageError(f"{option} {error.message}") from None
+            raise click.UsageError(error.message) from None
     return found

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from shoal_common.errors import InvalidSpec
+from shoal_common.small_files import first_line
+
 
 def asked(file: Path | None, *, twice: bool) -> str:
     """Return a passphrase.
@@ -19,8 +22,7 @@ def asked(file: Path | None, *, twice: bool) -> str:
         click.UsageError: there is no terminal to ask at, or it is empty.
     """
     if file is not None:
-        text = sys.stdin.readline() if str(file) == "-" else file.read_text().partition("\n")[0]
-        passphrase = text.rstrip("\r\n")
+        passphrase = sys.stdin.readline().rstrip("\r\n") if str(file) == "-" else _in_file(file)
     elif sys.stdin.isatty():
         passphrase = click.prompt("Passphrase", hide_input=True, confirmation_prompt=twice, err=True)
     else:
@@ -28,3 +30,10 @@ def asked(file: Path | None, *, twice: bool) -> str:
     if not passphrase:
         raise click.UsageError("the passphrase is empty")
     return passphrase
+
+
+def _in_file(file: Path) -> str:
+    try:
+        return first_line("--passphrase-file", file)
+    except InvalidSpec as error:
+        raise click.UsageError(error.message) from None

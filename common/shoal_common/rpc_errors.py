@@ -18,6 +18,10 @@ from shoal_common import errors
 
 DOMAIN: Final = "shoal"
 
+#: Bytes of a message that go out; it may quote what the caller sent. A status travels as headers, twice and in part
+#: with three bytes for one, and gRPC drops answers whose headers come to more than 8 KiB.
+LONGEST: Final = 1_500
+
 #: The first class listed for a code is what a status without our detail becomes.
 _CODES: Final[tuple[tuple[type[errors.ShoalError], grpc.StatusCode], ...]] = (
     (errors.NotFound, grpc.StatusCode.NOT_FOUND),
@@ -42,6 +46,12 @@ _CLASS_OF_NAME: Final = {cls.__name__: cls for cls, _ in _CODES}
 _CLASS_OF_CODE: Final = {code: cls for cls, code in reversed(_CODES)}
 
 
+def _line(message: str) -> str:
+    """Return a message as one line that is not too long to be sent."""
+    data = " ".join(message.splitlines()).encode(errors="backslashreplace")
+    return data.decode() if len(data) <= LONGEST else f"{data[:LONGEST].decode(errors='ignore')}…"
+
+
 def to_status(error: errors.ShoalError) -> grpc.Status:
     """Return the gRPC status that carries `error`, for `context.abort_with_status`."""
     # A component's own subclass travels as the nearest class that everybody knows.
@@ -50,7 +60,9 @@ def to_status(error: errors.ShoalError) -> grpc.Status:
     detail = any_pb2.Any()
     detail.Pack(info)
     number: int = code_pb2.Code.Value(_CODE_OF[known].name)
-    status: grpc.Status = rpc_status.to_status(status_pb2.Status(code=number, message=error.message, details=[detail]))
+    status: grpc.Status = rpc_status.to_status(
+        status_pb2.Status(code=number, message=_line(error.message), details=[detail])
+    )
     return status
 
 

@@ -14,9 +14,10 @@ from typing import Any, Final, cast
 import grpc
 import grpc.aio
 from cryptography import x509
+from google.protobuf.message import DecodeError
 
 from shoal_common import rpc_errors
-from shoal_common.errors import Internal, PermissionDenied, ShoalError, Unauthenticated, Unavailable
+from shoal_common.errors import Internal, InvalidSpec, PermissionDenied, ShoalError, Unauthenticated, Unavailable
 from shoal_common.identity import Identity, Role, identity_of
 from shoal_common.log_context import bind
 from shoal_common.rpc_client import MAX_MESSAGE
@@ -187,7 +188,9 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         wrap = self._streaming if handler.response_streaming else self._unary
         make = getattr(grpc, f"{kind}_rpc_method_handler")
         wrapped: grpc.RpcMethodHandler[Any, Any] = make(
-            wrap(method, behaviour), handler.request_deserializer, handler.response_serializer
+            wrap(method, behaviour),
+            _reading(method, handler.request_deserializer, streaming=handler.request_streaming),
+            handler.response_serializer,
         )
         return wrapped
 
@@ -195,6 +198,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             try:
                 with self._admitted(method, context):
+                    _check(request)
                     if not is_asked(context.invocation_metadata()):
                         return await behaviour(request, context)
                     times, began = measure(), time.perf_counter()
@@ -215,6 +219,7 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
         async def serve(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
             try:
                 with self._admitted(method, context):
+                    _check(request)
                     result = behaviour(request, context)
                     if hasattr(result, "__aiter__"):
                         async with aclosing(result):
@@ -235,6 +240,29 @@ class ServerInterceptor(grpc.aio.ServerInterceptor):
                 await context.abort_with_status(rpc_errors.to_status(_fault(method)))
 
         return serve
+
+
+def _reading(method: str, deserialize: Callable[[bytes], Any] | None, *, streaming: bool) -> Callable[[bytes], Any]:
+    """Return what reads a request, and takes one that is none for what it is: a mistake of the caller."""
+    assert deserialize is not None
+
+    def read(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError:
+            error = InvalidSpec(f"{method.strip('/')} was sent what is no request (is the caller of another version?)")
+        if streaming:
+            raise error
+        # What is raised here of a single request gRPC calls an unknown error: `_check` raises it where it is told.
+        return error
+
+    return read
+
+
+def _check(request: Any) -> None:
+    """Raise what `_reading` made of a request that can't be read."""
+    if isinstance(request, ShoalError):
+        raise request
 
 
 async def _tell(context: grpc.aio.ServicerContext[Any, Any], error: ShoalError) -> None:

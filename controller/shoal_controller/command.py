@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import click
 
 from shoal_common.daemon_options import daemon_options
+from shoal_common.errors import InvalidSpec
+from shoal_common.small_files import first_line
 
 if TYPE_CHECKING:
     from shoal_controller.state.endpoints import Endpoints
@@ -169,7 +171,13 @@ def init(
     from shoal_controller.settings import ControllerFiles
 
     files = ControllerFiles(data_root)
-    cluster = asyncio.run(initialise(files, _endpoints(etcd, etcd_ca, etcd_cert, etcd_key), addresses, subnet))
+    store = _endpoints(etcd, etcd_ca, etcd_cert, etcd_key)
+    try:
+        cluster = asyncio.run(initialise(files, store, addresses, subnet))
+    except OSError as error:
+        raise InvalidSpec(
+            f"{error.filename or data_root} can't be written: {error.strerror} (is it root's?)"
+        ) from error
     click.echo(f"Cluster {cluster}")
     click.echo(f"The administrator's certificate is in {files.admin}")
 
@@ -200,7 +208,7 @@ def restore(file: Path, data_root: Path, passphrase_file: Path | None) -> None:
     from shoal_controller.settings import ControllerFiles
 
     if passphrase_file is not None:
-        passphrase = passphrase_file.read_text().partition("\n")[0].rstrip("\r")
+        passphrase = first_line("--passphrase-file", passphrase_file)
     elif sys.stdin.isatty():
         passphrase = click.prompt("Passphrase", hide_input=True, err=True)
     else:

@@ -22,6 +22,7 @@ from tests.mutants.nodes import NODES
 from tests.mutants.observation import OBSERVATION
 from tests.mutants.ports import PORTS
 from tests.mutants.recovery import RECOVERY
+from tests.mutants.requests import REQUESTS
 from tests.mutants.store import STORE
 from tests.mutants.terminals import TERMINALS
 from tests.mutants.volumes import VOLUMES
@@ -41,6 +42,7 @@ MUTANTS: Final = (
     *LIMITS,
     *PORTS,
     *COPYING,
+    *REQUESTS,
     *CONFINEMENT,
     *VOLUMES,
     *TERMINALS,

@@ -97,11 +97,16 @@ def _profile(path: str) -> str:
     from pathlib import Path
 
     from shoal_common.seccomp_profile import check_profile
+    from shoal_common.small_files import read_small
 
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        data = read_small("--security-opt seccomp file", Path(path))
+    except InvalidSpec as error:
+        raise click.UsageError(error.message) from None
+    try:
+        text = data.decode()
         check_profile(text)
-    except (OSError, ValueError, InvalidSpec) as error:
-        said = error.message if isinstance(error, InvalidSpec) else getattr(error, "strerror", None) or "it is no text"
+    except (UnicodeDecodeError, InvalidSpec) as error:
+        said = error.message if isinstance(error, InvalidSpec) else "it is no text"
         raise click.UsageError(f"--security-opt seccomp={path}: {said}") from None
     return text

@@ -114,6 +114,19 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
     assert "'grpc'" not in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [["run", "web", b"caf\xe9"], ["exec", "web", b"\xff"]])
+def test_words_that_are_no_text_are_named(arguments: list[str | bytes], tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"current": "x", "contexts": {"x": {"socket": str(tmp_path / "none")}}}))
+    words = [os.fsdecode(word) for word in arguments]
+    done = probe(*words, SHOAL_CONFIG=str(config))
+    told = [line for line in done.stderr.splitlines() if not line.startswith("LOADED")]
+    assert done.returncode == 2
+    assert len(told) == 1
+    assert "is not UTF-8" in told[0]
+    assert "\\udc" in told[0]
+
+
 def test_no_cluster_is_one_line_with_a_remedy(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps({"current": "gone", "contexts": {}}))
