@@ -75,4 +75,5 @@ def test_the_everyday_tasks_do_what_the_guide_says(demo: LabUnderTest, tmp_path:
             check=False,
         )
         told = f"$ {step.command}\n{done.stdout}(ended with {done.returncode})\nthe guide says:\n{step.expected}"
+        assert done.returncode == 0, told
         assert step.matches(done.stdout), told
