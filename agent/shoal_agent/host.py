@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shoal_agent.core.health import Answer, Check
+from shoal_agent.runtime.live_limits import Limited
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey
 from shoal_proto.v1.agent_pb2 import ContainerRecord
 from shoal_proto.v1.image_pb2 import ImageConfig
@@ -87,6 +88,10 @@ class ContainerHost(Protocol):
 
     def frozen(self, record: ContainerRecord) -> bool:
         """Say whether its processes are frozen, or partly."""
+        ...
+
+    async def limit(self, record: ContainerRecord) -> Limited:
+        """Hold all its processes to the limits of its assignment, as far as that can be done."""
         ...
 
     async def probe(self, record: ContainerRecord, check: Check) -> Answer:

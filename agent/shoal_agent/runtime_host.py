@@ -23,6 +23,7 @@ from shoal_agent.runtime.confinement import confinement_of, own_limits
 from shoal_agent.runtime.devices import find_devices
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.host_files import names_of
+from shoal_agent.runtime.live_limits import Limited
 from shoal_agent.runtime.probe import probe
 from shoal_agent.runtime.process import Process, resolve
 from shoal_agent.runtime.task import Streams
@@ -208,6 +209,10 @@ class RuntimeHost:
     def frozen(self, record: ContainerRecord) -> bool:
         """Say whether its processes are frozen, or partly."""
         return self._tasks.groups.frozen(str(task_key(record)))
+
+    async def limit(self, record: ContainerRecord) -> Limited:
+        """Hold all its processes to the limits of its assignment."""
+        return await self._tasks.limit(task_key(record), record.assignment.config.resources)
 
     async def probe(self, record: ContainerRecord, check: Check) -> Answer:
         """Make one check of its health."""

@@ -298,6 +298,8 @@ class Worker:
                 await self._freeze()
             case planning.Thaw():
                 await self._thaw()
+            case planning.Limit():
+                await self._limit()
             case planning.NoteHealth():
                 await self._note_health()
             case planning.Tidy():
@@ -479,6 +481,14 @@ class Worker:
         self._observed = replace(self._observed, frozen=False)
         if self._record.status.paused:
             await self._save(lifecycle.paused(self._record, frozen=False, now=self._around.clock.timestamp()))
+
+    async def _limit(self) -> None:
+        served = self._record.assignment.limits_changed
+        found = await self._around.host.limit(self._record)
+        if found.warning:
+            log.warning("container %s: %s", self.id[:12], found.warning)
+        # A newer change may have come meanwhile: it is acted on next.
+        await self._save(lifecycle.limited(self._record, served=served, limits=found.limits, warning=found.warning))
 
     async def _remove(self) -> None:
         if not self._record.removing:

@@ -45,7 +45,7 @@ TABLE: Final = {
     "start": command(f"{_COMMANDS}.lifecycle", "start", "Start stopped containers."),
     "stop": command(f"{_COMMANDS}.lifecycle", "stop", "Stop running containers."),
     "unpause": command(f"{_COMMANDS}.pause", "unpause", "Let paused containers go on."),
-    "update": command(f"{_COMMANDS}.alter", "update", "Change what containers are asked for."),
+    "update": command(f"{_COMMANDS}.alter", "update", "Change limits and restart policy of containers."),
     "version": command(f"{_COMMANDS}.cluster", "version", "Show the versions of client and controller."),
     "volume": command(f"{_COMMANDS}.volume", "volume", "Make, list and remove volumes."),
     "wait": command(f"{_COMMANDS}.lifecycle", "wait", "Wait until containers end; print their exit codes."),

@@ -9,6 +9,7 @@ from typing import Final
 
 from shoal_common.cpusets import parse_set
 from shoal_common.errors import InvalidSpec
+from shoal_common.messages import copied
 from shoal_common.units import MIN_MEMORY, format_bytes
 from shoal_proto.v1.resources_pb2 import Resources
 
@@ -31,6 +32,8 @@ SHARES: Final = "cpu-shares"
 CPUSET_CPUS: Final = "cpuset-cpus"
 CPUSET_MEMS: Final = "cpuset-mems"
 BLKIO_WEIGHT: Final = "blkio-weight"
+#: Changing any of them while a container runs.
+UPDATE: Final = "update"
 
 
 def check_limits(limits: Resources) -> None:
@@ -87,6 +90,23 @@ def _check_memory(limits: Resources) -> None:
             f"memory reservation of {format_bytes(reservation)} is not possible (use {format_bytes(MIN_MEMORY)} to "
             f"the memory limit, {format_bytes(memory or MAX_MEMORY)})"
         )
+
+
+def merged(before: Resources, change: Resources) -> Resources:
+    """Return limits after a change of those that it names.
+
+    Raises:
+        InvalidSpec: it names none, or no node could ever hold a container to the result.
+    """
+    if not change.ListFields():
+        raise InvalidSpec("no limit is named (give --memory, for example)")
+    after = copied(before)
+    if before.memory_swap_bytes == before.memory_bytes:
+        # No swap, said with a number: it stays without.
+        after.memory_swap_bytes = 0
+    after.MergeFrom(change)
+    check_limits(after)
+    return after
 
 
 def asked(limits: Resources) -> frozenset[str]:

@@ -13,6 +13,7 @@ from shoal.execution import ExecProcess, exec_start
 from shoal.names import random_name
 from shoal.options import CONDITIONS, ContainerOptions, Until, configure
 from shoal.options.life import restart_policy
+from shoal.options.limits import Limits, resources
 from shoal_common.errors import InvalidSpec, NotFound, Unavailable
 from shoal_common.ids import check_container_id, check_name, new_container_id, new_request_id
 from shoal_proto.v1.container_pb2 import (
@@ -218,18 +219,25 @@ class Containers(ContainerFiles):
         )
         return await self._transport.unary(lambda channel: ContainerServiceStub(channel).RenameContainer, request)
 
-    async def update(self, ref: str, *, restart: str) -> Container:
+    async def update(self, ref: str, *, restart: str | None = None, **limits: Unpack[Limits]) -> Container:
         """Change what a container is asked for, also while it runs.
+
+        `wait` with `Until.LIMITED` for when it is held to them; `status.warning` says what its node could not do.
 
         Args:
             ref: the container.
             restart: its restart policy, as in `ContainerOptions`. A restart that is due already is taken back by "no".
+            limits: as in `ContainerOptions`; those that are left out stay.
 
         Raises:
-            InvalidSpec: it is none, or the container is removed once it has ended.
+            InvalidSpec: one of them can't be, or the container is removed once it has ended.
+            Conflict: its node lacks the room, or can't hold it to that.
         """
         request = UpdateContainerRequest(
-            container=self._ref(ref), request_id=new_request_id(), restart=restart_policy(restart)
+            container=self._ref(ref),
+            request_id=new_request_id(),
+            restart=restart_policy(restart) if restart is not None else None,
+            resources=resources(limits) if limits else None,
         )
         return await self._transport.unary(lambda channel: ContainerServiceStub(channel).UpdateContainer, request)
 

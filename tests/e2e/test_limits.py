@@ -80,6 +80,58 @@ def test_what_no_node_can_do_waits_and_says_why(clean_lab: LabUnderTest, words: 
     assert reason in detail
 
 
+def memory_of(lab: LabUnderTest, name: str) -> int:
+    return int(lab.out("exec", name, "cat", "/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+def booked(lab: LabUnderTest) -> tuple[int, int]:
+    """Return what is reserved on node1: bytes of memory and thousandths of a core."""
+    nodes = {each["spec"]["name"]: each for each in lab.json_lines("node", "ls", "--format", "json")}
+    reserved = nodes["node1"]["ledger"]["reserved"]
+    return int(reserved["memory_bytes"]), int(reserved["cpu_millis"])
+
+
+def test_limits_are_changed_while_it_runs_and_last(clean_lab: LabUnderTest) -> None:
+    lab = clean_lab
+    lab.run("run", "-d", "--name", "db", "-m", "64m", "--cpus", "0.5", *WHERE, lab.image, "sleep", "1000")
+    assert lab.out("update", "-m", "128m", "--cpus", "1.5", "--cpuset-cpus", "0", "db") == "db"
+    files = [f"/sys/fs/cgroup/{file}" for file in ("cpu/cpu.cfs_quota_us", "cpuset/cpuset.cpus")]
+    assert (memory_of(lab, "db"), lab.out("exec", "db", "cat", *files).split()) == (128 << 20, ["150000", "0"])
+    assert booked(lab) == (128 << 20, 1500)
+    # Its agent dies: what runs keeps its limits, and what is changed meanwhile is set by the next one.
+    lab.lab("kill", "node1", "agent")
+    lab.run("update", "-m", "96m", "db")
+    lab.lab("start", "node1")
+    eventually(lambda: memory_of(lab, "db") == 96 << 20, seconds=30, what="the next agent sets it")
+    lab.run("restart", "-t", "0", "db")
+    assert memory_of(lab, "db") == 96 << 20
+    # What the node took away is there for others.
+    eventually(lambda: booked(lab)[0] == 96 << 20, seconds=10, what="less is booked")
+
+
+def test_limits_that_a_node_has_no_room_for_are_refused(clean_lab: LabUnderTest) -> None:
+    lab = clean_lab
+    lab.run("run", "-d", "--name", "db", "-m", "64m", *WHERE, lab.image, "sleep", "1000")
+    done = lab.run("update", "-m", "64g", "db", ok=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "lacks memory (needs 63.94 GiB, most free 3.938 GiB)" in done.stderr
+    assert memory_of(lab, "db") == 64 << 20
+    assert lab.run("update", "db", ok=None).returncode == 2
+
+
+def test_memory_that_is_in_use_is_not_taken_away(clean_lab: LabUnderTest) -> None:
+    lab = clean_lab
+    hold = "x=$(yes | head -c 24m); echo full; sleep 1000; echo $x"
+    lab.run("run", "-d", "--name", "db", "-m", "128m", *WHERE, lab.image, "sh", "-c", hold)
+    eventually(lambda: lab.out("logs", "db") == "full", seconds=20, what="it holds its memory")
+    done = lab.run("update", "-m", "16m", "db", ok=False)
+    assert "memory stays as it was until the next start" in done.stderr
+    found = lab.inspect("db")
+    assert found["status"]["state"] == "CONTAINER_STATE_RUNNING"
+    assert "in use" in found["status"]["warning"]
+    assert memory_of(lab, "db") == 128 << 20
+
+
 def test_limits_that_contradict_each_other_make_nothing(clean_lab: LabUnderTest) -> None:
     for words in (("-m", "64m", "--memory-swap", "32m"), ("-m", "8m", "--memory-reservation", "9m")):
         done = clean_lab.run("run", *words, clean_lab.image, "true", ok=None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from shoal_agent.core.health import Answer, Check
 from shoal_agent.host import Prepared, task_key
+from shoal_agent.runtime.live_limits import Limited
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey
 from shoal_proto.v1.agent_pb2 import ContainerRecord
 from shoal_proto.v1.image_pb2 import ImageConfig
@@ -28,6 +29,8 @@ class FakeHost:
         lives: programs live on; otherwise they end with code 3 as soon as they run.
         ticks: start time of every process, in clock ticks since boot.
         now: the wall clock.
+        limits: bytes of memory that each was held to while it ran, in order.
+        limit_warning: what a host says that can't do it.
         starting: starts wait for it.
         at_once: starts under way.
         on_step: called with the name of every step; may raise `Killed`.
@@ -52,6 +55,8 @@ class FakeHost:
     frozen_keys: set[TaskKey] = field(default_factory=set)
     answers: list[Answer | Exception] = field(default_factory=list)
     probes: int = 0
+    limits: list[tuple[TaskKey, int]] = field(default_factory=list)
+    limit_warning: str = ""
     queue: asyncio.Queue[tuple[TaskKey, Exited]] = field(default_factory=asyncio.Queue)
 
     async def prepare(self, record: ContainerRecord) -> Prepared:
@@ -101,6 +106,13 @@ class FakeHost:
 
     def frozen(self, record: ContainerRecord) -> bool:
         return task_key(record) in self.frozen_keys
+
+    async def limit(self, record: ContainerRecord) -> Limited:
+        self.on_step("before limit")
+        wanted = record.assignment.config.resources
+        self.limits.append((task_key(record), wanted.memory_bytes))
+        self.on_step("after limit")
+        return Limited(wanted, self.limit_warning)
 
     async def probe(self, record: ContainerRecord, check: Check) -> Answer:
         """Give the next answer; the last one again and again."""

@@ -24,4 +24,28 @@ LIMITS: Final = (
         "tests/unit/agent/runtime/test_abilities.py::test_weights_are_claimed_only_where_a_disk_goes_by_them",
         "a weight is taken, and has no effect",
     ),
+    Mutant(
+        "less-is-given-away-before-it-is-taken",
+        "controller/shoal_controller/core/limiting.py",
+        "    if status.limits_served < container.limits_changed:\n        return reserved\n",
+        "",
+        "tests/unit/controller/core/test_limiting.py::test_less_is_given_back_once_the_node_has_taken_it_away",
+        "others get memory that a container still uses",
+    ),
+    Mutant(
+        "what-is-more-is-not-booked",
+        "controller/shoal_controller/api/changing.py",
+        "resources(amounts(ledger.reserved) + more)",
+        "resources(amounts(ledger.reserved))",
+        "tests/integration/api/test_altering.py::test_limits_are_changed_and_booked_in_one_transaction",
+        "a node promises more memory than it has",
+    ),
+    Mutant(
+        "an-update-kills",
+        "agent/shoal_agent/runtime/live_limits.py",
+        """change.file == "memory.max" and (used := kept_in_use(present)) > int(change.value)""",
+        """change.file == "never" and (used := kept_in_use(present)) > int(change.value)""",
+        "tests/unit/agent/runtime/test_live_limits.py::test_memory_in_use_is_not_taken_away_by_killing",
+        "an update of the memory limit kills what runs, with version 2",
+    ),
 )

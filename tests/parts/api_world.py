@@ -251,10 +251,18 @@ class World:
         await self.put(keys.container_placement("default", container), placement)
 
     async def report(
-        self, container: str, state: int, *, run: int = 1, code: int = 0, again_in: int | None = None
+        self,
+        container: str,
+        state: int,
+        *,
+        run: int = 1,
+        code: int = 0,
+        again_in: int | None = None,
+        limits_served: int = 0,
     ) -> None:
         """Store a status; `again_in` seconds its restart policy starts it again."""
         status = ContainerStatus(schema=1, generation=1, attempt=1, run_served=run, exit_code=code)
+        status.limits_served = limits_served
         status.state = state  # type: ignore[assignment]
         status.started_at.GetCurrentTime()
         if again_in is not None:

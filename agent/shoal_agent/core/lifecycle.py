@@ -19,6 +19,7 @@ from shoal_proto.v1.agent_pb2 import ContainerRecord
 from shoal_proto.v1.container_pb2 import Attempt, ContainerState, ContainerStatus
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from shoal_proto.v1.image_pb2 import ImageConfig
+from shoal_proto.v1.resources_pb2 import Resources
 
 NONE: Final = ContainerState.CONTAINER_STATE_UNSPECIFIED
 PREPARING: Final = ContainerState.CONTAINER_STATE_PREPARING
@@ -56,6 +57,7 @@ NEXT_ATTEMPT: Final = {
 _OF_ONE_ATTEMPT: Final = (
     *("reason", "exit_code", "oom_killed", "started_at", "finished_at"),
     *("paused_at", "health", "health_output", "health_at"),
+    *("limits", "warning"),
 )
 #: How many attempts a status tells of.
 ATTEMPTS_KEPT: Final = 16
@@ -151,6 +153,7 @@ def assigned(record: ContainerRecord, assignment: Assignment) -> ContainerRecord
         changed.assignment.image_repository = known.image_repository
         changed.assignment.image_digest = known.image_digest
         changed.assignment.paused = known.paused
+        changed.assignment.limits_changed = known.limits_changed
     return changed
 
 
@@ -218,6 +221,8 @@ def starting(
         status.restarts += 1
     else:
         restarts.forgotten(changed)
+    status.limits_served = record.assignment.limits_changed
+    status.limits.CopyFrom(record.assignment.config.resources)
     _clear_process(changed)
     changed.start_pending = True
     changed.boot_id = boot_id
@@ -276,6 +281,23 @@ def paused(record: ContainerRecord, *, frozen: bool, now: Timestamp) -> Containe
     changed = copied(record)
     changed.status.paused = frozen
     changed.status.paused_at.CopyFrom(now)
+    changed.status.report += 1
+    return changed
+
+
+def limited(record: ContainerRecord, *, served: int, limits: Resources, warning: str) -> ContainerRecord:
+    """It is held to other limits.
+
+    Args:
+        record: before it.
+        served: the change that was acted on.
+        limits: what it is held to now.
+        warning: which of them could not be set, and why; "" if all were.
+    """
+    changed = copied(record)
+    changed.status.limits_served = served
+    changed.status.limits.CopyFrom(limits)
+    changed.status.warning = warning
     changed.status.report += 1
     return changed
 

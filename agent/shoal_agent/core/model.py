@@ -36,6 +36,7 @@ class Remembered:
         restart_pause_ms: the last pause before a restart by policy; 0 if there was none.
         paused: the leader is told that its processes are frozen.
         health: what the leader is told of it.
+        limits_served: the newest change of its limits that was acted on.
     """
 
     generation: int
@@ -56,6 +57,7 @@ class Remembered:
     restart_pause_ms: int = 0
     paused: bool = False
     health: HealthState = HealthState.HEALTH_STATE_UNSPECIFIED
+    limits_served: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Wanted:
     restart_mode: RestartMode = RestartMode.RESTART_MODE_NO
     restart_retries: int = 0
     paused: bool = False
+    limits_changed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ def remembered(record: ContainerRecord, *, boot_id: str) -> Remembered:
         restart_pause_ms=record.restart_pause_ms,
         paused=status.paused,
         health=status.health,
+        limits_served=status.limits_served,
     )
 
 
@@ -141,4 +145,5 @@ def wanted(assignment: Assignment) -> Wanted:
         restart_mode=assignment.config.restart.mode,
         restart_retries=assignment.config.restart.maximum_retries,
         paused=assignment.paused,
+        limits_changed=assignment.limits_changed,
     )

@@ -149,6 +149,11 @@ class Thaw:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """Hold what runs to its limits as they are now, then record what it is held to."""
+
+
+@dataclass(frozen=True, slots=True)
 class NoteHealth:
     """Record that its health has changed."""
 
@@ -199,6 +204,7 @@ Action = (
     | Kill
     | Freeze
     | Thaw
+    | Limit
     | NoteHealth
     | Tidy
     | Release
@@ -228,6 +234,8 @@ def plan(record: Remembered, wanted: Wanted, observed: Observed, now: int) -> Ac
             return _stop(record, wanted, observed, now, obeys=obeys)
         if observed.health not in (HealthState.HEALTH_STATE_UNSPECIFIED, record.health):
             return NoteHealth()
+        if obeys and wanted.limits_changed > record.limits_served:
+            return Limit()
         return _pause(record, wanted, observed) if obeys else Wait()
     if obeys and superseded:
         return Supersede()

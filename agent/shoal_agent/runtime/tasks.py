@@ -35,6 +35,7 @@ from shoal_agent.runtime.exec import ExecProcess, ExecSpec, execute
 from shoal_agent.runtime.exec_section import exec_section
 from shoal_agent.runtime.exits import Exits
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
+from shoal_agent.runtime.live_limits import Limited, hold_to
 from shoal_agent.runtime.orphans import claim, orphans
 from shoal_agent.runtime.staging import (
     compiled_filter,
@@ -44,6 +45,7 @@ from shoal_agent.runtime.staging import (
 )
 from shoal_agent.runtime.task import Exited, Running, Streams, TaskKey, TaskSpec
 from shoal_common.errors import Conflict, ShoalError, Unavailable
+from shoal_proto.v1.resources_pb2 import Resources
 
 log = logging.getLogger(__name__)
 
@@ -209,6 +211,10 @@ class Tasks:
         if number == signal.SIGKILL:
             # What is frozen dies only when it is let go.
             self.groups.thaw(str(key))
+
+    async def limit(self, key: TaskKey, limits: Resources) -> Limited:
+        """Hold a task to limits, as far as that can be done."""
+        return await self._run(lambda: hold_to(self.groups, str(key), limits))
 
     def running(self, key: TaskKey) -> Running:
         """Return the processes of a task.

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from shoal_cli import params
+from shoal_cli.container_options import limits
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
+
+F = TypeVar("F", bound=Callable[..., Any])
+#: Seconds for which a node may take to set limits before it is said that it has not yet.
+_PATIENCE: Final = 10.0
 
 
 @click.command(short_help="Give a container another name.")
@@ -30,30 +36,68 @@ def rename(container: str, name: str) -> int:
     return converse(action)
 
 
-@click.command(short_help="Change what containers are asked for.")
+def _limits(function: F) -> F:
+    for option in reversed(limits.LIMITS):
+        function = option(function)
+    return function
+
+
+@click.command(short_help="Change limits and restart policy of containers.")
+@_limits
 @click.option("--restart", type=params.RESTART, metavar="POLICY", help="no, on-failure[:N], always, unless-stopped.")
 @click.argument("containers", nargs=-1, required=True, type=params.CONTAINER, metavar="CONTAINER...")
-def update(containers: tuple[str, ...], restart: str | None) -> int:
+def update(containers: tuple[str, ...], restart: str | None, **values: Any) -> int:
     """Change what containers are asked for, also while they run, and print each that was changed.
+
+    What reserves more needs room on the container's node. Memory that is in use can't be taken away: it is told, and
+    the limit holds from the next start.
 
     \b
     Examples:
+      shoal update -m 1g --cpus 2 db
+      shoal update --cpuset-cpus 0-1 --pids-limit 200 web
       shoal update --restart always web db
-      shoal update --restart no job
     """
     from shoal_cli.session import converse
 
-    if restart is None:
-        raise click.UsageError("nothing is to be changed: give --restart", click.get_current_context())
-    policy = restart
+    wanted = limits.read_limits(values)
+    if restart is None and not wanted:
+        raise click.UsageError(
+            "nothing is to be changed: give --restart or a limit, such as --memory", click.get_current_context()
+        )
 
     async def action(cluster: Cluster) -> int:
         from shoal_cli.many import each
 
         async def change(ref: str) -> str:
-            await cluster.containers.update(ref, restart=policy)
+            container = await cluster.containers.update(ref, restart=restart, **wanted)
+            if wanted:
+                await _limited(cluster, ref, container.spec.id)
             return ref
 
         return await each(containers, change)
 
     return converse(action)
+
+
+async def _limited(cluster: Cluster, ref: str, identifier: str) -> None:
+    """Wait until a container is held to its limits.
+
+    Raises:
+        Conflict: its node could not do all of it.
+    """
+    import asyncio
+
+    from shoal.options import Until
+    from shoal_cli.session import note
+    from shoal_common.errors import Conflict
+
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await cluster.containers.wait(identifier, until=Until.LIMITED)
+    except TimeoutError:
+        note(f'container "{ref}" is held to its new limits once its node answers')
+        return
+    container = await cluster.containers.get(identifier)
+    if container.status.warning:
+        raise Conflict(f'container "{ref}": {container.status.warning}')

@@ -9,7 +9,7 @@ import click
 from shoal_cli import params
 
 if TYPE_CHECKING:
-    from shoal.options.limits import LimitOptions
+    from shoal.options.limits import LimitOptions, Limits
 
 #: What can be changed while it runs as well.
 LIMITS: Final = (
@@ -64,9 +64,9 @@ def read(values: dict[str, Any]) -> LimitOptions:
     return {"constraints": values["constraint"], **read_limits(values)}
 
 
-def read_limits(values: dict[str, Any]) -> LimitOptions:
+def read_limits(values: dict[str, Any]) -> Limits:
     """Return which limits were given."""
     given = {name: values[name] for name in _NAMES if values[name] is not None}
     # The names are those of the options.
-    options: LimitOptions = given  # type: ignore[assignment]
-    return options
+    limits: Limits = given  # type: ignore[assignment]
+    return limits

@@ -12,8 +12,9 @@ from shoal_common.registry import Registry
 from shoal_common.sealing import Sealer
 from shoal_common.signals import signal_number
 from shoal_common.tracing import current_trace, trace_metadata
-from shoal_controller.api import changing, pausing, stopping
+from shoal_controller.api import pausing, stopping
 from shoal_controller.api.attaching import AttachRelay
+from shoal_controller.api.changing import Changing
 from shoal_controller.api.committing import Committer
 from shoal_controller.api.copying import CopyRelay
 from shoal_controller.api.creation import Creation
@@ -162,8 +163,9 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         self, request: container_pb2.UpdateContainerRequest, context: _Context
     ) -> container_pb2.Container:
         """See container.proto."""
-        change = changing.update(request)
-        return self._views.container(await self._updates.update(request.container, request.request_id, change))
+        changing = Changing(request, self._cache)
+        entry = await self._updates.update(request.container, request.request_id, changing.change, also=changing.book)
+        return self._views.container(entry)
 
     async def PruneContainers(
         self, request: container_pb2.PruneContainersRequest, context: _Context

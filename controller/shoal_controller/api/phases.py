@@ -248,6 +248,14 @@ def is_settled(entry: ContainerEntry) -> bool:
     return status.paused == entry.spec.value.paused
 
 
+def is_limited(entry: ContainerEntry) -> bool:
+    """Say whether a container is held to the limits asked for last, if its node could do that, or has no process."""
+    status = present_status(entry)
+    if status is None or entry.spec is None or not is_live(entry):
+        return True
+    return status.limits_served >= entry.spec.value.limits_changed
+
+
 def condition_met(entry: ContainerEntry, condition: int, run: int) -> bool:
     """Say whether what a wait is for, other than the end of a run, holds of a container that exists."""
     if condition == WaitCondition.WAIT_CONDITION_READY:
@@ -262,4 +270,6 @@ def condition_met(entry: ContainerEntry, condition: int, run: int) -> bool:
         return status is not None and status.run_served >= run and not is_over(status)
     if condition == WaitCondition.WAIT_CONDITION_SETTLED:
         return is_settled(entry)
+    if condition == WaitCondition.WAIT_CONDITION_LIMITED:
+        return is_limited(entry)
     return False

@@ -379,6 +379,7 @@ def _spec(
             image_repository=assignment.image_repository,
             created_at=_oldest(copy.status, now),
             trace_id=assignment.trace_id,
+            limits_changed=assignment.limits_changed,
         )
     else:
         spec = copied(known.spec)

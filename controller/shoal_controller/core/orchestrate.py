@@ -15,6 +15,7 @@ from itertools import islice
 
 from shoal_controller.core import volumes
 from shoal_controller.core.allocation import AddressView, Allocator
+from shoal_controller.core.limiting import lowered, raised
 from shoal_controller.core.ports import PortView
 from shoal_controller.core.removal import Depart, GiveUp, given_up, removals
 from shoal_controller.core.scheduler import Room
@@ -55,6 +56,15 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Lower:
+    """Reserve less for a container, whose node has taken away what it had more."""
+
+    container: str
+    node: str
+    reserve: Amounts
+
+
+@dataclass(frozen=True, slots=True)
 class SetRemoved:
     """Ask for the removal of a container that was to be removed when it has ended, and has."""
 
@@ -90,6 +100,7 @@ Decision = (
     Place
     | Admit
     | Release
+    | Lower
     | SetRemoved
     | SetRole
     | Finish
@@ -145,11 +156,15 @@ def _decisions(snapshot: Snapshot, aside: frozenset[str], kept: frozenset[str]) 
         elif container.placement is not None:
             yield from _superseded(snapshot, container)
             hold = snapshot.hold_of(container)
-            if hold is not None and hold.reserved and _frees(container):
+            released = hold is not None and bool(hold.reserved) and _frees(container)
+            if hold is not None and released:
                 room.give_back(hold.node, hold.reserved)
                 yield Release(container.id, hold.node)
             if waits_for_admission(container):
                 admissible.append(container)
+            elif hold is not None and not released and (less := lowered(container, hold.reserved)) != hold.reserved:
+                room.give_back(hold.node, hold.reserved - less)
+                yield Lower(container.id, hold.node, less)
         elif waits_for_node(container):
             placeable.append(container)
     for container in sorted(admissible, key=_age):
@@ -240,10 +255,12 @@ def _admission(container: ContainerView, hold: HoldView, room: Room) -> Iterator
     if free is None or hold.role != HoldRole.HOLD_ROLE_CURRENT:
         return
     released = _frees(container)
-    more = container.need - (NOTHING if released else hold.reserved)
+    # What runs until then keeps what it has.
+    reserve = container.need if released else raised(container.need, lowered(container, hold.reserved))
+    more = reserve - (NOTHING if released else hold.reserved)
     if more.fits(free):
         room.take(hold.node, more)
-        yield Admit(container.id, hold.node, container.run, container.need)
+        yield Admit(container.id, hold.node, container.run, reserve)
 
 
 def _placements(snapshot: Snapshot, containers: list[ContainerView], room: Room) -> Iterator[Decision]:

@@ -152,11 +152,15 @@ class StatusView:
 
     Attributes:
         ended: its newest attempt has, and its restart policy makes no other.
+        limits_served: the newest change of its limits that its node has acted on.
+        in_force: what its process is limited to, as far as that is reserved; nothing if it has none.
     """
 
     generation: int
     ended: bool
     run_served: int
+    limits_served: int = 0
+    in_force: Amounts = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +198,7 @@ class ContainerView:
         remove_volumes: those that are its own go with it.
         asks: highest field of its configuration that its agent has to know; 0 if every agent does.
         limits: what its limits ask of a node that not every one can do.
+        limits_changed: counts the changes of its limits.
     """
 
     id: str
@@ -212,6 +217,7 @@ class ContainerView:
     remove_volumes: bool = False
     asks: int = 0
     limits: LimitsWish = NO_LIMITS
+    limits_changed: int = 0
     placement: PlacementView | None = None
     status: StatusView | None = None
 

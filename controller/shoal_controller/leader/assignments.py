@@ -63,6 +63,7 @@ class Assignments:
         if hold.role == HoldRole.HOLD_ROLE_CURRENT:
             assignment.desired = spec.desired
             assignment.paused = spec.paused
+            assignment.limits_changed = spec.limits_changed
         placement, status = entry.placement, entry.status
         if placement is not None and placement.value.generation == hold.generation:
             assignment.run_admitted = placement.value.run_admitted

@@ -46,6 +46,12 @@ class Draft(VolumeDraft):
                 self._require(keys.container_spec(entry.namespace, container), spec)
                 self._require(keys.container_status(entry.namespace, container), entry.status)
                 self._reserve(node, container, NOTHING)
+            case orchestrate.Lower(container, node, reserve):
+                entry, spec = self._container(container)
+                self._require(keys.container_spec(entry.namespace, container), spec)
+                self._require(keys.container_placement(entry.namespace, container), entry.placement)
+                self._require(keys.container_status(entry.namespace, container), entry.status)
+                self._reserve(node, container, reserve)
             case orchestrate.SetRemoved(container):
                 entry, spec = self._container(container)
                 self._require(keys.container_status(entry.namespace, container), entry.status)

@@ -29,7 +29,7 @@ from shoal_controller.core.snapshot import (
 from shoal_controller.leader.port_messages import port_views, port_wishes
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry, NodeEntry, VolumeEntry
-from shoal_proto.v1.container_pb2 import ContainerConfig, ContainerSpec, MountKind, NetworkMode
+from shoal_proto.v1.container_pb2 import ContainerConfig, ContainerSpec, ContainerState, MountKind, NetworkMode
 from shoal_proto.v1.node_pb2 import Hold, NodeRemoval, NodeState
 from shoal_proto.v1.resources_pb2 import Resources
 
@@ -37,6 +37,13 @@ from shoal_proto.v1.resources_pb2 import Resources
 _KNOWN_TO_ALL: Final = 16
 #: Fields that are no agent's: it is told of ports by what was chosen for them, and goes by its addresses.
 _NO_AGENTS: Final = frozenset({"ports", "publish_all", "exposed_ports"})
+_WITH_PROCESS: Final = frozenset(
+    {
+        ContainerState.CONTAINER_STATE_STARTING,
+        ContainerState.CONTAINER_STATE_RUNNING,
+        ContainerState.CONTAINER_STATE_STOPPING,
+    }
+)
 #: Stands for processors that no node has.
 _NOWHERE: Final = frozenset({-1})
 #: Characters of a node's problems that are told with every container that waits for it.
@@ -147,6 +154,7 @@ def container_view(entry: ContainerEntry, spec: ContainerSpec) -> ContainerView:
         remove_volumes=spec.remove_volumes or spec.config.auto_remove,
         asks=_asks(spec.config),
         limits=limits_wish(spec.config.resources),
+        limits_changed=spec.limits_changed,
         placement=None
         if placement is None
         else PlacementView(
@@ -157,7 +165,13 @@ def container_view(entry: ContainerEntry, spec: ContainerSpec) -> ContainerView:
         ),
         status=None
         if status is None
-        else StatusView(status.value.generation, is_over(status.value), status.value.run_served),
+        else StatusView(
+            status.value.generation,
+            is_over(status.value),
+            status.value.run_served,
+            limits_served=status.value.limits_served,
+            in_force=amounts(status.value.limits) if status.value.state in _WITH_PROCESS else NOTHING,
+        ),
     )
 
 

@@ -89,6 +89,7 @@ class WaitCondition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WAIT_CONDITION_REMOVED: _ClassVar[WaitCondition]
     WAIT_CONDITION_READY: _ClassVar[WaitCondition]
     WAIT_CONDITION_SETTLED: _ClassVar[WaitCondition]
+    WAIT_CONDITION_LIMITED: _ClassVar[WaitCondition]
 
 class LogStream(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -154,6 +155,7 @@ WAIT_CONDITION_RUNNING: WaitCondition
 WAIT_CONDITION_REMOVED: WaitCondition
 WAIT_CONDITION_READY: WaitCondition
 WAIT_CONDITION_SETTLED: WaitCondition
+WAIT_CONDITION_LIMITED: WaitCondition
 LOG_STREAM_UNSPECIFIED: LogStream
 LOG_STREAM_STDOUT: LogStream
 LOG_STREAM_STDERR: LogStream
@@ -397,7 +399,7 @@ class RestartPolicy(_message.Message):
     def __init__(self, mode: _Optional[_Union[RestartMode, str]] = ..., maximum_retries: _Optional[int] = ...) -> None: ...
 
 class ContainerSpec(_message.Message):
-    __slots__ = ("schema", "id", "namespace", "name", "config", "sealed_env", "image_digest", "image_repository", "desired", "run", "request_mac", "last_request_id", "created_at", "stop_grace_ms", "trace_id", "paused", "remove_volumes", "renamed_at", "old_name")
+    __slots__ = ("schema", "id", "namespace", "name", "config", "sealed_env", "image_digest", "image_repository", "desired", "run", "request_mac", "last_request_id", "created_at", "stop_grace_ms", "trace_id", "paused", "remove_volumes", "renamed_at", "old_name", "limits_changed")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
@@ -417,6 +419,7 @@ class ContainerSpec(_message.Message):
     REMOVE_VOLUMES_FIELD_NUMBER: _ClassVar[int]
     RENAMED_AT_FIELD_NUMBER: _ClassVar[int]
     OLD_NAME_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_CHANGED_FIELD_NUMBER: _ClassVar[int]
     schema: int
     id: str
     namespace: str
@@ -436,7 +439,8 @@ class ContainerSpec(_message.Message):
     remove_volumes: bool
     renamed_at: _timestamp_pb2.Timestamp
     old_name: str
-    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., config: _Optional[_Union[ContainerConfig, _Mapping]] = ..., sealed_env: _Optional[bytes] = ..., image_digest: _Optional[str] = ..., image_repository: _Optional[str] = ..., desired: _Optional[_Union[DesiredState, str]] = ..., run: _Optional[int] = ..., request_mac: _Optional[bytes] = ..., last_request_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stop_grace_ms: _Optional[int] = ..., trace_id: _Optional[str] = ..., paused: _Optional[bool] = ..., remove_volumes: _Optional[bool] = ..., renamed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., old_name: _Optional[str] = ...) -> None: ...
+    limits_changed: int
+    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., config: _Optional[_Union[ContainerConfig, _Mapping]] = ..., sealed_env: _Optional[bytes] = ..., image_digest: _Optional[str] = ..., image_repository: _Optional[str] = ..., desired: _Optional[_Union[DesiredState, str]] = ..., run: _Optional[int] = ..., request_mac: _Optional[bytes] = ..., last_request_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stop_grace_ms: _Optional[int] = ..., trace_id: _Optional[str] = ..., paused: _Optional[bool] = ..., remove_volumes: _Optional[bool] = ..., renamed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., old_name: _Optional[str] = ..., limits_changed: _Optional[int] = ...) -> None: ...
 
 class ContainerPlacement(_message.Message):
     __slots__ = ("schema", "node", "generation", "addresses", "run_admitted", "placed_at", "lost_at", "ports")
@@ -483,7 +487,7 @@ class Attempt(_message.Message):
     def __init__(self, number: _Optional[int] = ..., run: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., oom_killed: _Optional[bool] = ..., by_policy: _Optional[bool] = ..., ready_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., starting_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ContainerStatus(_message.Message):
-    __slots__ = ("schema", "generation", "attempt", "state", "report", "run_served", "attempts", "reason", "exit_code", "oom_killed", "started_at", "finished_at", "pid", "ever_ready", "uid_base", "command", "restarts", "restart_at", "paused", "health", "health_output", "warning", "paused_at", "health_at")
+    __slots__ = ("schema", "generation", "attempt", "state", "report", "run_served", "attempts", "reason", "exit_code", "oom_killed", "started_at", "finished_at", "pid", "ever_ready", "uid_base", "command", "restarts", "restart_at", "paused", "health", "health_output", "warning", "paused_at", "health_at", "limits_served", "limits")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -508,6 +512,8 @@ class ContainerStatus(_message.Message):
     WARNING_FIELD_NUMBER: _ClassVar[int]
     PAUSED_AT_FIELD_NUMBER: _ClassVar[int]
     HEALTH_AT_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_SERVED_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
     schema: int
     generation: int
     attempt: int
@@ -532,7 +538,9 @@ class ContainerStatus(_message.Message):
     warning: str
     paused_at: _timestamp_pb2.Timestamp
     health_at: _timestamp_pb2.Timestamp
-    def __init__(self, schema: _Optional[int] = ..., generation: _Optional[int] = ..., attempt: _Optional[int] = ..., state: _Optional[_Union[ContainerState, str]] = ..., report: _Optional[int] = ..., run_served: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., reason: _Optional[str] = ..., exit_code: _Optional[int] = ..., oom_killed: _Optional[bool] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pid: _Optional[int] = ..., ever_ready: _Optional[bool] = ..., uid_base: _Optional[int] = ..., command: _Optional[_Iterable[str]] = ..., restarts: _Optional[int] = ..., restart_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., paused: _Optional[bool] = ..., health: _Optional[_Union[HealthState, str]] = ..., health_output: _Optional[str] = ..., warning: _Optional[str] = ..., paused_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., health_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    limits_served: int
+    limits: _resources_pb2.Resources
+    def __init__(self, schema: _Optional[int] = ..., generation: _Optional[int] = ..., attempt: _Optional[int] = ..., state: _Optional[_Union[ContainerState, str]] = ..., report: _Optional[int] = ..., run_served: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[Attempt, _Mapping]]] = ..., reason: _Optional[str] = ..., exit_code: _Optional[int] = ..., oom_killed: _Optional[bool] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pid: _Optional[int] = ..., ever_ready: _Optional[bool] = ..., uid_base: _Optional[int] = ..., command: _Optional[_Iterable[str]] = ..., restarts: _Optional[int] = ..., restart_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., paused: _Optional[bool] = ..., health: _Optional[_Union[HealthState, str]] = ..., health_output: _Optional[str] = ..., warning: _Optional[str] = ..., paused_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., health_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., limits_served: _Optional[int] = ..., limits: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ...) -> None: ...
 
 class Tombstone(_message.Message):
     __slots__ = ("schema", "id", "namespace", "name", "status", "request_mac", "run", "removed_at", "last_request_id", "image", "labels", "node_name", "trace_id", "created_at", "placed_at", "generation")

@@ -248,7 +248,8 @@ class ContainerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateContainer(self, request, context):
-        """Changes what may be changed of one that exists. Errors: INVALID_ARGUMENT; FAILED_PRECONDITION.
+        """Changes what may be changed of one that exists; answers at once (wait with WAIT_CONDITION_LIMITED).
+        Errors: INVALID_ARGUMENT; FAILED_PRECONDITION (its node lacks the room, or can't hold it to that).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -62,7 +62,9 @@ class ContainerServiceStub:
     RenameContainer: _grpc.UnaryUnaryMultiCallable[_container_pb2.RenameContainerRequest, _container_pb2.Container]
     """Gives it another name. Errors: ALREADY_EXISTS (the name); FAILED_PRECONDITION if it is being removed."""
     UpdateContainer: _grpc.UnaryUnaryMultiCallable[_container_pb2.UpdateContainerRequest, _container_pb2.Container]
-    """Changes what may be changed of one that exists. Errors: INVALID_ARGUMENT; FAILED_PRECONDITION."""
+    """Changes what may be changed of one that exists; answers at once (wait with WAIT_CONDITION_LIMITED).
+    Errors: INVALID_ARGUMENT; FAILED_PRECONDITION (its node lacks the room, or can't hold it to that).
+    """
     PruneContainers: _grpc.UnaryUnaryMultiCallable[_container_pb2.PruneContainersRequest, _container_pb2.PruneContainersResponse]
     """Removes all that do not run, nor will, as far as the filters let them through."""
     WaitContainer: _grpc.UnaryStreamMultiCallable[_container_pb2.WaitContainerRequest, _container_pb2.WaitContainerResponse]
@@ -129,7 +131,9 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     RenameContainer: _aio.UnaryUnaryMultiCallable[_container_pb2.RenameContainerRequest, _container_pb2.Container]  # type: ignore[assignment]
     """Gives it another name. Errors: ALREADY_EXISTS (the name); FAILED_PRECONDITION if it is being removed."""
     UpdateContainer: _aio.UnaryUnaryMultiCallable[_container_pb2.UpdateContainerRequest, _container_pb2.Container]  # type: ignore[assignment]
-    """Changes what may be changed of one that exists. Errors: INVALID_ARGUMENT; FAILED_PRECONDITION."""
+    """Changes what may be changed of one that exists; answers at once (wait with WAIT_CONDITION_LIMITED).
+    Errors: INVALID_ARGUMENT; FAILED_PRECONDITION (its node lacks the room, or can't hold it to that).
+    """
     PruneContainers: _aio.UnaryUnaryMultiCallable[_container_pb2.PruneContainersRequest, _container_pb2.PruneContainersResponse]  # type: ignore[assignment]
     """Removes all that do not run, nor will, as far as the filters let them through."""
     WaitContainer: _aio.UnaryStreamMultiCallable[_container_pb2.WaitContainerRequest, _container_pb2.WaitContainerResponse]  # type: ignore[assignment]
@@ -271,7 +275,9 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _container_pb2.UpdateContainerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_container_pb2.Container, _abc.Awaitable[_container_pb2.Container]]:
-        """Changes what may be changed of one that exists. Errors: INVALID_ARGUMENT; FAILED_PRECONDITION."""
+        """Changes what may be changed of one that exists; answers at once (wait with WAIT_CONDITION_LIMITED).
+        Errors: INVALID_ARGUMENT; FAILED_PRECONDITION (its node lacks the room, or can't hold it to that).
+        """
 
     @_abc_1.abstractmethod
     def PruneContainers(

@@ -12,8 +12,8 @@ from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.resources_pb2 import Resources
 
 
-class LimitOptions(TypedDict, total=False):
-    """Of its resources, and of the node that has them."""
+class Limits(TypedDict, total=False):
+    """Of its resources; they can be changed while it runs as well."""
 
     #: Bytes, or text such as "512m"; limited to it, and reserved on the node.
     memory: int | str
@@ -33,6 +33,11 @@ class LimitOptions(TypedDict, total=False):
     pids_limit: int
     #: Weight against others at disks, 10 to 1000.
     blkio_weight: int
+
+
+class LimitOptions(Limits, total=False):
+    """Of its resources, and of the node that has them."""
+
     #: Each "key==value" or "key!=value"; keys are node.id, node.name and node.labels.NAME.
     constraints: Iterable[str]
 
@@ -49,7 +54,7 @@ def apply(config: ContainerConfig, options: LimitOptions) -> None:
     config.constraints.extend(options.get("constraints", ()))
 
 
-def resources(options: LimitOptions) -> Resources:
+def resources(options: Limits) -> Resources:
     """Return the limits that are asked for; 0 for what was left out.
 
     Raises:

@@ -19,6 +19,8 @@ class Until(StrEnum):
     ENDED = "ended"
     #: It is frozen, or not, as was asked last.
     SETTLED = "settled"
+    #: It is held to the limits asked for last, or its node has said why not; or it doesn't run.
+    LIMITED = "limited"
     #: Nothing of it is left in the cluster.
     REMOVED = "removed"
 
@@ -28,5 +30,6 @@ CONDITIONS: Final = {
     Until.RUNNING: WaitCondition.WAIT_CONDITION_RUNNING,
     Until.ENDED: WaitCondition.WAIT_CONDITION_UNSPECIFIED,
     Until.SETTLED: WaitCondition.WAIT_CONDITION_SETTLED,
+    Until.LIMITED: WaitCondition.WAIT_CONDITION_LIMITED,
     Until.REMOVED: WaitCondition.WAIT_CONDITION_REMOVED,
 }

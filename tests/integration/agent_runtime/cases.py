@@ -18,12 +18,14 @@ from shoal_agent.runtime import conmon
 from shoal_agent.runtime.consoles import Console
 from shoal_agent.runtime.exec import ExecProcess, ExecSpec, Readable
 from shoal_agent.runtime.failures import StartFailed
+from shoal_agent.runtime.live_limits import Limited
 from shoal_agent.runtime.logs import read_attempt
 from shoal_agent.runtime.task import Streams
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks
 from shoal_common.capabilities import NAMES, mask
 from shoal_common.errors import Conflict
 from shoal_proto.v1.container_pb2 import ContainerConfig, Device, Security, Ulimit
+from shoal_proto.v1.resources_pb2 import Resources
 from tests.integration.agent_runtime import life
 from tests.integration.agent_runtime.node import (
     CONTAINER,
@@ -118,6 +120,45 @@ async def limits(node: Node) -> None:
             ("cpuset/{}/cpuset.mems", "0"),
         ):
             assert (group / file.format(name)).read_text().strip() == value, file
+
+
+async def limits_while_it_runs(node: Node) -> None:
+    """Held to all limits after it began is the same as having begun with them."""
+    wanted = Resources(
+        memory_bytes=64 << 20,
+        memory_swap_bytes=96 << 20,
+        memory_reservation_bytes=32 << 20,
+        cpu_millis=500,
+        cpu_shares=512,
+        cpuset_cpus="0",
+        cpuset_mems="0",
+        pids=9,
+    )
+    async with opened(node) as tasks:
+        await tasks.start(node.spec("sleep", "1000", memory_bytes=16 << 20, cpu_millis=2000, pids=4))
+        whole = {field.name: value for field, value in wanted.ListFields()}
+        await tasks.start(node.spec("sleep", "1000", attempt=2, **whole))
+        assert await tasks.limit(KEY, wanted) == Limited(wanted)
+        for controller, file in (
+            *(("memory", f"memory.{name}_in_bytes") for name in ("limit", "memsw.limit", "soft_limit")),
+            *(("cpu", "cpu.cfs_quota_us"), ("cpu", "cpu.shares"), ("cpuset", "cpuset.cpus"), ("cpuset", "cpuset.mems")),
+            ("pids", "pids.max"),
+        ):
+            groups = [tasks.groups.group(controller, str(TaskKey(CONTAINER, 1, attempt))) for attempt in (1, 2)]
+            texts = [(group / file).read_text() for group in groups if group is not None]
+            assert len(set(texts)) == 1, (file, texts)
+        # And down again.
+        small = Resources(memory_bytes=8 << 20, cpu_millis=100)
+        assert await tasks.limit(KEY, small) == Limited(small)
+        # What is in use stays, and is told.
+        await tasks.start(node.spec("sh", "-c", "x=$(yes | head -c 24m); echo full; sleep 1000; echo $x", attempt=3))
+        await line(node, "full", attempt=3)
+        key = TaskKey(CONTAINER, 1, 3)
+        assert (await tasks.limit(key, Resources(memory_bytes=64 << 20))).warning == ""
+        held = await tasks.limit(key, Resources(memory_bytes=16 << 20, pids=5))
+        assert "memory stays as it was until the next start" in held.warning, held
+        assert (held.limits.memory_bytes, held.limits.pids) == (64 << 20, 5)
+        assert tasks.running(key)
 
 
 async def failures(node: Node) -> None:

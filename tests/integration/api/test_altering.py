@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 from shoal_common.errors import AlreadyExists, Conflict, InvalidSpec, NotFound
 from shoal_controller.state import keys
 from shoal_proto.v1 import container_pb2
-from shoal_proto.v1.container_pb2 import ContainerState, RestartMode, RestartPolicy
-from tests.parts.api_world import World, ref, refused
+from shoal_proto.v1.container_pb2 import ContainerState, RestartMode, RestartPolicy, WaitCondition
+from shoal_proto.v1.node_pb2 import Hold, HoldRole, NodeDescription, NodeLedger, NodeState, NodeStatus
+from shoal_proto.v1.resources_pb2 import Resources
+from tests.parts.api_world import NODE, World, next_of, ref, refused
 
+MIB = 1 << 20
+READY = NodeState.NODE_STATE_READY
+CURRENT = HoldRole.HOLD_ROLE_CURRENT
+LIMITED = WaitCondition.WAIT_CONDITION_LIMITED
 ALWAYS = RestartPolicy(mode=RestartMode.RESTART_MODE_ALWAYS)
 
 
@@ -78,8 +85,109 @@ async def test_a_restart_policy_is_changed(world: World) -> None:
     await refused(world.containers.UpdateContainer(update), InvalidSpec)
     nothing = container_pb2.UpdateContainerRequest(container=ref("web"))
     assert "nothing is to be changed" in await refused(world.containers.UpdateContainer(nothing), InvalidSpec)
-    nothing.resources.memory_bytes = 1 << 30
-    assert "limits" in await refused(world.containers.UpdateContainer(nothing), InvalidSpec)
+
+
+def limiting(name: str, request_id: str = "", **limits: Any) -> container_pb2.UpdateContainerRequest:
+    return container_pb2.UpdateContainerRequest(
+        container=ref(name), request_id=request_id, resources=Resources(**limits)
+    )
+
+
+async def booked(world: World) -> tuple[int, dict[str, int]]:
+    """Return what the node's ledger says is reserved, in MiB, and what each hold does."""
+    _, ledger = await world.kv.get(keys.node_ledger(NODE))
+    assert ledger is not None
+    node = world.cache.nodes[NODE]
+    holds = {id_: hold.value.reserved.memory_bytes // MIB for id_, hold in node.holds.items()}
+    return NodeLedger.FromString(ledger.value).reserved.memory_bytes // MIB, holds
+
+
+async def with_room(world: World, *names: str) -> list[str]:
+    """Have a node of 100 MiB and containers that run there with 40 MiB each."""
+    await world.image()
+    await world.node()
+    description = NodeDescription(name="node2", limits=["update", "memory-swap"])
+    await world.put(keys.node_status(NODE), NodeStatus(schema=1, state=READY, description=description))
+    ids = []
+    for name in names:
+        container = (await world.create(name, resources=Resources(memory_bytes=40 * MIB))).spec.id
+        await world.place(container)
+        reserved = Resources(memory_bytes=40 * MIB)
+        hold = Hold(schema=1, namespace="default", container=container, generation=1, role=CURRENT, reserved=reserved)
+        await world.put(keys.hold(NODE, container), hold)
+        await world.report(container, ContainerState.CONTAINER_STATE_RUNNING)
+        ids.append(container)
+    ledger = NodeLedger(
+        schema=1,
+        capacity=Resources(memory_bytes=100 * MIB, cpu_millis=1000),
+        reserved=Resources(memory_bytes=40 * MIB * len(names)),
+    )
+    await world.put(keys.node_ledger(NODE), ledger)
+    return ids
+
+
+async def test_limits_are_changed_and_booked_in_one_transaction(world: World) -> None:
+    (web,) = await with_room(world, "web")
+    first = await world.containers.UpdateContainer(limiting("web", "one", memory_bytes=60 * MIB, pids=20))
+    assert first.spec.config.resources == Resources(memory_bytes=60 * MIB, pids=20)
+    assert first.spec.limits_changed == 1
+    assert await booked(world) == (60, {web: 60})
+    # The answer was lost.
+    again = await world.containers.UpdateContainer(limiting("web", "one", memory_bytes=60 * MIB, pids=20))
+    assert (again.revision, again.spec.limits_changed) == (first.revision, 1)
+    # What is less stays booked until the node has taken it away, which is for the leader to see.
+    less = await world.containers.UpdateContainer(limiting("web", memory_bytes=10 * MIB))
+    assert less.spec.config.resources == Resources(memory_bytes=10 * MIB, pids=20)
+    assert await booked(world) == (60, {web: 60})
+
+
+async def test_limits_for_which_there_is_no_room_are_refused_with_the_reason(world: World) -> None:
+    web, _ = await with_room(world, "web", "db")
+    told = await refused(world.containers.UpdateContainer(limiting("web", memory_bytes=61 * MIB)), Conflict)
+    assert told == ('container "web" can\'t be limited so: 1 node: 1 lacks memory (needs 21 MiB, most free 20 MiB)')
+    told = await refused(world.containers.UpdateContainer(limiting("web", cpu_shares=512)), Conflict)
+    assert "node2: its control groups can't do cpu-shares" in told
+    both = limiting("web", memory_bytes=50 * MIB, memory_swap_bytes=45 * MIB)
+    assert "less than the memory limit" in await refused(world.containers.UpdateContainer(both), InvalidSpec)
+    assert await booked(world) == (80, dict.fromkeys(world.cache.nodes[NODE].holds, 40))
+    assert world.cache.containers[web].spec is not None
+    assert world.cache.containers[web].spec.value.limits_changed == 0  # type: ignore[union-attr]
+
+
+async def test_of_two_that_want_the_last_room_one_gets_it(world: World) -> None:
+    await with_room(world, "web", "db")
+    calls = [world.containers.UpdateContainer(limiting(name, memory_bytes=60 * MIB)) for name in ("web", "db")]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(each, container_pb2.Container) for each in answers) == 1
+    total, holds = await booked(world)
+    assert (total, sorted(holds.values())) == (100, [40, 60])
+
+
+async def test_what_runs_under_an_agent_of_an_older_version_keeps_its_limits(world: World) -> None:
+    web, *_ = await with_room(world, "web")
+    await world.put(keys.node_status(NODE), NodeStatus(schema=1, state=READY, description=NodeDescription(name="n")))
+    change = limiting("web", pids=9)
+    assert "too old to change what runs" in await refused(world.containers.UpdateContainer(change), Conflict)
+    await world.report(web, ContainerState.CONTAINER_STATE_EXITED)
+    assert (await world.containers.UpdateContainer(change)).spec.config.resources.pids == 9
+
+
+async def test_waits_until_a_node_has_acted_on_limits(world: World) -> None:
+    (web,) = await with_room(world, "web")
+    await world.containers.UpdateContainer(limiting("web", pids=9))
+    call = world.containers.WaitContainer(_waiting("web"))
+    assert not (await next_of(call)).done
+    await world.report(web, ContainerState.CONTAINER_STATE_RUNNING, limits_served=1)
+    assert (await next_of(call)).done
+    # One that has no process has nothing to wait for.
+    pending = (await world.create("later", start=False)).spec.name
+    await world.containers.UpdateContainer(limiting(pending, pids=9))
+    answers = [each async for each in world.containers.WaitContainer(_waiting(pending))]
+    assert answers[-1].done
+
+
+def _waiting(name: str) -> container_pb2.WaitContainerRequest:
+    return container_pb2.WaitContainerRequest(container=ref(name), condition=LIMITED)
 
 
 async def test_prune_takes_only_what_does_not_run(world: World) -> None:

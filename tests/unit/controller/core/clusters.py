@@ -119,6 +119,11 @@ class Applied:
                 self._reserve(node_id, container, reserve)
             case orchestrate.Release(container, node_id):
                 self._reserve(node_id, container, NOTHING)
+            case orchestrate.Lower(container, node_id, reserve):
+                before = self.nodes[node_id].holds[container].reserved
+                assert reserve.memory <= before.memory
+                assert reserve.cpu <= before.cpu
+                self._reserve(node_id, container, reserve)
             case orchestrate.SetRemoved(container):
                 self.containers[container] = replace(self.containers[container], desired=REMOVED)
             case orchestrate.SetRole(container, node_id, role):
@@ -284,6 +289,12 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
             made_ = replace(made_, placement=placement, status=status)
             held = {home}
             reserved = made_.need if draw(_mostly) else NOTHING
+            if status is not None and reserved and not draw(_mostly):
+                # Its limits were changed: it was given more, and may have it still.
+                more = Amounts(reserved.memory + draw(st.sampled_from([0, GIB])), reserved.cpu + 500)
+                status = replace(status, in_force=draw(st.sampled_from([more, reserved])), limits_served=1)
+                made_ = replace(made_, status=status, limits_changed=draw(st.integers(1, 2)))
+                reserved = more
             role = REMOVE if made_.desired == REMOVED and draw(st.booleans()) else CURRENT
             _add_hold(nodes, HoldView(home, made_.id, placement.generation, role, reserved))
             other = draw(st.sampled_from(sorted(nodes)))

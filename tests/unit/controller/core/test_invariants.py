@@ -143,6 +143,22 @@ def test_what_runs_keeps_its_reservation(snapshot: Snapshot) -> None:
 
 
 @given(snapshots())
+def test_what_a_container_may_have_is_booked(snapshot: Snapshot) -> None:
+    """Others get what was taken away from it, and nothing before."""
+    settled = settle(snapshot)
+    for id_, before in snapshot.containers.items():
+        status, hold, after = before.status, snapshot.hold_of(before), settled.containers.get(id_)
+        if hold is None or status is None or after is None or status.ended or not status.in_force:
+            continue
+        if before.placement is None or status.generation != before.placement.generation:
+            continue
+        booked = settled.nodes.get(hold.node)
+        if booked is not None and hold.reserved and id_ in booked.holds:
+            assert booked.holds[id_].reserved.memory >= min(hold.reserved.memory, status.in_force.memory)
+            assert booked.holds[id_].reserved.cpu >= min(hold.reserved.cpu, status.in_force.cpu)
+
+
+@given(snapshots())
 def test_a_placed_container_is_never_placed_again(snapshot: Snapshot) -> None:
     settled = settle(snapshot)
     for id_, container in snapshot.containers.items():
