@@ -38,6 +38,7 @@ from shoal_agent.usage import DiskUsage
 from shoal_agent.volumes.container_mounts import ContainerMounts
 from shoal_agent.volumes.removals import VolumeRemovals
 from shoal_agent.volumes.store import VolumeStore
+from shoal_agent.watching import Watching
 from shoal_agent.watermark import Watermark
 from shoal_common.errors import InvalidSpec, Unavailable
 from shoal_common.registry import Registry
@@ -179,7 +180,9 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
         stack.callback(measurer.close)
         usage = DiskUsage(paths, node, images, measurer)
         stack.callback(usage.close)
-        service = AgentService(paths, node, tasks, images, Copies(entrances), commits, usage)
+        watcher = Watching(node, tasks.groups)
+        stack.callback(watcher.close)
+        service = AgentService(paths, node, tasks, images, Copies(entrances), commits, usage, watcher)
         stack.callback(service.close)
         closing = asyncio.Event()
         async with (

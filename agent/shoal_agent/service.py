@@ -24,6 +24,7 @@ from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.tasks import Tasks
 from shoal_agent.usage import DiskUsage
+from shoal_agent.watching import Watching
 from shoal_common.errors import Conflict, Exhausted, InvalidSpec, NotFound
 from shoal_proto.v1.agent_pb2 import (
     AgentAttachRequest,
@@ -40,6 +41,8 @@ from shoal_proto.v1.agent_pb2 import (
     AgentSignalRequest,
     AgentSignalResponse,
     AgentStatPathRequest,
+    AgentStatsRequest,
+    AgentStatsResponse,
     AgentUsage,
     AgentUsageRequest,
     ContainerRecord,
@@ -54,6 +57,7 @@ from shoal_proto.v1.container_pb2 import (
     ExportResponse,
     LogsResponse,
     PathInfo,
+    TopResponse,
 )
 from shoal_proto.v1.image_pb2 import PullProgress
 from shoal_proto.v1.node_pb2 import HoldRole
@@ -84,8 +88,10 @@ class AgentService(AgentServiceServicer):
         copies: Copies,
         commits: Commits,
         usage: DiskUsage,
+        watching: Watching,
     ) -> None:
         self._usage = usage
+        self._watching = watching
         self._copies = copies
         self._commits = commits
         self._node = node
@@ -247,6 +253,18 @@ class AgentService(AgentServiceServicer):
         """Count what takes room on the disk."""
         with self._stream():
             return await self._usage.count(request)
+
+    async def Stats(self, request: AgentStatsRequest, context: _Context) -> AsyncIterator[AgentStatsResponse]:
+        """Tell what containers use."""
+        with self._stream():
+            async with contextlib.aclosing(self._watching.stats(request)) as responses:
+                async for response in responses:
+                    yield response
+
+    async def Top(self, request: AgentContainerRef, context: _Context) -> TopResponse:
+        """Tell of the processes of a container."""
+        with self._stream():
+            return await self._watching.top(await self._running(request.id, request.generation))
 
     async def _running(self, container: str, generation: int) -> ContainerRecord:
         """Return the record of a container that has a process.

@@ -103,7 +103,19 @@ def show(
     headings: Sequence[str],
     labels: Callable[[M], Mapping[str, str]] | None = None,
 ) -> None:
-    """Write objects to stdout.
+    """Write objects to stdout, as `shown` returns them."""
+    for line in shown(messages, form, columns, headings, labels):
+        click.echo(line)
+
+
+def shown(
+    messages: Sequence[M],
+    form: str,
+    columns: Mapping[str, tuple[str, Callable[[M], str]]],
+    headings: Sequence[str],
+    labels: Callable[[M], Mapping[str, str]] | None = None,
+) -> list[str]:
+    """Return objects as they are written.
 
     Args:
         messages: API objects.
@@ -119,18 +131,15 @@ def show(
     if form == _TABLE:
         chosen = [columns[name] for name in headings]
         rows = [[cell(message) for _, cell in chosen] for message in messages]
-        click.echo(table([heading for heading, _ in chosen], rows))
-    elif form == _JSON:
-        for message in messages:
-            click.echo(as_json(message))
-    elif is_table(form):
+        return [table([heading for heading, _ in chosen], rows)]
+    if form == _JSON:
+        return [as_json(message) for message in messages]
+    if is_table(form):
         template = _template(form)
         names = {name: heading for name, (heading, _) in columns.items()}
         lines = [expand(template, document(message)) for message in messages]
-        click.echo(_aligned([templates.header(_parsed(template), names), *lines]))
-    else:
-        for message in messages:
-            click.echo(expand(form, document(message)))
+        return [_aligned([templates.header(_parsed(template), names), *lines])]
+    return [expand(form, document(message)) for message in messages]
 
 
 def show_list(

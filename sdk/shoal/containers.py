@@ -8,7 +8,7 @@ from typing import Final, Unpack
 
 from shoal import ports, watching
 from shoal.attachment import Attachment, attach_start
-from shoal.container_files import ContainerFiles
+from shoal.container_use import ContainerUse
 from shoal.execution import ExecProcess, exec_start
 from shoal.names import random_name
 from shoal.options import CONDITIONS, ContainerOptions, Until, configure
@@ -49,7 +49,7 @@ from shoal_proto.v1.container_pb2_grpc import ContainerServiceStub
 CREATE_DEADLINE: Final = 60.0
 
 
-class Containers(ContainerFiles):
+class Containers(ContainerUse):
     """The containers of a cluster: `cluster.containers`.
 
     `ref` always is a container's name, its id, or the beginning of its id if no other has it. Everything raises

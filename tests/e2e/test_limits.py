@@ -1,6 +1,8 @@
-"""What containers are limited to, each test named for what it holds."""
+"""What containers are limited to and what they use, each test named for what it holds."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
@@ -8,18 +10,17 @@ from tests.parts.lab import LabUnderTest, eventually
 
 #: A node that all containers of a test share.
 WHERE = ("--constraint", "node.name==node1")
-#: Two processes that would have two cores, and after three seconds how much they had.
-SPIN = "time timeout 3 sh -c 'while :; do :; done & while :; do :; done'; true"
+#: Two processes that would have two cores.
+BUSY = ("sh", "-c", "while :; do :; done & while :; do :; done")
+#: Nanoseconds of a processor and seconds of the clock, twice.
+LOOK = "cat /sys/fs/cgroup/cpuacct/cpuacct.usage /proc/uptime"
 
 
 def cores(lab: LabUnderTest, name: str) -> float:
-    """Return how many cores `SPIN` had in a container."""
-    told = dict(line.split() for line in lab.run("exec", name, "sh", "-c", SPIN).stderr.splitlines() if line)
-    seconds = {
-        key: 60 * float(value.partition("m")[0]) + float(value.partition("m")[2].rstrip("s"))
-        for key, value in told.items()
-    }
-    return (seconds["user"] + seconds["sys"]) / seconds["real"]
+    """Return how many cores a container has had for three seconds."""
+    told = lab.out("exec", name, "sh", "-c", f"{LOOK}; sleep 3; {LOOK}").split()
+    used, began, _, still_used, ended, _ = (float(each) for each in told)
+    return (still_used - used) / 1e9 / (ended - began)
 
 
 def test_a_memory_hog_is_killed_and_said_to_be_while_its_neighbour_works_on(clean_lab: LabUnderTest) -> None:
@@ -40,7 +41,7 @@ def test_a_memory_hog_is_killed_and_said_to_be_while_its_neighbour_works_on(clea
 
 def test_half_a_core_is_half_a_core(clean_lab: LabUnderTest) -> None:
     lab = clean_lab
-    lab.run("run", "-d", "--name", "half", "--cpus", "0.5", *WHERE, lab.image, "sleep", "1000")
+    lab.run("run", "-d", "--name", "half", "--cpus", "0.5", *WHERE, lab.image, *BUSY)
     seen: list[float] = []
 
     def half() -> bool:
@@ -102,7 +103,8 @@ def test_limits_are_changed_while_it_runs_and_last(clean_lab: LabUnderTest) -> N
     lab.lab("kill", "node1", "agent")
     lab.run("update", "-m", "96m", "db")
     lab.lab("start", "node1")
-    eventually(lambda: memory_of(lab, "db") == 96 << 20, seconds=30, what="the next agent sets it")
+    eventually(lambda: lab.node_state("node1") == "READY", seconds=30, what="the next agent is heard of")
+    eventually(lambda: memory_of(lab, "db") == 96 << 20, seconds=10, what="it sets what was changed meanwhile")
     lab.run("restart", "-t", "0", "db")
     assert memory_of(lab, "db") == 96 << 20
     # What the node took away is there for others.
@@ -137,3 +139,53 @@ def test_limits_that_contradict_each_other_make_nothing(clean_lab: LabUnderTest)
         done = clean_lab.run("run", *words, clean_lab.image, "true", ok=None)
         assert (done.returncode, done.stderr.count("\n")) == (125, 1), done.stderr
     assert not clean_lab.containers()
+
+
+def test_what_containers_use_on_several_nodes_is_one_table(clean_lab: LabUnderTest) -> None:
+    lab = clean_lab
+    lab.run("run", "-d", "--name", "busy", "--cpus", "0.5", "-m", "64m", *WHERE, lab.image, *BUSY)
+    where = ("--constraint", "node.name==node2")
+    hold = "x=$(yes | head -c 24m); echo full; sleep 1000; echo $x"
+    lab.run("run", "-d", "--name", "full", *where, lab.image, "sh", "-c", hold)
+    eventually(lambda: lab.out("logs", "full") == "full", seconds=20, what="it holds its memory")
+    lab.run("create", "--name", "made", lab.image)
+    heading, *rows = lab.out("stats", "--no-stream").splitlines()
+    assert heading.split("   ")[0] == "CONTAINER ID"
+    shown = {row.split()[1]: row for row in rows}
+    assert set(shown) == {"busy", "full"}
+    assert "64MiB" in shown["busy"]
+    assert shown["busy"].split()[-1] == "node1"
+    found = {each["name"]: each for each in lab.json_lines("stats", "--no-stream", "--format", "json", "busy", "full")}
+    # Others of the machine may have had some of its half.
+    assert 50 < found["busy"]["cpu_millis"] <= 600
+    assert int(found["busy"]["throttled_periods"]) > 0
+    assert int(found["full"]["memory_bytes"]) > 24 << 20
+    assert found["busy"]["pids"] == "2"
+    everything = lab.out("stats", "--no-stream", "--all", "--format", "{{.Name}} {{.CPUPerc}}").splitlines()
+    assert "made --" in everything
+    # As a stream: each line is an object, as soon as it is known.
+    stream = lab.spawn("stats", "--format", "json", "busy")
+    assert stream.stdout is not None
+    looks = [json.loads(stream.stdout.readline()) for _ in range(3)]
+    stream.terminate()
+    stream.communicate()
+    assert [each["name"] for each in looks] == ["busy"] * 3
+    times = [int(each["cpu_ns"]) for each in looks]
+    assert times == sorted(times)
+    assert times[0] < times[-1]
+
+
+def test_processes_are_shown_by_the_ids_that_the_container_knows(clean_lab: LabUnderTest) -> None:
+    lab = clean_lab
+    lab.run("run", "-d", "--name", "web", *WHERE, lab.image, "sh", "-c", "sleep 1000 & exec sleep 2000")
+    heading, *rows = lab.out("top", "web").splitlines()
+    assert heading.split() == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
+    assert rows[0].split()[0:2] == ["root", "1"]
+    assert [" ".join(row.split()[7:]) for row in rows] == ["sleep 2000", "sleep 1000"]
+    child = rows[1].split()[1]
+    assert lab.out("top", "web", "-o", "pid,comm").splitlines()[1].split() == ["1", "sleep"]
+    lab.run("exec", "web", "kill", "-9", child)
+    eventually(lambda: len(lab.json_lines("top", "web", "--format", "json")) == 1, seconds=10, what="it is gone")
+    assert lab.run("top", "web", "--forest", ok=None).returncode == 2
+    lab.run("stop", "-t", "0", "web")
+    assert "not running" in lab.run("top", "web", ok=False).stderr

@@ -389,6 +389,14 @@ class Containers(ApiFiles, container_pb2_grpc.ContainerServiceServicer):
                 yield pb.ExecResponse(exit_code=0)
                 return
 
+    async def StatsContainers(self, request, context):  # type: ignore[no-untyped-def]
+        await self._note("StatsContainers", request, context)
+        yield pb.StatsResponse(stats=[pb.ContainerStats(name=each.ref, pids=1) for each in request.containers])
+
+    async def TopContainer(self, request, context):  # type: ignore[no-untyped-def]
+        await self._note("TopContainer", request, context)
+        return pb.TopResponse(processes=[pb.Process(pid=42, inner_pid=1)])
+
     async def AttachContainer(self, requests, context):  # type: ignore[no-untyped-def]
         """Echo the input in a terminal; "exit N" ends it, "break" breaks off."""
         written = 0

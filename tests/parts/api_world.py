@@ -91,6 +91,10 @@ class SmallAgent(AgentFiles, agent_pb2_grpc.AgentServiceServicer):
     usage: agent_pb2.AgentUsage = field(default_factory=agent_pb2.AgentUsage)
     usage_calls: list[agent_pb2.AgentUsageRequest] = field(default_factory=list)
 
+    #: What it tells of containers, and how it was asked.
+    stats: list[container_pb2.ContainerStats] = field(default_factory=list)
+    stats_calls: list[agent_pb2.AgentStatsRequest] = field(default_factory=list)
+
     def write(self, *lines: bytes) -> None:
         self.lines.extend(lines)
         self.more.set()
@@ -187,6 +191,24 @@ class SmallAgent(AgentFiles, agent_pb2_grpc.AgentServiceServicer):
     ) -> agent_pb2.AgentUsage:
         self.usage_calls.append(request)
         return self.usage
+
+    async def Stats(
+        self, request: agent_pb2.AgentStatsRequest, context: grpc.aio.ServicerContext[object, object]
+    ) -> AsyncIterator[agent_pb2.AgentStatsResponse]:
+        """Tell what is in `stats`, and again whenever `more` is set."""
+        self.stats_calls.append(request)
+        while True:
+            self.more.clear()
+            told = [each for each in self.stats if not request.ids or each.id in request.ids]
+            yield agent_pb2.AgentStatsResponse(stats=told)
+            if not request.follow:
+                return
+            await self.more.wait()
+
+    async def Top(
+        self, request: agent_pb2.AgentContainerRef, context: grpc.aio.ServicerContext[object, object]
+    ) -> container_pb2.TopResponse:
+        return container_pb2.TopResponse(processes=[container_pb2.Process(pid=42, command=request.id)])
 
     async def Pull(
         self, request: agent_pb2.AgentPullRequest, context: grpc.aio.ServicerContext[object, object]

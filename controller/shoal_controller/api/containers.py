@@ -26,6 +26,7 @@ from shoal_controller.api.pruning import Pruning
 from shoal_controller.api.reading import Finder, name_of
 from shoal_controller.api.relay import CALL_TIMEOUT, Agents, node_of
 from shoal_controller.api.renaming import Renaming
+from shoal_controller.api.stats import StatsRelay
 from shoal_controller.api.updating import SpecUpdates
 from shoal_controller.api.views import Views
 from shoal_controller.api.waiting import Waiter
@@ -68,6 +69,7 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         self._renaming = Renaming(cache, self._finder, self._updates)
         self._pruning = Pruning(cache, self._finder, self._updates)
         self._exec = ExecRelay(cache, self._finder, agents)
+        self._stats = StatsRelay(cache, self._finder, agents)
         self._copies = CopyRelay(cache, self._finder, agents)
         self._committer = Committer(self._copies, agents, registry, sealer, default_registry)
         self._attach = AttachRelay(cache, self._finder, agents)
@@ -280,6 +282,16 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
     ) -> AsyncGenerator[container_pb2.CommitProgress, None]:
         """See container.proto."""
         return self._committer.commit(request)
+
+    def StatsContainers(
+        self, request: container_pb2.StatsRequest, context: _Context
+    ) -> AsyncGenerator[container_pb2.StatsResponse, None]:
+        """See container.proto."""
+        return self._stats.stats(request)
+
+    async def TopContainer(self, request: container_pb2.TopRequest, context: _Context) -> container_pb2.TopResponse:
+        """See container.proto."""
+        return await self._stats.top(request)
 
     def AttachContainer(
         self, request_iterator: AsyncIterator[container_pb2.AttachRequest], context: _Context

@@ -97,6 +97,16 @@ class AgentServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCommitRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCommitResponse.FromString,
                 _registered_method=True)
+        self.Stats = channel.unary_stream(
+                '/shoal.v1.AgentService/Stats',
+                request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentStatsRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentStatsResponse.FromString,
+                _registered_method=True)
+        self.Top = channel.unary_unary(
+                '/shoal.v1.AgentService/Top',
+                request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentContainerRef.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.TopResponse.FromString,
+                _registered_method=True)
         self.Usage = channel.unary_unary(
                 '/shoal.v1.AgentService/Usage',
                 request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentUsageRequest.SerializeToString,
@@ -186,6 +196,20 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Stats(self, request, context):
+        """What containers use, all of them in one answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Top(self, request, context):
+        """Errors: FAILED_PRECONDITION (not running, or not here).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Usage(self, request, context):
         """Counts what takes room on the node's disk, for some seconds at most; says what it could not count in time.
         """
@@ -255,6 +279,16 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.Commit,
                     request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCommitRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentCommitResponse.SerializeToString,
+            ),
+            'Stats': grpc.unary_stream_rpc_method_handler(
+                    servicer.Stats,
+                    request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentStatsRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentStatsResponse.SerializeToString,
+            ),
+            'Top': grpc.unary_unary_rpc_method_handler(
+                    servicer.Top,
+                    request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentContainerRef.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.TopResponse.SerializeToString,
             ),
             'Usage': grpc.unary_unary_rpc_method_handler(
                     servicer.Usage,
@@ -587,6 +621,60 @@ class AgentService:
             '/shoal.v1.AgentService/Commit',
             shoal__proto_dot_v1_dot_agent__pb2.AgentCommitRequest.SerializeToString,
             shoal__proto_dot_v1_dot_agent__pb2.AgentCommitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Stats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/shoal.v1.AgentService/Stats',
+            shoal__proto_dot_v1_dot_agent__pb2.AgentStatsRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_agent__pb2.AgentStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Top(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.AgentService/Top',
+            shoal__proto_dot_v1_dot_agent__pb2.AgentContainerRef.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.TopResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,10 @@ class AgentServiceStub:
     Diff: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentContainerRef, _container_pb2.DiffResponse]
     Export: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentContainerRef, _container_pb2.ExportResponse]
     Commit: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentCommitRequest, _agent_pb2.AgentCommitResponse]
+    Stats: _grpc.UnaryStreamMultiCallable[_agent_pb2.AgentStatsRequest, _agent_pb2.AgentStatsResponse]
+    """What containers use, all of them in one answer."""
+    Top: _grpc.UnaryUnaryMultiCallable[_agent_pb2.AgentContainerRef, _container_pb2.TopResponse]
+    """Errors: FAILED_PRECONDITION (not running, or not here)."""
     Usage: _grpc.UnaryUnaryMultiCallable[_agent_pb2.AgentUsageRequest, _agent_pb2.AgentUsage]
     """Counts what takes room on the node's disk, for some seconds at most; says what it could not count in time."""
 
@@ -81,6 +85,10 @@ class AgentServiceAsyncStub(AgentServiceStub):
     Diff: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentContainerRef, _container_pb2.DiffResponse]  # type: ignore[assignment]
     Export: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentContainerRef, _container_pb2.ExportResponse]  # type: ignore[assignment]
     Commit: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentCommitRequest, _agent_pb2.AgentCommitResponse]  # type: ignore[assignment]
+    Stats: _aio.UnaryStreamMultiCallable[_agent_pb2.AgentStatsRequest, _agent_pb2.AgentStatsResponse]  # type: ignore[assignment]
+    """What containers use, all of them in one answer."""
+    Top: _aio.UnaryUnaryMultiCallable[_agent_pb2.AgentContainerRef, _container_pb2.TopResponse]  # type: ignore[assignment]
+    """Errors: FAILED_PRECONDITION (not running, or not here)."""
     Usage: _aio.UnaryUnaryMultiCallable[_agent_pb2.AgentUsageRequest, _agent_pb2.AgentUsage]  # type: ignore[assignment]
     """Counts what takes room on the node's disk, for some seconds at most; says what it could not count in time."""
 
@@ -177,6 +185,22 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _agent_pb2.AgentCommitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_agent_pb2.AgentCommitResponse], _abc.AsyncIterator[_agent_pb2.AgentCommitResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Stats(
+        self,
+        request: _agent_pb2.AgentStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_agent_pb2.AgentStatsResponse], _abc.AsyncIterator[_agent_pb2.AgentStatsResponse]]:
+        """What containers use, all of them in one answer."""
+
+    @_abc_1.abstractmethod
+    def Top(
+        self,
+        request: _agent_pb2.AgentContainerRef,
+        context: _ServicerContext,
+    ) -> _typing.Union[_container_pb2.TopResponse, _abc.Awaitable[_container_pb2.TopResponse]]:
+        """Errors: FAILED_PRECONDITION (not running, or not here)."""
 
     @_abc_1.abstractmethod
     def Usage(

@@ -1000,16 +1000,26 @@ class PruneContainersResponse(_message.Message):
     def __init__(self, ids: _Optional[_Iterable[str]] = ..., freed_bytes: _Optional[int] = ...) -> None: ...
 
 class StatsRequest(_message.Message):
-    __slots__ = ("namespace", "containers", "follow", "interval_ms")
+    __slots__ = ("namespace", "containers", "follow", "interval_ms", "all")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     CONTAINERS_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     INTERVAL_MS_FIELD_NUMBER: _ClassVar[int]
+    ALL_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     containers: _containers.RepeatedCompositeFieldContainer[ContainerRef]
     follow: bool
     interval_ms: int
-    def __init__(self, namespace: _Optional[str] = ..., containers: _Optional[_Iterable[_Union[ContainerRef, _Mapping]]] = ..., follow: _Optional[bool] = ..., interval_ms: _Optional[int] = ...) -> None: ...
+    all: bool
+    def __init__(self, namespace: _Optional[str] = ..., containers: _Optional[_Iterable[_Union[ContainerRef, _Mapping]]] = ..., follow: _Optional[bool] = ..., interval_ms: _Optional[int] = ..., all: _Optional[bool] = ...) -> None: ...
+
+class StatsResponse(_message.Message):
+    __slots__ = ("stats", "node_name")
+    STATS_FIELD_NUMBER: _ClassVar[int]
+    NODE_NAME_FIELD_NUMBER: _ClassVar[int]
+    stats: _containers.RepeatedCompositeFieldContainer[ContainerStats]
+    node_name: str
+    def __init__(self, stats: _Optional[_Iterable[_Union[ContainerStats, _Mapping]]] = ..., node_name: _Optional[str] = ...) -> None: ...
 
 class ContainerStats(_message.Message):
     __slots__ = ("id", "name", "node_name", "time", "cpu_ns", "cpu_user_ns", "cpu_system_ns", "cpu_millis", "throttled_periods", "throttled_ns", "memory_bytes", "memory_limit_bytes", "memory_cache_bytes", "swap_bytes", "oom_kills", "pids", "pids_limit", "network_received_bytes", "network_sent_bytes", "block_read_bytes", "block_written_bytes", "online_cpus", "problem")

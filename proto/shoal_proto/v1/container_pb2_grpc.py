@@ -150,6 +150,16 @@ class ContainerServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_container__pb2.CommitRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_container__pb2.CommitProgress.FromString,
                 _registered_method=True)
+        self.StatsContainers = channel.unary_stream(
+                '/shoal.v1.ContainerService/StatsContainers',
+                request_serializer=shoal__proto_dot_v1_dot_container__pb2.StatsRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.StatsResponse.FromString,
+                _registered_method=True)
+        self.TopContainer = channel.unary_unary(
+                '/shoal.v1.ContainerService/TopContainer',
+                request_serializer=shoal__proto_dot_v1_dot_container__pb2.TopRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_container__pb2.TopResponse.FromString,
+                _registered_method=True)
         self.AttachContainer = channel.stream_stream(
                 '/shoal.v1.ContainerService/AttachContainer',
                 request_serializer=shoal__proto_dot_v1_dot_container__pb2.AttachRequest.SerializeToString,
@@ -328,6 +338,21 @@ class ContainerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StatsContainers(self, request, context):
+        """What containers use, from each node on one stream. A node that does not answer is told of, and asked again.
+        Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TopContainer(self, request, context):
+        """The processes of one. Errors: NOT_FOUND; FAILED_PRECONDITION (not running); UNAVAILABLE (its node).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AttachContainer(self, request_iterator, context):
         """Joins a client to the first process: its output, its terminal, its input. Waits for the run that is meant.
         Ends with UNAVAILABLE when the node's agent goes away, or when the client reads too slowly: attach again.
@@ -454,6 +479,16 @@ def add_ContainerServiceServicer_to_server(servicer, server):
                     servicer.CommitContainer,
                     request_deserializer=shoal__proto_dot_v1_dot_container__pb2.CommitRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_container__pb2.CommitProgress.SerializeToString,
+            ),
+            'StatsContainers': grpc.unary_stream_rpc_method_handler(
+                    servicer.StatsContainers,
+                    request_deserializer=shoal__proto_dot_v1_dot_container__pb2.StatsRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.StatsResponse.SerializeToString,
+            ),
+            'TopContainer': grpc.unary_unary_rpc_method_handler(
+                    servicer.TopContainer,
+                    request_deserializer=shoal__proto_dot_v1_dot_container__pb2.TopRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_container__pb2.TopResponse.SerializeToString,
             ),
             'AttachContainer': grpc.stream_stream_rpc_method_handler(
                     servicer.AttachContainer,
@@ -1083,6 +1118,60 @@ class ContainerService:
             '/shoal.v1.ContainerService/CommitContainer',
             shoal__proto_dot_v1_dot_container__pb2.CommitRequest.SerializeToString,
             shoal__proto_dot_v1_dot_container__pb2.CommitProgress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StatsContainers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/shoal.v1.ContainerService/StatsContainers',
+            shoal__proto_dot_v1_dot_container__pb2.StatsRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.StatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TopContainer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.ContainerService/TopContainer',
+            shoal__proto_dot_v1_dot_container__pb2.TopRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_container__pb2.TopResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -91,6 +91,12 @@ class ContainerServiceStub:
     """Makes an image of a container's image and what it has changed, and pushes it to the cluster's registry.
     Errors: as DiffContainer; INVALID_ARGUMENT (name, changes); UNAVAILABLE (the registry); RESOURCE_EXHAUSTED (the disk).
     """
+    StatsContainers: _grpc.UnaryStreamMultiCallable[_container_pb2.StatsRequest, _container_pb2.StatsResponse]
+    """What containers use, from each node on one stream. A node that does not answer is told of, and asked again.
+    Errors: NOT_FOUND.
+    """
+    TopContainer: _grpc.UnaryUnaryMultiCallable[_container_pb2.TopRequest, _container_pb2.TopResponse]
+    """The processes of one. Errors: NOT_FOUND; FAILED_PRECONDITION (not running); UNAVAILABLE (its node)."""
     AttachContainer: _grpc.StreamStreamMultiCallable[_container_pb2.AttachRequest, _container_pb2.AttachResponse]
     """Joins a client to the first process: its output, its terminal, its input. Waits for the run that is meant.
     Ends with UNAVAILABLE when the node's agent goes away, or when the client reads too slowly: attach again.
@@ -160,6 +166,12 @@ class ContainerServiceAsyncStub(ContainerServiceStub):
     """Makes an image of a container's image and what it has changed, and pushes it to the cluster's registry.
     Errors: as DiffContainer; INVALID_ARGUMENT (name, changes); UNAVAILABLE (the registry); RESOURCE_EXHAUSTED (the disk).
     """
+    StatsContainers: _aio.UnaryStreamMultiCallable[_container_pb2.StatsRequest, _container_pb2.StatsResponse]  # type: ignore[assignment]
+    """What containers use, from each node on one stream. A node that does not answer is told of, and asked again.
+    Errors: NOT_FOUND.
+    """
+    TopContainer: _aio.UnaryUnaryMultiCallable[_container_pb2.TopRequest, _container_pb2.TopResponse]  # type: ignore[assignment]
+    """The processes of one. Errors: NOT_FOUND; FAILED_PRECONDITION (not running); UNAVAILABLE (its node)."""
     AttachContainer: _aio.StreamStreamMultiCallable[_container_pb2.AttachRequest, _container_pb2.AttachResponse]  # type: ignore[assignment]
     """Joins a client to the first process: its output, its terminal, its input. Waits for the run that is meant.
     Ends with UNAVAILABLE when the node's agent goes away, or when the client reads too slowly: attach again.
@@ -364,6 +376,24 @@ class ContainerServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes an image of a container's image and what it has changed, and pushes it to the cluster's registry.
         Errors: as DiffContainer; INVALID_ARGUMENT (name, changes); UNAVAILABLE (the registry); RESOURCE_EXHAUSTED (the disk).
         """
+
+    @_abc_1.abstractmethod
+    def StatsContainers(
+        self,
+        request: _container_pb2.StatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_container_pb2.StatsResponse], _abc.AsyncIterator[_container_pb2.StatsResponse]]:
+        """What containers use, from each node on one stream. A node that does not answer is told of, and asked again.
+        Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def TopContainer(
+        self,
+        request: _container_pb2.TopRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_container_pb2.TopResponse, _abc.Awaitable[_container_pb2.TopResponse]]:
+        """The processes of one. Errors: NOT_FOUND; FAILED_PRECONDITION (not running); UNAVAILABLE (its node)."""
 
     @_abc_1.abstractmethod
     def AttachContainer(

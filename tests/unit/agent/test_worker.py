@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from shoal_agent.images.store import Images
     from shoal_agent.runtime.tasks import Tasks
     from shoal_agent.usage import DiskUsage
+    from shoal_agent.watching import Watching
 
 ID = "ab" * 32
 STOPPED = DesiredState.DESIRED_STATE_STOPPED
@@ -164,6 +165,7 @@ async def test_a_signal_waits_for_a_start_under_way(paths: NodePaths, host: Fake
             cast("Copies", None),
             cast("Commits", None),
             cast("DiskUsage", None),
+            cast("Watching", None),
         )
         one.node.apply_set([assignment()])
         await one.state(STARTING)
