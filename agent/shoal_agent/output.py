@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
+from typing import Final, TypeVar
 
 from shoal_agent.core.lifecycle import ACTIVE, ENDED
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
-from shoal_agent.runtime.logs import read_attempt, tail
+from shoal_agent.runtime.log_files import log_files
+from shoal_agent.runtime.log_tail import first_since, tail
+from shoal_agent.runtime.logs import read_attempt
 from shoal_agent.worker import Worker
+from shoal_common.log_period import Period
 from shoal_proto.v1.agent_pb2 import AgentLogsRequest, ContainerRecord
 from shoal_proto.v1.container_pb2 import Attempt, DesiredState, LogCursor, LogsResponse
 from shoal_proto.v1.node_pb2 import HoldRole
+
+T = TypeVar("T")
+
+#: Seconds that a timer can be set for, as good as for ever.
+_FOREVER: Final = 1e9
 
 
 class Output:
@@ -31,58 +42,78 @@ class Output:
     async def read(self, worker: Worker, request: AgentLogsRequest) -> AsyncGenerator[LogsResponse, None]:
         """Give what a request asks for, attempt after attempt.
 
-        With `tail`, the last lines of the newest attempt, then what follows.
+        With `tail`, the last lines of all of them, then what follows.
         """
         record = await worker.until(lambda stored: stored)
         generation = record.status.generation
-        directory = self._paths.logs(worker.id, generation)
         cursor = request.cursor if request.HasField("cursor") and request.cursor.generation == generation else None
+        if cursor is None:
+            cursor = await self._beginning(record, request)
         attempt = cursor.attempt - 1 if cursor is not None else 0
-        if cursor is None and request.HasField("tail"):
-            newest = max(await self._attempts(record, request.run, after=0), default=0)
-            if newest:
-                lines = request.tail
-                cursor = await finished(
-                    self._executor, lambda: tail(directory, generation=generation, attempt=newest, lines=lines)
-                )
-                attempt = newest - 1
-        while True:
-            record = await worker.until(lambda stored: stored)
-            if record.status.generation != generation:
-                return
-            for number in await self._attempts(record, request.run, after=attempt):
-                attempt = number
-                async for response in self._one(worker, generation, number, cursor, follow=request.follow):
-                    yield response
-                cursor = None
-            if not request.follow:
-                return
-            if await worker.until(partial(_next, generation=generation, run=request.run, seen=attempt)):
-                return
+        with _passing(Period.of(request).until) as passed:
+            while True:
+                record = await worker.until(lambda stored: stored)
+                if record.status.generation != generation:
+                    return
+                for number in await self._attempts(record, request.run, after=attempt):
+                    attempt = number
+                    async for response in self._one(worker, generation, number, cursor, request, passed):
+                        yield response
+                    cursor = None
+                if not request.follow:
+                    return
+                following = worker.until(partial(_next, generation=generation, run=request.run, seen=attempt))
+                if await _unless(passed, following) is not False:
+                    return
 
     async def end(self, worker: Worker, generation: int, attempt: int) -> LogCursor:
         """Return the place after all that an attempt has written by now."""
         directory = self._paths.logs(worker.id, generation)
-        return await finished(self._executor, lambda: tail(directory, generation=generation, attempt=attempt, lines=0))
+        place = await finished(
+            self._executor, lambda: tail(directory, generation=generation, attempts=[attempt], lines=0)
+        )
+        return place or LogCursor(generation=generation, attempt=attempt)
+
+    async def _beginning(self, record: ContainerRecord, request: AgentLogsRequest) -> LogCursor | None:
+        """Return the place from which a request without one is answered; None: from the beginning."""
+        generation, period = record.status.generation, Period.of(request)
+        directory = self._paths.logs(record.assignment.id, generation)
+        attempts = await self._attempts(record, request.run, after=0)
+        if request.HasField("tail"):
+            lines = request.tail
+            return await finished(
+                self._executor,
+                lambda: tail(directory, generation=generation, attempts=attempts, lines=lines, period=period),
+            )
+        if period.since is not None:
+            return await finished(
+                self._executor,
+                lambda: first_since(directory, generation=generation, attempts=attempts, period=period),
+            )
+        return None
 
     async def _attempts(self, record: ContainerRecord, run: int, *, after: int) -> list[int]:
         """Return the attempts with output that belong to `run` (0: all), in order."""
         directory = self._paths.logs(record.assignment.id, record.status.generation)
-        found = await finished(
-            self._executor, lambda: {int(path.name.partition(".")[0]) for path in directory.glob("*.*.log")}
-        )
+        found = await finished(self._executor, lambda: {attempt for attempt, _ in log_files(directory)})
         runs = {attempt.number: attempt.run for attempt in record.status.attempts}
         # One that could not be started may have no file.
         found |= {one.number for one in record.status.attempts if one.HasField("starting_at") or _ran(one)}
         return sorted(number for number in found if number > after and (run == 0 or runs.get(number) == run))
 
     async def _one(
-        self, worker: Worker, generation: int, attempt: int, cursor: LogCursor | None, *, follow: bool
+        self,
+        worker: Worker,
+        generation: int,
+        attempt: int,
+        cursor: LogCursor | None,
+        request: AgentLogsRequest,
+        passed: asyncio.Event,
     ) -> AsyncGenerator[LogsResponse, None]:
         ended = asyncio.Event()
 
         async def watch() -> None:
-            await worker.until(lambda stored: True if _over(stored, generation, attempt) else None)
+            await _unless(passed, worker.until(lambda stored: True if _over(stored, generation, attempt) else None))
             ended.set()
 
         watcher = asyncio.create_task(watch(), name=f"log-end-{worker.id[:12]}-{attempt}")
@@ -92,13 +123,41 @@ class Output:
                 generation=generation,
                 attempt=attempt,
                 cursor=cursor,
-                follow=follow,
+                follow=request.follow,
                 ended=ended,
+                period=Period.of(request),
             ):
                 yield response
         finally:
             watcher.cancel()
             await asyncio.wait([watcher])
+
+
+@contextmanager
+def _passing(until: int | None) -> Iterator[asyncio.Event]:
+    """Give what is set once a time, in nanoseconds since 1970, has passed by this host's clock; None: never."""
+    passed = asyncio.Event()
+    if until is None:
+        yield passed
+        return
+    seconds = until / 1e9 - time.time()
+    timer = asyncio.get_running_loop().call_later(min(max(0.0, seconds), _FOREVER), passed.set)
+    try:
+        yield passed
+    finally:
+        timer.cancel()
+
+
+async def _unless(passed: asyncio.Event, wait: Coroutine[None, None, T]) -> T | None:
+    """Return what is waited for; None if the time has passed first."""
+    waiting, passing = asyncio.ensure_future(wait), asyncio.ensure_future(passed.wait())
+    try:
+        await asyncio.wait([waiting, passing], return_when=asyncio.FIRST_COMPLETED)
+        return waiting.result() if waiting.done() else None
+    finally:
+        for task in (waiting, passing):
+            task.cancel()
+        await asyncio.wait([waiting, passing])
 
 
 def _over(record: ContainerRecord, generation: int, attempt: int) -> bool:

@@ -15,6 +15,7 @@ from shoal_common import (
     cpusets,
     devices,
     ids,
+    log_options,
     mounts,
     naming,
     policy,
@@ -237,6 +238,7 @@ DEVICE: Final = Checked("device", devices.parse_device)
 ULIMIT: Final = Checked("ulimit", ulimits.parse_ulimit)
 SYSCTL: Final = Checked("sysctl", sysctls.parse_sysctl)
 PERMISSION: Final = Checked("policy", policy.parse_permission)
+LOG_OPTION: Final = Checked("option", log_options.parse_log_option)
 DURATION: Final = Checked("duration", units.parse_duration)
 CONTAINER_FILTER: Final = ContainerFilter()
 FORM: Final = Form("json")

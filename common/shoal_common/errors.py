@@ -7,7 +7,10 @@ A message is one line that names the object, what went wrong and, where there is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
+
+#: In an error's metadata: the name of the node that counts as down, which is why.
+NODE_DOWN: Final = "node_down"
 
 
 class ShoalError(Exception):

@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Final, Unpack
 
-from shoal import ports, watching
+from shoal import logs, ports, watching
 from shoal.attachment import Attachment, attach_start
 from shoal.container_use import ContainerUse
 from shoal.execution import ExecProcess, exec_start
+from shoal.logs import Moment
 from shoal.names import random_name
 from shoal.options import CONDITIONS, ContainerOptions, Until, configure
 from shoal.options.life import restart_policy
@@ -28,7 +29,6 @@ from shoal_proto.v1.container_pb2 import (
     ListContainersRequest,
     LogCursor,
     LogEntry,
-    LogsRequest,
     LogsResponse,
     PauseContainerRequest,
     PortBinding,
@@ -344,7 +344,14 @@ class Containers(ContainerUse):
         raise Unavailable(f'the wait for container "{ref}" ended without an answer')
 
     async def logs(
-        self, ref: str, *, follow: bool = False, tail: int | None = None, run: int = 0
+        self,
+        ref: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        run: int = 0,
+        since: Moment | None = None,
+        until: Moment | None = None,
     ) -> AsyncGenerator[LogEntry, None]:
         """Yield what a container wrote, each line once, whatever restarts meanwhile.
 
@@ -353,14 +360,25 @@ class Containers(ContainerUse):
             follow: go on with what it writes until it ends.
             tail: only the last lines, this many, before following.
             run: only this run's (`spec.run`); 0 means all.
+            since: only what was written then or later.
+            until: only what was written before then; who follows ends there.
         """
-        async with aclosing(self.log_batches(ref, follow=follow, tail=tail, run=run)) as batches:
+        found = self.log_batches(ref, follow=follow, tail=tail, run=run, since=since, until=until)
+        async with aclosing(found) as batches:
             async for batch in batches:
                 for entry in batch.entries:
                     yield entry
 
-    async def log_batches(
-        self, ref: str, *, follow: bool = False, tail: int | None = None, run: int = 0, cursor: LogCursor | None = None
+    def log_batches(
+        self,
+        ref: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        run: int = 0,
+        cursor: LogCursor | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
     ) -> AsyncGenerator[LogsResponse, None]:
         """Yield the same by batches of about 64 KiB, each with the cursor after which it goes on.
 
@@ -370,23 +388,19 @@ class Containers(ContainerUse):
             tail: only the last lines, this many, before following.
             run: only this run's (`spec.run`); 0 means all.
             cursor: begin after this place.
+            since: only what was written then or later.
+            until: only what was written before then; who follows ends there.
         """
-        container = self._ref(ref)
-
-        def request() -> LogsRequest:
-            wanted = LogsRequest(container=container, follow=follow, run=run)
-            if cursor is not None:
-                wanted.cursor.CopyFrom(cursor)
-            elif tail is not None:
-                wanted.tail = tail
-            return wanted
-
-        stream = self._transport.stream(lambda channel: ContainerServiceStub(channel).ContainerLogs, request)
-        async with aclosing(stream) as responses:
-            async for response in responses:
-                if response.HasField("cursor"):
-                    cursor = response.cursor
-                yield response
+        return logs.batches(
+            self._transport,
+            self._ref(ref),
+            follow=follow,
+            tail=tail,
+            run=run,
+            cursor=cursor,
+            since=since,
+            until=until,
+        )
 
     def exec(
         self,

@@ -20,7 +20,7 @@ import grpc.aio
 from shoal.configuration import Context
 from shoal.streams import received
 from shoal_common import rpc_client
-from shoal_common.errors import Exhausted, InvalidSpec, ShoalError, Unavailable
+from shoal_common.errors import NODE_DOWN, Exhausted, InvalidSpec, ShoalError, Unavailable
 from shoal_common.identity import CONTROLLER_NAME
 from shoal_common.tracing import current_trace, new_trace_id, trace_metadata
 from shoal_proto.v1.cluster_pb2 import GetVersionRequest
@@ -259,19 +259,24 @@ class Transport:
             raise self.explain(error, endpoint) from error
 
     async def stream(
-        self, method: Callable[[Channel], UnaryStreamMultiCallable[Q, R]], request: Callable[[], Q]
+        self,
+        method: Callable[[Channel], UnaryStreamMultiCallable[Q, R]],
+        request: Callable[[], Q],
+        *,
+        wait_for_node: bool = True,
     ) -> AsyncGenerator[R, None]:
         """Yield the responses of a stream that is opened again, at any controller, whenever it breaks.
 
         Args:
             method: picks the call from a channel's stub.
             request: asked for the request whenever the stream is opened: it says where to go on.
+            wait_for_node: also while the node counts as down, though nothing has come yet.
 
         Raises:
             ShoalError: what the controller answered.
             Unavailable: it could not be opened (again) in time.
         """
-        patience = self.patience()
+        patience = Patience(self, wait_for_node=wait_for_node)
         metadata = self.metadata()
         while True:
             try:
@@ -338,8 +343,9 @@ class Transport:
 class Patience:
     """How long one call, or one stream, puts up with failures: capped and jittered pauses, then an error."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, *, wait_for_node: bool = True) -> None:
         self._transport = transport
+        self._wait_for_node = wait_for_node
         self._since: float | None = None
         self._pause = PAUSES[0]
         self._delivered = False
@@ -378,7 +384,8 @@ class Patience:
             ShoalError: there should be none.
         """
         problem = self._transport.explain(error, self._tried)
-        if not problem.retryable:
+        hopeless = NODE_DOWN in problem.metadata and not (self._wait_for_node or self._delivered)
+        if not problem.retryable or hopeless:
             raise problem from error
         now = asyncio.get_running_loop().time()
         if self._since is None:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
 from shoal_agent.kernel.inotify import Bell, Event
+from shoal_agent.runtime.log_files import segment_path
 from shoal_agent.runtime.log_format import parse_line
+from shoal_common.log_period import Period
 from shoal_proto.v1.container_pb2 import LogCursor, LogsResponse
 
 #: Bytes of a file that are read at a time, and about what one response carries.
@@ -23,11 +25,7 @@ _BATCH: Final = 64 << 10
 #: beyond this is damage, and is passed over.
 _MAX_LINE: Final = 1 << 20
 _NEWLINE: Final = b"\n"
-
-
-def segment_path(directory: Path, attempt: int, segment: int) -> Path:
-    """Return the path of one log file."""
-    return directory / f"{attempt}.{segment}.log"
+_ALWAYS: Final = Period()
 
 
 async def read_attempt(
@@ -38,6 +36,7 @@ async def read_attempt(
     cursor: LogCursor | None,
     follow: bool,
     ended: asyncio.Event,
+    period: Period = _ALWAYS,
 ) -> AsyncIterator[LogsResponse]:
     """Give an attempt's output in batches of about 64 KiB.
 
@@ -48,8 +47,9 @@ async def read_attempt(
         cursor: where to go on; None, or one of another attempt, for the beginning.
         follow: wait for more until `ended` is set, then read to the end.
         ended: set once the attempt writes no more.
+        period: only what was written then.
     """
-    reader = _Reader(directory, generation, attempt, cursor)
+    reader = _Reader(directory, generation, attempt, cursor, period)
     try:
         if not follow:
             while (batch := reader.read()) is not None:
@@ -85,75 +85,14 @@ async def read_attempt(
         reader.close()
 
 
-def tail(directory: Path, *, generation: int, attempt: int, lines: int) -> LogCursor:
-    """Return the place from which the last `lines` lines of an attempt are read, without reading what is before it.
-
-    A line of the process's is counted once, however many pieces it was recorded in; one without its end counts too.
-    """
-    segment = 0
-    while segment_path(directory, attempt, segment + 1).exists():
-        segment += 1
-    counted = 0
-    #: Streams of which the record before is known to belong to the line that was counted last.
-    whole: set[bytes] = set()
-    place = (segment, _end_of_records(segment_path(directory, attempt, segment)))
-    for number in range(segment, -1, -1):
-        for offset, record in _backwards(segment_path(directory, attempt, number)):
-            _, stream, tag, *_ = (*record.split(b" ", 3), b"", b"", b"")
-            if tag == b"F" or stream not in whole:
-                if counted == lines:
-                    return LogCursor(generation=generation, attempt=attempt, segment=place[0], offset=place[1])
-                counted += 1
-                whole.add(stream)
-            place = (number, offset)
-    return LogCursor(generation=generation, attempt=attempt, segment=place[0], offset=place[1])
-
-
-def _end_of_records(path: Path) -> int:
-    """Return the offset after the last whole record of a file."""
-    for offset, record in _backwards(path):
-        return offset + len(record) + 1
-    return 0
-
-
-def _backwards(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Give the whole records of a file from its end, each with its offset and without its newline."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        position = os.fstat(fd).st_size
-        # From `position` on: the end of a record whose beginning hasn't been read; None until a newline was seen, since
-        # what follows the last one is still being written.
-        rest: bytes | None = None
-        while position > 0:
-            size = min(_BATCH, position)
-            position -= size
-            pieces = os.pread(fd, size, position).split(_NEWLINE)
-            if rest is not None:
-                pieces[-1] += rest
-            elif len(pieces) > 1:
-                pieces.pop()
-            else:
-                continue
-            end = position + sum(len(piece) + 1 for piece in pieces)
-            while len(pieces) > 1:
-                piece = pieces.pop()
-                end -= len(piece) + 1
-                yield end, piece
-            rest = pieces[0]
-        if rest is not None:
-            yield 0, rest
-    finally:
-        os.close(fd)
-
-
 class _Reader:
     """Reads whole records of one attempt, one file after the other."""
 
-    def __init__(self, directory: Path, generation: int, attempt: int, cursor: LogCursor | None) -> None:
+    def __init__(
+        self, directory: Path, generation: int, attempt: int, cursor: LogCursor | None, period: Period
+    ) -> None:
         self._directory = directory
+        self._period = period
         self._generation = generation
         self._attempt = attempt
         self._segment, self._offset, self._fd = 0, 0, -1
@@ -170,6 +109,8 @@ class _Reader:
                 self._offset += len(data)
                 parsed = (parse_line(line) for line in data[:-1].split(_NEWLINE))
                 entries = [entry for entry in parsed if entry is not None]
+                if not self._period.open:
+                    entries = self._period.chosen(entries)
                 if entries:
                     return LogsResponse(entries=entries, cursor=self._cursor())
             elif more:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from shoal_cli import params
-from shoal_cli.container_options import confinement, files, life, limits, naming, network, process, streams
+from shoal_cli.container_options import confinement, files, life, limits, logs, naming, network, process, streams
 
 if TYPE_CHECKING:
     from shoal.options import ContainerOptions
@@ -34,6 +34,7 @@ _OPTIONS = (
     *naming.OPTIONS,
     *confinement.OPTIONS,
     *life.OPTIONS,
+    *logs.OPTIONS,
 )
 
 
@@ -61,4 +62,5 @@ def read(values: dict[str, Any]) -> ContainerOptions:
         **naming.read(values),
         **confinement.read(values),
         **life.read(values),
+        **logs.read(values),
     }

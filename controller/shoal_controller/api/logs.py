@@ -85,6 +85,10 @@ class _Reading:
             self._asked.cursor.CopyFrom(request.cursor)
         if request.HasField("tail"):
             self._asked.tail = request.tail
+        if request.HasField("since"):
+            self._asked.since.CopyFrom(request.since)
+        if request.HasField("until"):
+            self._asked.until.CopyFrom(request.until)
         self._begun = False
         #: The stream of an agent broke, and nothing came since.
         self._broken = False
@@ -119,7 +123,8 @@ class _Reading:
                     yield response
             if not ended:
                 await self._changed(_RETRY)
-            elif not follow or await self._settled():
+            elif not follow or self._request.HasField("until") or await self._settled():
+                # By whose clock a time has passed, that agent says.
                 return
 
     async def _from_agent(self, entry: ContainerEntry) -> AsyncGenerator[LogsResponse | None, None]:

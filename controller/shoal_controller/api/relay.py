@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 
 from shoal_common import rpc_errors
-from shoal_common.errors import Exhausted, ShoalError, Unavailable
+from shoal_common.errors import NODE_DOWN, Exhausted, ShoalError, Unavailable
 from shoal_common.identity import node_server_name
 from shoal_common.rpc_client import TlsFiles, secure_channel
 from shoal_controller.api.phases import is_lost as is_lost_container
@@ -103,7 +103,11 @@ class Agents:
         if entry.spec is not None and entry.spec.value.removal:
             raise Unavailable(f"node {node_name(entry)} is being removed from the cluster, {action} now")
         if is_down(entry):
-            raise Unavailable(f"node {node_name(entry)} is down since {age(entry)} s, {action} now")
+            raise Unavailable(
+                f"node {node_name(entry)} is down since {age(entry)} s, {action} now (bring its host and agent back; "
+                "shoal node ls shows when it is)",
+                metadata={NODE_DOWN: node_name(entry)},
+            )
         address = "" if entry.status is None else entry.status.value.description.address
         if not address:
             raise Unavailable(f"node {node_name(entry)} has not reported since it joined, {action} now")

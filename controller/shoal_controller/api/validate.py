@@ -21,6 +21,7 @@ from shoal_common.units import format_bytes
 from shoal_controller.api.validate_confinement import confinement
 from shoal_controller.api.validate_files import files
 from shoal_controller.api.validate_life import life
+from shoal_controller.api.validate_logs import logs
 from shoal_controller.api.validate_naming import naming
 from shoal_controller.api.validate_ports import ports
 from shoal_controller.api.validate_streams import exec_streams, streams
@@ -130,6 +131,7 @@ def _check_config(config: ContainerConfig) -> None:
     naming(config)
     confinement(config)
     streams(config)
+    logs(config)
 
 
 def exec_start(start: ExecStart) -> None:

@@ -13,18 +13,22 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AgentLogsRequest(_message.Message):
-    __slots__ = ("id", "follow", "cursor", "tail", "run")
+    __slots__ = ("id", "follow", "cursor", "tail", "run", "since", "until")
     ID_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
     TAIL_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
     id: str
     follow: bool
     cursor: _container_pb2.LogCursor
     tail: int
     run: int
-    def __init__(self, id: _Optional[str] = ..., follow: _Optional[bool] = ..., cursor: _Optional[_Union[_container_pb2.LogCursor, _Mapping]] = ..., tail: _Optional[int] = ..., run: _Optional[int] = ...) -> None: ...
+    since: _timestamp_pb2.Timestamp
+    until: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., follow: _Optional[bool] = ..., cursor: _Optional[_Union[_container_pb2.LogCursor, _Mapping]] = ..., tail: _Optional[int] = ..., run: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class AgentSignalRequest(_message.Message):
     __slots__ = ("id", "generation", "signal")

@@ -383,12 +383,16 @@ class Security(_message.Message):
     def __init__(self, privileged: _Optional[bool] = ..., cap_add: _Optional[_Iterable[str]] = ..., cap_drop: _Optional[_Iterable[str]] = ..., seccomp_profile: _Optional[str] = ..., seccomp_unconfined: _Optional[bool] = ..., new_privileges: _Optional[bool] = ..., host_users: _Optional[bool] = ...) -> None: ...
 
 class LogLimits(_message.Message):
-    __slots__ = ("max_size_bytes", "max_files")
+    __slots__ = ("max_size_bytes", "max_files", "labels", "env")
     MAX_SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_FILES_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    ENV_FIELD_NUMBER: _ClassVar[int]
     max_size_bytes: int
     max_files: int
-    def __init__(self, max_size_bytes: _Optional[int] = ..., max_files: _Optional[int] = ...) -> None: ...
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    env: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, max_size_bytes: _Optional[int] = ..., max_files: _Optional[int] = ..., labels: _Optional[_Iterable[str]] = ..., env: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RestartPolicy(_message.Message):
     __slots__ = ("mode", "maximum_retries")

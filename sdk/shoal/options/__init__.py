@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from shoal.options import confinement, files, life, limits, naming, network, process, streams
+from shoal.options import confinement, files, life, limits, logs, naming, network, process, streams
 from shoal.options.confinement import ConfinementOptions
 from shoal.options.files import FileOptions
 from shoal.options.life import LifeOptions
 from shoal.options.limits import LimitOptions
+from shoal.options.logs import LogOptions
 from shoal.options.naming import NamingOptions
 from shoal.options.network import Network, NetworkOptions
 from shoal.options.process import ProcessOptions
@@ -29,6 +30,7 @@ class ContainerOptions(
     LimitOptions,
     FileOptions,
     ConfinementOptions,
+    LogOptions,
     total=False,
 ):
     """What may be said of a container beside image and arguments; what is left out is the image's or the default."""
@@ -50,4 +52,5 @@ def configure(image: str, args: Iterable[str], options: ContainerOptions) -> Con
     limits.apply(config, options)
     files.apply(config, options)
     confinement.apply(config, options)
+    logs.apply(config, options)
     return config

@@ -121,7 +121,10 @@ async def test_names_the_node_that_is_down_and_for_how_long(ready: World) -> Non
     await ready.running("web")
     await ready.node(NodeState.NODE_STATE_DOWN, seconds_ago=12)
     logs = ready.containers.ContainerLogs(LogsRequest(container=ref("web")))
-    assert await refused(logs.read(), Unavailable) == "node node2 is down since 12 s, its logs can't be read now"
+    assert await refused(logs.read(), Unavailable) == (
+        "node node2 is down since 12 s, its logs can't be read now (bring its host and agent back; shoal node ls shows "
+        "when it is)"
+    )
     kill = ready.containers.KillContainer(container_pb2.KillContainerRequest(container=ref("web")))
     assert "node node2 is down since" in await refused(kill, Unavailable)
 

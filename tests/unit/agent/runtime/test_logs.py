@@ -5,16 +5,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoal_agent.runtime.log_files import segment_path
 from shoal_agent.runtime.log_format import parse_line
-from shoal_agent.runtime.logs import read_attempt, segment_path, tail
+from shoal_agent.runtime.log_tail import first_since, tail
+from shoal_agent.runtime.logs import read_attempt
+from shoal_common.log_period import Period
 from shoal_proto.v1.container_pb2 import LogCursor, LogEntry, LogsResponse, LogStream
 
 OUT, ERR = LogStream.LOG_STREAM_STDOUT, LogStream.LOG_STREAM_STDERR
 TIME = b"2026-11-24T17:10:15.204216123+00:00"
 
 
-def record(content: bytes, stream: bytes = b"stdout", tag: bytes = b"F") -> bytes:
-    return b" ".join((TIME, stream, tag, content)) + b"\n"
+def record(content: bytes, stream: bytes = b"stdout", tag: bytes = b"F", time: bytes = TIME) -> bytes:
+    return b" ".join((time, stream, tag, content)) + b"\n"
+
+
+def at(second: int) -> bytes:
+    """A time that is so many seconds after 1970."""
+    return f"1970-01-01T00:{second // 60:02}:{second % 60:02}.000000000Z".encode()
+
+
+def period(since: int | None, until: int | None) -> Period:
+    return Period(*(None if second is None else second * 1_000_000_000 for second in (since, until)))
 
 
 def written(pieces: list[tuple[bool, bytes]]) -> bytes:
@@ -84,7 +96,7 @@ async def test_tail_is_the_end_of_what_is_read_from_the_beginning(
         segment_path(directory, 1, 1).write_bytes(b"".join(lines[cut:]))
     whole, _ = await read_all(directory)
     assert len(whole) == count
-    some, _ = await read_all(directory, tail(directory, generation=1, attempt=1, lines=wanted))
+    some, _ = await read_all(directory, tail(directory, generation=1, attempts=[1], lines=wanted))
     assert some == whole[max(0, count - wanted) :]
 
 
@@ -92,7 +104,7 @@ async def test_tail_counts_a_line_in_pieces_once(tmp_path: Path) -> None:
     data = record(b"one") + record(b"two-a", tag=b"P") + record(b"two-b", tag=b"P") + record(b"two-c")
     segment_path(tmp_path, 1, 0).write_bytes(data + record(b"open", tag=b"P") + TIME)
     for wanted, expected in ((0, b""), (1, b"open"), (2, b"two-atwo-btwo-c\nopen"), (9, b"one\ntwo-atwo-btwo-c\nopen")):
-        entries, _ = await read_all(tmp_path, tail(tmp_path, generation=1, attempt=1, lines=wanted))
+        entries, _ = await read_all(tmp_path, tail(tmp_path, generation=1, attempts=[1], lines=wanted))
         assert joined(entries, OUT) == expected
 
 
@@ -165,3 +177,63 @@ async def test_a_cursor_of_another_attempt_means_the_beginning(tmp_path: Path) -
     segment_path(tmp_path, 1, 0).write_bytes(record(b"a"))
     entries, _ = await read_all(tmp_path, LogCursor(generation=1, attempt=2, offset=7))
     assert joined(entries, OUT) == b"a\n"
+
+
+async def read_period(directory: Path, attempts: list[int], wanted: Period, cursor: LogCursor | None) -> list[bytes]:
+    """What is read of some attempts from a place on."""
+    found: list[bytes] = []
+    ended = asyncio.Event()
+    for attempt in attempts:
+        if cursor is None or attempt >= cursor.attempt:
+            async for batch in read_attempt(
+                directory, generation=1, attempt=attempt, cursor=cursor, follow=False, ended=ended, period=wanted
+            ):
+                found += [entry.data for entry in batch.entries]
+    return found
+
+
+@given(
+    sizes=st.lists(st.lists(st.integers(0, 6), max_size=3), min_size=1, max_size=4),
+    lines=st.none() | st.integers(0, 30),
+    since=st.none() | st.integers(0, 40),
+    until=st.none() | st.integers(0, 40),
+)
+async def test_what_is_asked_for_is_the_end_of_what_was_written_then_over_all_attempts(
+    sizes: list[list[int]],
+    lines: int | None,
+    since: int | None,
+    until: int | None,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Attempts of some files each, with a line a second; however many lines each file has."""
+    directory = tmp_path_factory.mktemp("logs")
+    second = 0
+    for attempt, files in enumerate(sizes, 1):
+        for segment, count in enumerate(files):
+            data = b"".join(record(b"%d" % number, time=at(number)) for number in range(second, second + count))
+            segment_path(directory, attempt, segment).write_bytes(data)
+            second += count
+    attempts, wanted = list(range(1, len(sizes) + 1)), period(since, until)
+    if lines is None:
+        cursor = first_since(directory, generation=1, attempts=attempts, period=wanted)
+    else:
+        cursor = tail(directory, generation=1, attempts=attempts, lines=lines, period=wanted)
+    before = [number for number in range(second) if until is None or number < until]
+    last = before if lines is None else before[max(0, len(before) - lines) :]
+    expected = [b"%d\n" % number for number in last if since is None or number >= since]
+    assert await read_period(directory, attempts, wanted, cursor) == expected
+
+
+async def test_a_line_that_an_attempt_did_not_end_is_not_joined_to_the_next_ones(tmp_path: Path) -> None:
+    segment_path(tmp_path, 1, 0).write_bytes(record(b"one") + record(b"cut", tag=b"P"))
+    segment_path(tmp_path, 2, 0).write_bytes(record(b"two"))
+    for lines, expected in ((1, b"two\n"), (2, b"cuttwo\n"), (3, b"one\ncuttwo\n")):
+        cursor = tail(tmp_path, generation=1, attempts=[1, 2], lines=lines)
+        assert b"".join(await read_period(tmp_path, [1, 2], period(None, None), cursor)) == expected
+
+
+def test_the_end_of_what_attempts_wrote_is_in_the_newest(tmp_path: Path) -> None:
+    assert tail(tmp_path, generation=1, attempts=[], lines=5) is None
+    segment_path(tmp_path, 1, 0).write_bytes(record(b"one"))
+    place = tail(tmp_path, generation=1, attempts=[1, 2], lines=0)
+    assert place == LogCursor(generation=1, attempt=2)

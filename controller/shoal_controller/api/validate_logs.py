@@ -1,0 +1,16 @@
+"""Checks of what a container asks for its log."""
+
+from __future__ import annotations
+
+from shoal_common.log_options import check_names
+from shoal_proto.v1.container_pb2 import ContainerConfig
+
+
+def logs(config: ContainerConfig) -> None:
+    """Check what is asked.
+
+    Raises:
+        InvalidSpec: it can never be.
+    """
+    check_names("labels", config.log.labels)
+    check_names("env", config.log.env)

@@ -1,0 +1,65 @@
+"""What a container wrote, by batches, each line once, whatever restarts meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from shoal.transport import Transport
+from shoal_common.log_period import Period
+from shoal_proto.v1.container_pb2 import ContainerRef, LogCursor, LogsRequest, LogsResponse
+from shoal_proto.v1.container_pb2_grpc import ContainerServiceStub
+
+#: A time; a datetime without a zone is a local one, and a Timestamp has nanoseconds.
+Moment: TypeAlias = "datetime | Timestamp"
+
+
+async def batches(
+    transport: Transport,
+    container: ContainerRef,
+    *,
+    follow: bool,
+    tail: int | None,
+    run: int,
+    cursor: LogCursor | None,
+    since: Moment | None,
+    until: Moment | None,
+) -> AsyncGenerator[LogsResponse, None]:
+    """Yield batches; see `Containers.log_batches`."""
+    wanted = LogsRequest(container=container, follow=follow, run=run)
+    if since is not None:
+        wanted.since.CopyFrom(_timestamp(since))
+    if until is not None:
+        wanted.until.CopyFrom(_timestamp(until))
+    if cursor is not None:
+        wanted.cursor.CopyFrom(cursor)
+    elif tail is not None:
+        wanted.tail = tail
+    period = Period.of(wanted)
+
+    stream = transport.stream(
+        lambda channel: ContainerServiceStub(channel).ContainerLogs, lambda: wanted, wait_for_node=False
+    )
+    async with aclosing(stream) as responses:
+        async for response in responses:
+            if response.HasField("cursor"):
+                wanted.cursor.CopyFrom(response.cursor)
+                wanted.ClearField("tail")
+            # A controller or an agent of an older version knows of no times, and gives everything.
+            over = any(period.after(entry.time) for entry in response.entries)
+            period.restrict(response)
+            yield response
+            if over:
+                return
+
+
+def _timestamp(moment: Moment) -> Timestamp:
+    if isinstance(moment, Timestamp):
+        return moment
+    stamp = Timestamp()
+    stamp.FromDatetime(moment.astimezone(UTC))
+    return stamp
