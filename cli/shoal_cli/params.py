@@ -1,4 +1,7 @@
-"""Values on the command line, checked before anything is sent. They are wrong usage: exit code 2."""
+"""Values on the command line that many commands take, checked before anything is sent; wrong ones end it with 2.
+
+What a few commands take stands with those, so that the others do not load what checks it.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from shoal_cli import detach_keys as keys
-from shoal_common import (
-    capabilities,
-    container_filters,
-    cpusets,
-    devices,
-    ids,
-    log_options,
-    mounts,
-    naming,
-    policy,
-    ports,
-    references,
-    restart_policy,
-    security_options,
-    sysctls,
-    ulimits,
-    units,
-)
+from shoal_common import ids, references
 from shoal_common.errors import InvalidSpec, ShoalError
 from shoal_common.quoting import quoted
 
@@ -84,29 +70,6 @@ class Context(Text):
         return [CompletionItem(name) for name in sorted(contexts) if name.startswith(incomplete)]
 
 
-class ContainerFilter(Text):
-    """ "KEY=VALUE" by which containers are chosen; the text itself is kept."""
-
-    name = "filter"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the filter, or fail with what is wrong with it."""
-        try:
-            container_filters.parse_filter(value)
-        except InvalidSpec as error:
-            self.fail(error.message, param, ctx)
-        return value
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the keys that begin with `incomplete`, or the values of a key that has few."""
-        from click.shell_completion import CompletionItem
-
-        key, equals, _ = incomplete.partition("=")
-        found = [f"{key}={value}" for value in container_filters.choices(key)] if equals else []
-        found = found or [f"{each}=" for each in container_filters.FILTER_KEYS]
-        return [CompletionItem(each) for each in found if each.startswith(incomplete)]
-
-
 class Form(Text):
     """ "json" or a template, of lists "table" as well; the text itself is kept."""
 
@@ -146,30 +109,9 @@ class Keys(Bytes):
             self.fail(str(error), param, ctx)
 
 
-def _memory(text: str) -> None:
-    size = units.parse_bytes(text)
-    if size < units.MIN_MEMORY:
-        raise InvalidSpec(f'"{text}" is too little to start in (give at least {units.MIN_MEMORY >> 20}m)')
-
-
-def _swap(text: str) -> None:
-    if text != "-1":
-        _memory(text)
-
-
-def _cpuset(text: str) -> None:
-    if not cpusets.parse_set(text):
-        raise InvalidSpec("an empty set is not valid (write numbers and ranges from 0, such as 0-2,4)")
-
-
 def _volume_name(text: str) -> None:
     # The whole id names it too.
     ids.check_name("volume", text[: ids.SHORT_ID] if ids.is_container_id(text) else text)
-
-
-def _shm_size(text: str) -> None:
-    if not units.parse_bytes(text):
-        raise InvalidSpec(f'"{text}" is no size (give more than 0, or leave it out for 64m)')
 
 
 def _reference_to_container(text: str) -> None:
@@ -192,14 +134,6 @@ def _object(text: str) -> None:
         raise InvalidSpec(f"{quoted(text)} can be the name of nothing (name a container, volume, node or image)")
 
 
-def _change(text: str) -> None:
-    # Not with the module: it takes protobuf, which no help needs.
-    from shoal_common.image_changes import apply_changes
-    from shoal_proto.v1.image_pb2 import ImageConfig
-
-    apply_changes(ImageConfig(), [text])
-
-
 NAME: Final = Checked("name", lambda text: ids.check_name("container", text))
 CONTAINER: Final = Checked("container", _reference_to_container)
 NODE: Final = Checked("node", lambda text: ids.check_name("node", text))
@@ -212,35 +146,9 @@ KINDS: Final = {
     "image": IMAGE,
 }
 OBJECT: Final = Checked("name", _object)
-MEMORY: Final = Checked("memory", _memory)
-SWAP: Final = Checked("memory", _swap)
-CPUSET: Final = Checked("list", _cpuset)
-CPUS: Final = Checked("cpus", units.parse_cpus)
 LABEL: Final = Checked("label", _label)
 VARIABLE: Final = Checked("variable", _variable)
-EXPOSED: Final = Checked("port", ports.parse_exposed)
-SERVER: Final = Checked("address", naming.check_server)
-SEARCH: Final = Checked("domain", naming.check_search)
-RESOLVER_OPTION: Final = Checked("option", naming.check_option)
-HOST: Final = Checked("host", naming.parse_host)
-PUBLISH: Final = Checked("port", ports.parse_publication)
-RESTART: Final = Checked("policy", restart_policy.parse_restart)
 VOLUME_NAME: Final = Checked("volume", _volume_name)
-VOLUME: Final = Checked("volume", mounts.parse_volume)
-MOUNT: Final = Checked("mount", mounts.parse_mount)
-TARGET: Final = Checked("path", mounts.check_target)
-TMPFS: Final = Checked("tmpfs", mounts.parse_tmpfs)
-SHM_SIZE: Final = Checked("size", _shm_size)
-CHANGE: Final = Checked("change", _change)
-CAPABILITY: Final = Checked("capability", capabilities.parse_capability)
-SECURITY_OPTION: Final = Checked("option", lambda text: security_options.parse_security_options((text,)))
-DEVICE: Final = Checked("device", devices.parse_device)
-ULIMIT: Final = Checked("ulimit", ulimits.parse_ulimit)
-SYSCTL: Final = Checked("sysctl", sysctls.parse_sysctl)
-PERMISSION: Final = Checked("policy", policy.parse_permission)
-LOG_OPTION: Final = Checked("option", log_options.parse_log_option)
-DURATION: Final = Checked("duration", units.parse_duration)
-CONTAINER_FILTER: Final = ContainerFilter()
 FORM: Final = Form("json")
 LIST_FORM: Final = Form("table", "json")
 CONTEXT: Final = Context()

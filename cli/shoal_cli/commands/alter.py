@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from shoal_cli import params
-from shoal_cli.container_options import limits
+from shoal_cli.container_options import limits, types
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
@@ -44,7 +44,7 @@ def _limits(function: F) -> F:
 
 @click.command(short_help="Change limits and restart policy of containers.")
 @_limits
-@click.option("--restart", type=params.RESTART, metavar="POLICY", help="no, on-failure[:N], always, unless-stopped.")
+@click.option("--restart", type=types.RESTART, metavar="POLICY", help="no, on-failure[:N], always, unless-stopped.")
 @click.argument("containers", nargs=-1, required=True, type=params.CONTAINER, metavar="CONTAINER...")
 def update(containers: tuple[str, ...], restart: str | None, **values: Any) -> int:
     """Change what containers are asked for, also while they run, and print each that was changed.

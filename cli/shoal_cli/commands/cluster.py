@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from shoal_cli import params
+from shoal_common.policy import parse_permission
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shoal.cluster import Cluster
+
+_PERMISSION: Final = params.Checked("policy", parse_permission)
 
 
 @click.group(short_help="Manage the cluster itself.")
@@ -49,12 +52,12 @@ _format = click.option(
 
 @cluster.command("policy", short_help="Show and change what containers may ask for.")
 @click.option(
-    "--allow", multiple=True, type=params.PERMISSION, metavar="NAME", help="Let containers have it. Can be repeated."
+    "--allow", multiple=True, type=_PERMISSION, metavar="NAME", help="Let containers have it. Can be repeated."
 )
 @click.option(
     "--deny",
     multiple=True,
-    type=params.PERMISSION,
+    type=_PERMISSION,
     metavar="NAME",
     help="Let no new container have it. Can be repeated.",
 )

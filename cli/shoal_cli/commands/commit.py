@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from shoal.cluster import Cluster
 
 
+def _check_change(text: str) -> None:
+    # Not with the module: it takes protobuf, which no help needs.
+    from shoal_common.image_changes import apply_changes
+    from shoal_proto.v1.image_pb2 import ImageConfig
+
+    apply_changes(ImageConfig(), [text])
+
+
 @click.command("commit", short_help="Make an image of what a container has become.")
 @click.option("-a", "--author", default="", metavar="TEXT", help="Who made it.")
 @click.option("-m", "--message", default="", metavar="TEXT", help="What it is.")
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
     "--change",
     "changes",
     multiple=True,
-    type=params.CHANGE,
+    type=params.Checked("change", _check_change),
     metavar="INSTRUCTION",
     help="How else it is run, as in a Dockerfile. Can be repeated.",
 )

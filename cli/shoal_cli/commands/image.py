@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shoal_cli import listing, params
+from shoal_cli.container_options import types
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
@@ -33,7 +34,7 @@ def image() -> None:
 @click.option(
     "--volume",
     multiple=True,
-    type=params.TARGET,
+    type=types.TARGET,
     metavar="PATH",
     help="Have each container keep a directory in a volume of its own. Can be repeated.",
 )

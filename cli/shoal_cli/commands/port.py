@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shoal_cli import params
+from shoal_cli.container_options import types
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Show by which ports of its node a container is reached.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="json: an object a line.")
 @click.argument("container", type=params.CONTAINER, metavar="CONTAINER")
-@click.argument("private", type=params.EXPOSED, metavar="[PORT[/PROTO]]", required=False)
+@click.argument("private", type=types.EXPOSED, metavar="[PORT[/PROTO]]", required=False)
 def port(container: str, private: str | None, form: str) -> int:
     """Show by which addresses and ports of its node a container is reached; of one of its ports, or of all.
 

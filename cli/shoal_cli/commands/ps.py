@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shoal_cli import listing, params
+from shoal_cli import listing
+from shoal_cli.container_filters import CONTAINER_FILTER
 from shoal_common.container_filters import FILTER_KEYS
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     "--filter",
     "filters",
     multiple=True,
-    type=params.CONTAINER_FILTER,
+    type=CONTAINER_FILTER,
     metavar="KEY=VALUE",
     help=f"KEY is one of {', '.join(FILTER_KEYS)}. Can be repeated.",
 )

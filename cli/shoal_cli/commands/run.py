@@ -9,7 +9,7 @@ import click
 from shoal_cli import params
 from shoal_cli.cid_files import reserved
 from shoal_cli.codes import CANNOT
-from shoal_cli.container_options import container_options, read
+from shoal_cli.container_options.creation import container_options, read
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from shoal_cli import params
+from shoal_cli.container_options import types
 from shoal_common.errors import InvalidSpec
 
 if TYPE_CHECKING:
@@ -16,28 +16,28 @@ OPTIONS: Final = (
     click.option(
         "--cap-add",
         multiple=True,
-        type=params.CAPABILITY,
+        type=types.CAPABILITY,
         metavar="NAME",
         help="Give a capability more, such as NET_ADMIN; the policy has to allow it. Can be repeated.",
     ),
     click.option(
         "--cap-drop",
         multiple=True,
-        type=params.CAPABILITY,
+        type=types.CAPABILITY,
         metavar="NAME",
         help="Take a capability away, such as CHOWN, or ALL. Can be repeated.",
     ),
     click.option(
         "--security-opt",
         multiple=True,
-        type=params.SECURITY_OPTION,
+        type=types.SECURITY_OPTION,
         metavar="OPTION",
         help="seccomp=FILE|unconfined, no-new-privileges=true|false (true); the policy has to allow what loosens.",
     ),
     click.option(
         "--device",
         multiple=True,
-        type=params.DEVICE,
+        type=types.DEVICE,
         metavar="PATH[:PATH][:rwm]",
         help="Give it a device of its node; the policy has to allow it. Can be repeated.",
     ),
@@ -52,14 +52,14 @@ OPTIONS: Final = (
     click.option(
         "--ulimit",
         multiple=True,
-        type=params.ULIMIT,
+        type=types.ULIMIT,
         metavar="NAME=SOFT[:HARD]",
         help="Limit each of its processes, such as nofile=1024:2048. Can be repeated.",
     ),
     click.option(
         "--sysctl",
         multiple=True,
-        type=params.SYSCTL,
+        type=types.SYSCTL,
         metavar="NAME=VALUE",
         help="Set a kernel parameter of its own namespaces, such as net.core.somaxconn=512. Can be repeated.",
     ),

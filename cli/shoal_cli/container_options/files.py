@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from shoal_cli import params
+from shoal_cli.container_options import types
 
 if TYPE_CHECKING:
     from shoal.options.files import FileOptions
@@ -17,7 +17,7 @@ OPTIONS: Final = (
         "--volume",
         "volumes",
         multiple=True,
-        type=params.VOLUME,
+        type=types.VOLUME,
         metavar="[SOURCE:]TARGET[:ro]",
         help="Mount a volume by its name, which makes it if need be; a path of the node; or a volume of its own. "
         "Can be repeated.",
@@ -26,19 +26,19 @@ OPTIONS: Final = (
         "--mount",
         "mounts",
         multiple=True,
-        type=params.MOUNT,
+        type=types.MOUNT,
         metavar="KEY=VALUE,...",
         help="The same, such as type=volume,source=data,target=/data,readonly. Can be repeated.",
     ),
     click.option(
         "--tmpfs",
         multiple=True,
-        type=params.TMPFS,
+        type=types.TMPFS,
         metavar="TARGET[:OPTIONS]",
         help="Mount memory, such as /tmp:size=64m,mode=1777. Can be repeated.",
     ),
     click.option("--read-only", is_flag=True, help="Let nothing be written but to what is mounted."),
-    click.option("--shm-size", type=params.SHM_SIZE, metavar="SIZE", help="Size of /dev/shm (64m)."),
+    click.option("--shm-size", type=types.SHM_SIZE, metavar="SIZE", help="Size of /dev/shm (64m)."),
 )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
-from shoal_cli import params
+from shoal_cli.container_options import types
 
 if TYPE_CHECKING:
     from shoal.options.life import LifeOptions
@@ -24,7 +24,7 @@ OPTIONS: Final = (
     click.option("--stop-timeout", type=click.IntRange(0), metavar="SECONDS", help="From that signal to SIGKILL (10)."),
     click.option(
         "--restart",
-        type=params.RESTART,
+        type=types.RESTART,
         metavar="POLICY",
         default="no",
         show_default=True,
@@ -32,16 +32,16 @@ OPTIONS: Final = (
     ),
     click.option("--init", is_flag=True, help="Run a small init as process 1: it passes signals on, and reaps."),
     click.option("--health-cmd", metavar="COMMAND", help="Line for the shell that says, by 0, that it works."),
-    click.option("--health-interval", type=params.DURATION, metavar="TIME", help="Between two checks (30s)."),
-    click.option("--health-timeout", type=params.DURATION, metavar="TIME", help="For one check (30s)."),
+    click.option("--health-interval", type=types.DURATION, metavar="TIME", help="Between two checks (30s)."),
+    click.option("--health-timeout", type=types.DURATION, metavar="TIME", help="For one check (30s)."),
     click.option(
         "--health-start-period",
-        type=params.DURATION,
+        type=types.DURATION,
         metavar="TIME",
         help="After the start, in which failures don't count (0s).",
     ),
     click.option(
-        "--health-start-interval", type=params.DURATION, metavar="TIME", help="Between two checks in that time (5s)."
+        "--health-start-interval", type=types.DURATION, metavar="TIME", help="Between two checks in that time (5s)."
     ),
     click.option(
         "--health-retries", type=click.IntRange(0), metavar="N", help="Failures in a row that make it unhealthy (3)."

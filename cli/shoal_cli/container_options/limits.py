@@ -6,27 +6,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from shoal_cli import params
+from shoal_cli.container_options import types
 
 if TYPE_CHECKING:
     from shoal.options.limits import LimitOptions, Limits
 
 #: What can be changed while it runs as well.
 LIMITS: Final = (
-    click.option("-m", "--memory", type=params.MEMORY, metavar="SIZE", help="Limit and reserve memory, such as 512m."),
+    click.option("-m", "--memory", type=types.MEMORY, metavar="SIZE", help="Limit and reserve memory, such as 512m."),
     click.option(
         "--memory-swap",
-        type=params.SWAP,
+        type=types.SWAP,
         metavar="SIZE",
         help="Limit memory and swap together; -1 for as much swap as there is. Without: no swap.",
     ),
     click.option(
         "--memory-reservation",
-        type=params.MEMORY,
+        type=types.MEMORY,
         metavar="SIZE",
         help="What it is pushed back to when its node runs short of memory.",
     ),
-    click.option("--cpus", type=params.CPUS, metavar="CORES", help="Limit and reserve processor time, such as 0.5."),
+    click.option("--cpus", type=types.CPUS, metavar="CORES", help="Limit and reserve processor time, such as 0.5."),
     click.option(
         "-c",
         "--cpu-shares",
@@ -34,8 +34,8 @@ LIMITS: Final = (
         metavar="WEIGHT",
         help="Weight against others when processors are short (1024).",
     ),
-    click.option("--cpuset-cpus", type=params.CPUSET, metavar="LIST", help="Only these processors, such as 0-2,4."),
-    click.option("--cpuset-mems", type=params.CPUSET, metavar="LIST", help="Only these memory nodes, such as 0."),
+    click.option("--cpuset-cpus", type=types.CPUSET, metavar="LIST", help="Only these processors, such as 0-2,4."),
+    click.option("--cpuset-mems", type=types.CPUSET, metavar="LIST", help="Only these memory nodes, such as 0."),
     click.option("--pids-limit", type=click.IntRange(1), metavar="N", help="Most processes and threads (4096)."),
     click.option(
         "--blkio-weight",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from shoal_cli import params
+from shoal_cli.container_options import types
 
 if TYPE_CHECKING:
     from shoal.options.logs import LogOptions
@@ -15,7 +15,7 @@ OPTIONS: Final = (
     click.option(
         "--log-opt",
         multiple=True,
-        type=params.LOG_OPTION,
+        type=types.LOG_OPTION,
         metavar="KEY=VALUE",
         help="labels=NAME,... and env=NAME,...: what logs --details shows with each line. Can be repeated.",
     ),

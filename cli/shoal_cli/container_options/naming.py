@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from shoal_cli import params
+from shoal_cli.container_options import types
 
 if TYPE_CHECKING:
     from shoal.options.naming import NamingOptions
@@ -15,14 +15,14 @@ OPTIONS: Final = (
     click.option(
         "--dns",
         multiple=True,
-        type=params.SERVER,
+        type=types.SERVER,
         metavar="IP",
         help="Name server, else the node's. Can be repeated.",
     ),
     click.option(
         "--dns-search",
         multiple=True,
-        type=params.SEARCH,
+        type=types.SEARCH,
         metavar="DOMAIN",
         help='Where names are looked for; "." for nowhere. Can be repeated.',
     ),
@@ -30,14 +30,14 @@ OPTIONS: Final = (
         "--dns-option",
         "--dns-opt",
         multiple=True,
-        type=params.RESOLVER_OPTION,
+        type=types.RESOLVER_OPTION,
         metavar="OPTION",
         help="Option of its resolver, such as ndots:2. Can be repeated.",
     ),
     click.option(
         "--add-host",
         multiple=True,
-        type=params.HOST,
+        type=types.HOST,
         metavar="NAME:IP",
         help="Name in its /etc/hosts; the IP host-gateway is its node. Can be repeated.",
     ),

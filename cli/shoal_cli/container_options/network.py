@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from shoal_cli import params
+from shoal_cli.container_options import types
 
 if TYPE_CHECKING:
     from shoal.options.network import NetworkOptions
@@ -23,13 +23,13 @@ OPTIONS: Final = (
         "-p",
         "--publish",
         multiple=True,
-        type=params.PUBLISH,
+        type=types.PUBLISH,
         metavar="[IP:][HOST:]CONTAINER[/PROTO]",
         help="Reach a port, or a range, by one of its node's; a free one if HOST is left out. Can be repeated.",
     ),
     click.option("-P", "--publish-all", is_flag=True, help="Publish every exposed port, each by one that is free."),
     click.option(
-        "--expose", multiple=True, type=params.EXPOSED, metavar="PORT[/PROTO]", help="Expose a port. Can be repeated."
+        "--expose", multiple=True, type=types.EXPOSED, metavar="PORT[/PROTO]", help="Expose a port. Can be repeated."
     ),
 )
 
