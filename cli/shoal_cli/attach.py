@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from shoal.cluster import Cluster
-from shoal.options import Until
+from shoal.waiting import Until
 from shoal_cli import pipes, terminal
 from shoal_cli.codes import CANNOT
 from shoal_cli.joining import OUTPUT, Detached, Streams, join

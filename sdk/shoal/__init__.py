@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from shoal.execution import ExecProcess
     from shoal.images import Images
     from shoal.nodes import Nodes
-    from shoal.options import ContainerOptions, Network, Until, configure
+    from shoal.options import ContainerOptions, Network, configure
     from shoal.request_path import RequestPath, Step
     from shoal.tracing import trace
     from shoal.volumes import Volumes
+    from shoal.waiting import Until
     from shoal.watching import Change
     from shoal_common.errors import (
         AlreadyExists,
@@ -91,7 +92,7 @@ _HOMES: Final = {
     "Nodes": "shoal.nodes",
     "RequestPath": "shoal.request_path",
     "Step": "shoal.request_path",
-    "Until": "shoal.options",
+    "Until": "shoal.waiting",
     "Volumes": "shoal.volumes",
     "choose_context": "shoal.configuration",
     "configure": "shoal.options",

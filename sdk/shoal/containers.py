@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import aclosing
-from typing import Final, Unpack
+from typing import TYPE_CHECKING, Final, Unpack
 
 from shoal import logs, ports, watching
 from shoal.attachment import Attachment, attach_start
@@ -12,9 +12,7 @@ from shoal.container_use import ContainerUse
 from shoal.execution import ExecProcess, exec_start
 from shoal.logs import Moment
 from shoal.names import random_name
-from shoal.options import CONDITIONS, ContainerOptions, Until, configure
-from shoal.options.life import restart_policy
-from shoal.options.limits import Limits, resources
+from shoal.waiting import CONDITIONS, Until
 from shoal_common.errors import InvalidSpec, NotFound, Unavailable
 from shoal_common.ids import check_container_id, check_name, new_container_id, new_request_id
 from shoal_proto.v1.container_pb2 import (
@@ -44,6 +42,10 @@ from shoal_proto.v1.container_pb2 import (
     WaitContainerResponse,
 )
 from shoal_proto.v1.container_pb2_grpc import ContainerServiceStub
+
+if TYPE_CHECKING:
+    from shoal.options import ContainerOptions
+    from shoal.options.limits import Limits
 
 #: Seconds for one attempt to create a container: its image is looked up in a registry.
 CREATE_DEADLINE: Final = 60.0
@@ -103,6 +105,9 @@ class Containers(ContainerUse):
         id: str | None,
         start: bool,
     ) -> Container:
+        # Not with the module: `exec` and `ps` need nothing of what checks options.
+        from shoal.options import configure
+
         request = CreateContainerRequest(
             namespace=self._namespace,
             id=check_container_id(id) if id is not None else new_container_id(),
@@ -233,6 +238,9 @@ class Containers(ContainerUse):
             InvalidSpec: one of them can't be, or the container is removed once it has ended.
             Conflict: its node lacks the room, or can't hold it to that.
         """
+        from shoal.options.life import restart_policy
+        from shoal.options.limits import resources
+
         request = UpdateContainerRequest(
             container=self._ref(ref),
             request_id=new_request_id(),

@@ -88,7 +88,7 @@ async def _limited(cluster: Cluster, ref: str, identifier: str) -> None:
     """
     import asyncio
 
-    from shoal.options import Until
+    from shoal.waiting import Until
     from shoal_cli.session import note
     from shoal_common.errors import Conflict
 

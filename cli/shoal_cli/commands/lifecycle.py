@@ -63,7 +63,7 @@ def start(containers: tuple[str, ...], attach: bool, interactive: bool, detach_k
 
 
 async def _running(cluster: Cluster, ref: str, identifier: str, run: int) -> None:
-    from shoal.options import Until
+    from shoal.waiting import Until
     from shoal_cli.attach import Reasons
     from shoal_common.errors import Conflict
     from shoal_proto.v1.container_pb2 import ContainerPhase

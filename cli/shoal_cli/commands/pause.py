@@ -70,6 +70,6 @@ def unpause(containers: tuple[str, ...]) -> int:
 
 
 async def _settled(cluster: Cluster, container: Container) -> WaitContainerResponse:
-    from shoal.options import Until
+    from shoal.waiting import Until
 
     return await cluster.containers.wait(container.spec.id, until=Until.SETTLED, run=container.spec.run)

@@ -14,11 +14,10 @@ from shoal.options.naming import NamingOptions
 from shoal.options.network import Network, NetworkOptions
 from shoal.options.process import ProcessOptions
 from shoal.options.streams import StreamOptions
-from shoal.options.waiting import CONDITIONS, Until
 from shoal_common.references import parse_reference
 from shoal_proto.v1.container_pb2 import ContainerConfig
 
-__all__ = ["CONDITIONS", "ContainerOptions", "Network", "Until", "configure"]
+__all__ = ["ContainerOptions", "Network", "configure"]
 
 
 class ContainerOptions(
