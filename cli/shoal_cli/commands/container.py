@@ -21,7 +21,7 @@ _SHORT: Final = (
     *("rename", "restart", "rm", "run", "start", "stats", "stop", "top", "unpause", "update", "wait"),
 )
 _TABLE: Final[Mapping[str, Lazy]] = {
-    **{name: TABLE[name] for name in _SHORT if name in TABLE},
+    **{name: TABLE[name] for name in _SHORT},
     "list": TABLE["ps"],
     "ls": TABLE["ps"],
     "prune": command(__name__, "prune", "Remove all containers that do not run."),
