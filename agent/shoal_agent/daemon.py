@@ -153,6 +153,7 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
         records = Records(paths, Sealer(load_or_create_key(paths.identity / "seal.key")), spares)
         stack.callback(records.close)
         node = Node(host, records, Clock(), starts=starts, restarts=asyncio.Semaphore(at_once // 2))
+        host.neighbours.node = node
         removals = VolumeRemovals(volumes, node)
         await node.open(left_behind=host.left_behind())
         session = Session(

@@ -174,6 +174,15 @@ class Node:
             raise NotFound(f"container {container[:12]} is not on this node")
         return worker
 
+    def recorded(self, container: str) -> ContainerRecord | None:
+        """Return the record of a container as it stands; None if the node has nothing of it."""
+        worker = self._workers.get(container)
+        return worker.record if worker is not None else None
+
+    def all_recorded(self) -> Iterable[ContainerRecord]:
+        """Return the records of all containers as they stand."""
+        return [worker.record for worker in self._workers.values()]
+
     def mounts_volume(self, volume: str) -> bool:
         """Say whether any container of which something is left here mounts a volume."""
         return any(

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+def placement_key(container: str, generation: int) -> str:
+    """Return the key by which sandbox and root file system of a placement are known."""
+    return f"{container}-{generation}"
+
+
 @dataclass(frozen=True, slots=True)
 class NodePaths:
     """The two roots of a node, and everything below them. Nothing is created here.

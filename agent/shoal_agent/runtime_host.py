@@ -18,7 +18,8 @@ from shoal_agent.durable import sync_directory
 from shoal_agent.host import Prepared, task_key
 from shoal_agent.images.store import Images, LocalImage
 from shoal_agent.kernel_work import finished
-from shoal_agent.paths import NodePaths
+from shoal_agent.neighbours import Neighbours, Place
+from shoal_agent.paths import NodePaths, placement_key
 from shoal_agent.runtime.confinement import confinement_of, own_limits
 from shoal_agent.runtime.devices import find_devices
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
@@ -32,9 +33,11 @@ from shoal_agent.sandbox.rootfs import RootFilesystems
 from shoal_agent.sandbox.sandboxes import Sandbox, Sandboxes
 from shoal_agent.trees import remove_tree
 from shoal_agent.volumes.container_mounts import ContainerMounts
-from shoal_common.errors import Conflict, InvalidSpec, ShoalError
+from shoal_common.errors import Conflict, InvalidSpec, PermissionDenied, ShoalError
+from shoal_common.namespaces import joined_id
+from shoal_common.permissions import unchecked
 from shoal_proto.v1.agent_pb2 import ContainerRecord
-from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode
+from shoal_proto.v1.container_pb2 import ContainerConfig
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +45,6 @@ log = logging.getLogger(__name__)
 _THREADS: Final = 2
 #: Health checks that are made at a time; those that wait for their turn are not late.
 _PROBES: Final = 8
-
-
-def placement_key(container: str, generation: int) -> str:
-    """Return the key by which sandbox and root file system of a placement are known."""
-    return f"{container}-{generation}"
 
 
 class RuntimeHost:
@@ -78,6 +76,7 @@ class RuntimeHost:
         self._rootfs = rootfs
         self._mounts = mounts
         self._tasks = tasks
+        self.neighbours = Neighbours(sandboxes, tasks, boot_id=boot_id)
         self._starts = starts
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="shoal-removal")
         self._left: dict[str, set[TaskKey]] = {}
@@ -109,12 +108,13 @@ class RuntimeHost:
     async def prepare(self, record: ContainerRecord) -> Prepared:
         """Fetch the image, set up sandbox and root file system."""
         assignment, generation = record.assignment, record.status.generation
-        key = placement_key(assignment.id, generation)
         placement = self._paths.placement(assignment.id, generation)
         if record.status.ever_ready and not placement.exists():
             raise Conflict(f"data lost: {placement} is not there any more")
         if not record.status.ever_ready:
             self._disk.check(f"container {assignment.id[:12]}")
+        if why_not := unchecked(assignment.config, assignment.permissions):
+            raise PermissionDenied(why_not)
         image = self._images.find(assignment.image_digest)
         if image is None:
             image = await self._images.ensure(assignment.image_repository, assignment.image_digest)
@@ -122,34 +122,42 @@ class RuntimeHost:
         await self._images.note_use(assignment.image_digest)
         process = self._process(record, image)
         confinement_of(assignment.config, own_limits(), devices=find_devices(assignment.config.devices))
-        addresses = () if assignment.config.network == NetworkMode.NETWORK_MODE_NONE else assignment.addresses
+        place = self.neighbours.place(record)
         async with self._starts:
             self._tasks.expect()
             # The record that says READY is in the directory above, whose names are made durable with it.
             placement.mkdir(mode=0o700, exist_ok=True)
             # Before the first start, for readers to wait at: none of them makes it.
             self._paths.logs(assignment.id, generation).mkdir(mode=0o700, exist_ok=True)
-            if self._sandboxes.differs(key, addresses, assignment.ports):
-                # A recovery gave its address or its port to another.
-                await self._take_down(key)
-            sandbox = await self._sandboxes.acquire(key, addresses, assignment.ports)
-            log.debug("container %s: its sandbox is ready", assignment.id[:12])
-            root = await self._rootfs.mount(
-                key,
-                layers=image.layers,
-                writable=self._paths.writable(assignment.id, generation),
-                sandbox=sandbox,
-            )
-            await self._mounts.attach(key, assignment.config, sandbox=sandbox, root=root)
-            self._roots[key] = root
+            sandbox = await self._set_up(record, image, place)
         return Prepared(
             image=image.config, layers=image.diff_ids, uid_base=sandbox.uid_base, command=tuple(process.args)
         )
+
+    async def _set_up(self, record: ContainerRecord, image: LocalImage, place: Place) -> Sandbox:
+        """Have sandbox and root file system of a placement as they are to be; what is so already stays."""
+        assignment, generation = record.assignment, record.status.generation
+        key = placement_key(assignment.id, generation)
+        if self._sandboxes.differs(key, place.addresses, place.ports, place.joining):
+            # A recovery gave its address or its port to another; or the container that it joins was set up anew.
+            await self._take_down(key)
+        sandbox = await self._sandboxes.acquire(key, place.addresses, place.ports, place.joining)
+        log.debug("container %s: its sandbox is ready", assignment.id[:12])
+        root = await self._rootfs.mount(
+            key, layers=image.layers, writable=self._paths.writable(assignment.id, generation), sandbox=sandbox
+        )
+        await self._mounts.attach(key, assignment.config, sandbox=sandbox, root=root)
+        self._roots[key] = root
+        return sandbox
 
     async def start(self, record: ContainerRecord) -> Running:
         """Start the attempt."""
         assignment, status = record.assignment, record.status
         key = placement_key(assignment.id, status.generation)
+        if why_not := unchecked(assignment.config, assignment.permissions):
+            raise StartFailed(RUNTIME_FAILED, why_not)
+        if joined_id(assignment.config):
+            await self._join(record)
         sandbox = self._sandboxes.find(key)
         root = self._roots.get(key)
         if sandbox is None or root is None:
@@ -160,6 +168,8 @@ class RuntimeHost:
         except InvalidSpec as error:
             # Its node had it when it was prepared.
             raise StartFailed(RUNTIME_FAILED, error.message) from error
+        shared = self.neighbours.shared(record)
+        named, addresses = self.neighbours.naming(record)
         try:
             await self._mounts.renew(key, config, sandbox=sandbox)
         except ShoalError as error:
@@ -167,20 +177,36 @@ class RuntimeHost:
         return await self._tasks.start(
             TaskSpec(
                 key=task_key(record),
-                process=resolve(config, config.env, record.image_config, assignment.id),
+                process=resolve(named, config.env, record.image_config, assignment.id),
                 rootfs=root,
                 sandbox=sandbox,
                 resources=config.resources,
                 runtime=config.runtime,
                 log=self._paths.logs(assignment.id, status.generation) / f"{status.attempt}.0.log",
                 systems=self._mounts.systems(key, config),
-                names=names_of(config, assignment.addresses),
+                names=names_of(named, addresses),
                 confinement=confinement,
                 init=config.init,
                 streams=_streams(config),
+                shared=shared,
                 run=status.attempts[-1].run if status.attempts else 0,
             )
         )
+
+    async def _join(self, record: ContainerRecord) -> None:
+        """Have a placement in the sandbox of the container that it joins, as that is now.
+
+        Raises:
+            StartFailed: that one doesn't run, or the placement can't be set up there.
+        """
+        place = self.neighbours.place_to_start(record)
+        image = self._images.find(record.assignment.image_digest)
+        if image is None:
+            raise StartFailed(RUNTIME_FAILED, "its image is not on its node any more (pull it again)")
+        try:
+            await self._set_up(record, image, place)
+        except ShoalError as error:
+            raise StartFailed(RUNTIME_FAILED, error.message) from error
 
     async def adopt(self, record: ContainerRecord) -> Running | Exited | None:
         """Find the attempt of an agent process before this one."""

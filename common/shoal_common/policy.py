@@ -17,6 +17,11 @@ class Permission(StrEnum):
     SECCOMP = "seccomp"
     DEVICES = "devices"
     BIND_MOUNTS = "bind-mounts"
+    HOST_USERS = "host-users"
+    HOST_NETWORK = "host-network"
+    HOST_PID = "host-pid"
+    HOST_IPC = "host-ipc"
+    HOST_UTS = "host-uts"
 
 
 #: What each lets a container do, for people.
@@ -27,6 +32,11 @@ MEANING: Final = {
     Permission.SECCOMP: "choose its own system calls (--security-opt seccomp=...)",
     Permission.DEVICES: "use devices of its node (--device)",
     Permission.BIND_MOUNTS: "mount directories of its node (-v /DIR:..., --mount type=bind)",
+    Permission.HOST_USERS: "be root of its node where it is root (--userns host)",
+    Permission.HOST_NETWORK: "use its node's network as its node does (--network host)",
+    Permission.HOST_PID: "see, and signal, all processes of its node (--pid host)",
+    Permission.HOST_IPC: "use its node's shared memory, semaphores and queues (--ipc host)",
+    Permission.HOST_UTS: "have its node's host name (--uts host)",
 }
 
 

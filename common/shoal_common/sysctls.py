@@ -44,6 +44,16 @@ def parse_sysctl(text: str) -> tuple[str, str]:
     return name, value
 
 
+def is_of_network(name: str) -> bool:
+    """Say whether a parameter is one of a network namespace."""
+    return name.startswith(_NETWORK)
+
+
+def is_of_ipc(name: str) -> bool:
+    """Say whether a parameter is one of an IPC namespace."""
+    return name.startswith(_QUEUES) or name in _IPC
+
+
 def check_sysctl(name: str, value: str) -> None:
     """Check that a parameter can be set for a container alone.
 
@@ -52,7 +62,7 @@ def check_sysctl(name: str, value: str) -> None:
     """
     if _NAME.fullmatch(name) is None or ".." in name or "//" in name or len(name) > _MOST:
         raise InvalidSpec(f"sysctl {name[:60]!a} is not valid (write a name such as net.core.somaxconn)")
-    if not (name.startswith((_NETWORK, _QUEUES)) or name in _IPC):
+    if not (is_of_network(name) or is_of_ipc(name)):
         raise InvalidSpec(
             f"sysctl {name[:60]} is not one of a container's own, but the node's (there are: net.*, fs.mqueue.*, "
             f"{', '.join(sorted(_IPC))})"

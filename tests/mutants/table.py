@@ -23,6 +23,7 @@ from tests.mutants.observation import OBSERVATION
 from tests.mutants.ports import PORTS
 from tests.mutants.recovery import RECOVERY
 from tests.mutants.requests import REQUESTS
+from tests.mutants.sharing import SHARING
 from tests.mutants.store import STORE
 from tests.mutants.terminals import TERMINALS
 from tests.mutants.volumes import VOLUMES
@@ -45,6 +46,7 @@ MUTANTS: Final = (
     *REQUESTS,
     *CONFINEMENT,
     *VOLUMES,
+    *SHARING,
     *TERMINALS,
     *INSPECTION,
 )

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shoal_agent.images.confinement import Capability, die_with_parent, drop_capabilities, last_capability
+from shoal_agent.images.confinement import Capability, bound, die_with_parent, drop_capabilities, last_capability
 from shoal_agent.kernel import syscalls
 from shoal_agent.kernel.syscalls import CloneFlag, MountAttr, MountFlag, Resolve
 
@@ -161,10 +161,7 @@ def read_only(root: int, parent: int) -> None:
 
 
 def _settle(capabilities: set[int], *, last: int, parent: int) -> None:
-    for kind, most in ((resource.RLIMIT_AS, _MEMORY), (resource.RLIMIT_NOFILE, _OPEN_FILES), (resource.RLIMIT_CORE, 0)):
-        _, hard = resource.getrlimit(kind)
-        value = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (value, value))
+    bound({resource.RLIMIT_AS: _MEMORY, resource.RLIMIT_NOFILE: _OPEN_FILES, resource.RLIMIT_CORE: 0})
     drop_capabilities(capabilities, last=last)
     if parent:
         # Not before: a change of ids takes it back.

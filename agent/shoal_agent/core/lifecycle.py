@@ -154,6 +154,7 @@ def assigned(record: ContainerRecord, assignment: Assignment) -> ContainerRecord
         changed.assignment.image_digest = known.image_digest
         changed.assignment.paused = known.paused
         changed.assignment.limits_changed = known.limits_changed
+        changed.assignment.permissions[:] = known.permissions
     return changed
 
 

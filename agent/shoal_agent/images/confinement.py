@@ -85,11 +85,16 @@ def confine(root: Path, *, capabilities: Collection[Capability], limits: Mapping
     os.close(tree)
     os.chdir(root)
     os.chroot(".")
+    bound(limits)
+    drop_capabilities(capabilities, last=last)
+
+
+def bound(limits: Mapping[int, int]) -> None:
+    """Have this process take no more than so much of each resource, or less where it may have less already."""
     for kind, most in limits.items():
         _, hard = resource.getrlimit(kind)
         value = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (value, value))
-    drop_capabilities(capabilities, last=last)
 
 
 def last_capability() -> int:

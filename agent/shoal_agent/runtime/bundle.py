@@ -13,6 +13,7 @@ from shoal_agent.runtime.confinement import Confinement
 from shoal_agent.runtime.devices import DeviceNode, device_mounts
 from shoal_agent.runtime.mounts import FileSystems, mount_section
 from shoal_agent.runtime.process import Process
+from shoal_agent.runtime.shared import ALONE, UTS, Shared
 from shoal_agent.runtime.task import NO_STREAMS, Streams
 from shoal_agent.runtime.users import ID_COUNT, User
 from shoal_agent.sandbox.sandboxes import Sandbox
@@ -95,6 +96,8 @@ def configuration(
     cgroup: str,
     limits_swap: bool,
     streams: Streams = NO_STREAMS,
+    shared: Shared = ALONE,
+    shm: Path | None = None,
 ) -> Json:
     """Return the whole configuration (config.json).
 
@@ -110,8 +113,11 @@ def configuration(
         cgroup: path of the container's control group.
         limits_swap: whether the kernel can limit swap.
         streams: of the first process.
+        shared: namespaces of another task that are joined, and those that are the node's.
+        shm: what is mounted at /dev/shm, if that is shared.
     """
     mapping = [{"containerID": 0, "hostID": sandbox.uid_base, "size": ID_COUNT}]
+    kinds = [kind for kind in ("pid", "ipc", "uts", "mount", "cgroup") if kind not in shared.host]
     return {
         "ociVersion": "1.0.2",
         "process": process_section(
@@ -123,19 +129,18 @@ def configuration(
             streams=streams,
         ),
         "root": {"path": str(rootfs), "readonly": systems.read_only},
-        "hostname": process.hostname,
+        **({} if UTS in shared.host else {"hostname": process.hostname}),
         "mounts": [
-            *mount_section(systems, files, writable_sys=confinement.privileged),
+            *mount_section(systems, files, writable_sys=confinement.privileged, shm=shm),
             *device_mounts(confinement.devices, devices),
         ],
         "linux": {
             "namespaces": [
-                *({"type": kind} for kind in ("pid", "ipc", "uts", "mount", "cgroup")),
-                {"type": "user", "path": str(sandbox.user_ns)},
+                *(_namespace(kind, shared) for kind in kinds),
+                *(() if sandbox.of_host else ({"type": "user", "path": str(sandbox.user_ns)},)),
                 {"type": "network", "path": str(sandbox.net_ns)},
             ],
-            "uidMappings": mapping,
-            "gidMappings": mapping,
+            **({} if sandbox.of_host else {"uidMappings": mapping, "gidMappings": mapping}),
             "cgroupsPath": cgroup,
             "resources": _limits(resources, confinement.devices, limits_swap=limits_swap),
             **({} if confinement.seccomp is None else {"seccomp": dict(confinement.seccomp)}),
@@ -145,6 +150,11 @@ def configuration(
             "rootfsPropagation": "private",
         },
     }
+
+
+def _namespace(kind: str, shared: Shared) -> Json:
+    joined = shared.joined.get(kind)
+    return {"type": kind} if joined is None else {"type": kind, "path": str(joined.path)}
 
 
 def _limits(resources: Resources, devices: Sequence[DeviceNode], *, limits_swap: bool) -> Json:

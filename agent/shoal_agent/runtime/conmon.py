@@ -60,6 +60,11 @@ class TaskFiles:
         return self.directory / "devices"
 
     @property
+    def shm(self) -> Path:
+        """Where its /dev/shm lies if others may join its ipc."""
+        return self.directory / "shm"
+
+    @property
     def started(self) -> Path:
         """Made before the runtime is asked to start what it has created."""
         return self.directory / "started"

@@ -35,6 +35,21 @@ class Names:
     hosts: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class HostNames:
+    """What the host knows.
+
+    Attributes:
+        resolver: its resolv.conf.
+        hosts: its /etc/hosts.
+        shared: its network is the container's, where all of this holds.
+    """
+
+    resolver: str
+    hosts: str = ""
+    shared: bool = False
+
+
 def names_of(config: ContainerConfig, addresses: Iterable[Address]) -> Names:
     """Return what a configuration says.
 
@@ -52,26 +67,28 @@ def names_of(config: ContainerConfig, addresses: Iterable[Address]) -> Names:
     )
 
 
-def contents(hostname: str, host_resolver: str, names: Names) -> dict[str, str]:
+def contents(hostname: str, host: HostNames, names: Names) -> dict[str, str]:
     """Return the text of each file by name.
 
     Args:
         hostname: of the container.
-        host_resolver: the host's resolv.conf. Servers on the host's loopback can't be reached from a container and are
-            left out.
+        host: what the host knows. Name servers on its loopback can't be reached from another network, and are left out.
         names: of the container's own.
     """
     further = "".join(f"{address}\t{name}\n" for name, address in names.hosts)
+    hosts = host.hosts if host.shared else f"{_HOSTS}127.0.1.1\t{hostname}\n"
     return {
-        "hosts": f"{_HOSTS}127.0.1.1\t{hostname}\n{further}",
+        "hosts": f"{hosts}{further}",
         "hostname": f"{hostname}\n",
-        "resolv.conf": _resolver(host_resolver, names),
+        "resolv.conf": _resolver(host, names),
     }
 
 
-def _resolver(host: str, names: Names) -> str:
+def _resolver(host: HostNames, names: Names) -> str:
     own = {"nameserver": names.servers, "search": names.search, "domain": names.search, "options": names.options}
-    lines = [line for line in host.splitlines() if not own.get(_keyword(line)) and not _is_loopback(line)]
+    lines = [line for line in host.resolver.splitlines() if not own.get(_keyword(line))]
+    if not host.shared:
+        lines = [line for line in lines if not _is_loopback(line)]
     lines += [f"nameserver {server}" for server in names.servers]
     if domains := [domain for domain in names.search if domain != NO_SEARCH]:
         lines.append(f"search {' '.join(domains)}")

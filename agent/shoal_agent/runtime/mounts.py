@@ -59,7 +59,9 @@ def tmpfs_of(mounts: Iterable[Mount]) -> tuple[Mount, ...]:
     return tuple(mount for mount in mounts if mount.kind == MountKind.MOUNT_KIND_TMPFS)
 
 
-def mount_section(systems: FileSystems, files: Path, *, writable_sys: bool = False) -> list[Json]:
+def mount_section(
+    systems: FileSystems, files: Path, *, writable_sys: bool = False, shm: Path | None = None
+) -> list[Json]:
     """Return the section `mounts`, in the order in which they are made.
 
     What a user asks for takes the place of a mount of ours at the same target, and comes before what is below it.
@@ -68,12 +70,13 @@ def mount_section(systems: FileSystems, files: Path, *, writable_sys: bool = Fal
         systems: what the user asked for.
         files: directory with the container's own HOST_FILES.
         writable_sys: /sys, which is that of its own network, can be written to.
+        shm: what is mounted at /dev/shm; None: memory of its own.
     """
     asked = [*(_attached(each) for each in systems.attached), *(_tmpfs(each) for each in systems.tmpfs)]
     taken = {entry["destination"] for entry in asked}
     ours = [
         entry
-        for entry in _kernel_mounts(systems.shm_bytes, writable_sys=writable_sys)
+        for entry in _kernel_mounts(systems.shm_bytes, writable_sys=writable_sys, shm=shm)
         if entry["destination"] not in taken
     ]
     own = [entry for entry in _file_mounts(files, read_only=systems.read_only) if entry["destination"] not in taken]
@@ -84,14 +87,16 @@ def _entry(destination: str, kind: str, source: str, *options: str) -> Json:
     return {"destination": destination, "type": kind, "source": source, "options": list(options)}
 
 
-def _kernel_mounts(shm_bytes: int, *, writable_sys: bool) -> list[Json]:
+def _kernel_mounts(shm_bytes: int, *, writable_sys: bool, shm: Path | None) -> list[Json]:
+    own_shm = _entry("/dev/shm", "tmpfs", "shm", *_NOSUID_NOEXEC_NODEV, "mode=1777", f"size={shm_bytes}")
+    shared = ("bind", "rprivate", *_NOSUID_NOEXEC_NODEV)
     return [
         _entry("/proc", "proc", "proc", *_NOSUID_NOEXEC_NODEV),
         _entry("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
         _entry(
             "/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"
         ),
-        _entry("/dev/shm", "tmpfs", "shm", *_NOSUID_NOEXEC_NODEV, "mode=1777", f"size={shm_bytes}"),
+        own_shm if shm is None else _entry("/dev/shm", "bind", str(shm), *shared),
         _entry("/dev/mqueue", "mqueue", "mqueue", *_NOSUID_NOEXEC_NODEV),
         _entry("/sys", "sysfs", "sysfs", *_NOSUID_NOEXEC_NODEV, *(() if writable_sys else ("ro",))),
         _entry("/sys/fs/cgroup", "cgroup", "cgroup", *_NOSUID_NOEXEC_NODEV, "ro"),

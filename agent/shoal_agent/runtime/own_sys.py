@@ -34,8 +34,13 @@ def check_owned(network: Path, user: Path) -> str:
     return ""
 
 
-def check_mounted(pid: int, *, writable: bool = False) -> str:
-    """Return what is wrong with /sys as a process sees it; empty if it is a sysfs of its own, read-only unless said."""
+def check_mounted(pid: int, *, writable: bool = False, of_host: bool = False) -> str:
+    """Return what is wrong with /sys as a process sees it; empty if it is a sysfs of its own, read-only unless said.
+
+    Args:
+        writable: it is to be written to.
+        of_host: its network is the host's, and so is what a sysfs shows.
+    """
     found = ""
     for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")
@@ -48,7 +53,7 @@ def check_mounted(pid: int, *, writable: bool = False) -> str:
         kind != "sysfs"
         or root != "/"
         or access != ("rw" if writable else "ro")
-        or device == f"{os.major(host)}:{os.minor(host)}"
+        or (device == f"{os.major(host)}:{os.minor(host)}" and not of_host)
     ):
         kind = "sysfs" if writable else "read-only sysfs"
         return f"/sys of the container is not a {kind} of its own ({found or 'nothing is mounted'})"

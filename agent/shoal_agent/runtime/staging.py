@@ -16,9 +16,11 @@ from shoal_agent.runtime.cgroups import Cgroups
 from shoal_agent.runtime.conmon import Runtime, TaskFiles
 from shoal_agent.runtime.devices import make_nodes
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
+from shoal_agent.runtime.host_files import HostNames
 from shoal_agent.runtime.init import under_init
 from shoal_agent.runtime.log_format import parse_line
 from shoal_agent.runtime.mount_points import check_mount_points
+from shoal_agent.runtime.shared import NETWORK, check_owned
 from shoal_agent.runtime.task import TaskSpec
 from shoal_agent.runtime.users import find_user
 
@@ -50,6 +52,8 @@ def stage(
     name = str(spec.key)
     if wrong := own_sys.check_owned(spec.sandbox.net_ns, spec.sandbox.user_ns):
         raise StartFailed(RUNTIME_FAILED, f"{wrong}: /sys would be the host's")
+    if wrong := check_owned(spec.shared, spec.sandbox.user_ns):
+        raise StartFailed(RUNTIME_FAILED, wrong)
     check_mount_points(spec.rootfs, spec.systems.targets)
     user = find_user(spec.rootfs, spec.process.user, spec.confinement.groups)
     try:
@@ -76,9 +80,14 @@ def stage(
     # mounts: in a user namespace runc can't take a further one off again.
     flags = MountFlag.NOSUID | MountFlag.NODEV
     syscalls.mount("shoal-files", files.own, "tmpfs", flags, f"mode=0755,size={_OWN_FILES},nr_inodes=16")
-    own = host_files.contents(spec.process.hostname, text_of(Path("/etc/resolv.conf")), spec.names)
+    host = HostNames(text_of(Path("/etc/resolv.conf")), text_of(Path("/etc/hosts")), shared=NETWORK in spec.shared.host)
+    own = host_files.contents(spec.process.hostname, host, spec.names)
     for file, text in own.items():
         write_file(files.own / file, text, mode=0o644, owner=base)
+    if spec.shared.lends:
+        files.shm.mkdir(mode=0o700)
+        own_shm = f"mode=1777,size={spec.systems.shm_bytes},uid={base},gid={base}"
+        syscalls.mount("shm", files.shm, "tmpfs", flags | MountFlag.NOEXEC, own_shm)
     make_nodes(spec.confinement.devices, files.devices, base)
     config = configuration(
         process=spec.process,
@@ -93,6 +102,8 @@ def stage(
         cgroup=groups.container_path(name),
         limits_swap=groups.limits_swap,
         streams=spec.streams,
+        shared=spec.shared,
+        shm=files.shm if spec.shared.lends else spec.shared.shm,
     )
     if spec.init:
         under_init(config)

@@ -10,6 +10,7 @@ from shoal_agent.runtime.confinement import Confinement
 from shoal_agent.runtime.host_files import Names
 from shoal_agent.runtime.mounts import FileSystems
 from shoal_agent.runtime.process import Process
+from shoal_agent.runtime.shared import ALONE, Shared
 from shoal_agent.sandbox.sandboxes import Sandbox
 from shoal_common.ids import is_container_id
 from shoal_proto.v1.resources_pb2 import Resources
@@ -82,6 +83,7 @@ class TaskSpec:
         init: it runs under a small init.
         streams: what its first process has beside its output.
         run: the run that it serves.
+        shared: what it shares with other tasks.
     """
 
     key: TaskKey
@@ -97,6 +99,7 @@ class TaskSpec:
     init: bool = False
     streams: Streams = NO_STREAMS
     run: int = 0
+    shared: Shared = ALONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
@@ -37,6 +37,7 @@ from shoal_agent.runtime.exits import Exits
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
 from shoal_agent.runtime.live_limits import Limited, hold_to
 from shoal_agent.runtime.orphans import claim, orphans
+from shoal_agent.runtime.shared import NETWORK, check_joined
 from shoal_agent.runtime.staging import (
     compiled_filter,
     make_passable,
@@ -87,6 +88,8 @@ class Tasks:
         #: The standard profile as each runtime compiled it for the first task that had it; b"" if it shows none.
         self._filters: dict[str, bytes] = {}
         self._hastening: Future[None] | None = None
+        #: Return the tasks that are in a container's process namespace, and die with its first process.
+        self.dying_with: Callable[[str], Iterable[TaskKey]] = lambda container: ()
 
     @property
     def groups(self) -> Cgroups:
@@ -183,7 +186,9 @@ class Tasks:
             null_device.give_back()
             if pid is None:
                 raise explain(runtime.name, await self._run(lambda: text_of(files.runtime_log)), program)
-            if wrong := own_sys.check_mounted(pid, writable=spec.confinement.privileged):
+            writable, of_host = spec.confinement.privileged, NETWORK in spec.shared.host
+            wrong = own_sys.check_mounted(pid, writable=writable, of_host=of_host)
+            if wrong := wrong or check_joined(pid, spec.shared):
                 raise StartFailed(RUNTIME_FAILED, wrong)
             log.debug("container %s: created", spec.key.container[:12])
             running = _running(pid, conmon.read_pid(files.conmon_pid))
@@ -209,8 +214,9 @@ class Tasks:
         if running is None or not processes.send(running.pid, running.pid_start, number):
             raise Conflict(f"container {key.container} is not running")
         if number == signal.SIGKILL:
-            # What is frozen dies only when it is let go.
-            self.groups.thaw(str(key))
+            # What is frozen dies only when it is let go; and what others have joined ends only once they have.
+            for each in (key, *self.dying_with(key.container)):
+                self.groups.thaw(str(each))
 
     async def limit(self, key: TaskKey, limits: Resources) -> Limited:
         """Hold a task to limits, as far as that can be done."""
@@ -226,6 +232,10 @@ class Tasks:
         if running is None or not running.pid_start:
             raise Conflict(f"container {key.container} is not running")
         return running
+
+    def shared_memory(self, key: TaskKey) -> Path:
+        """Return where the /dev/shm of a task lies whose ipc others may join."""
+        return self._files(key).shm
 
     async def adopt(self, key: TaskKey) -> Running | Exited | None:
         """Take over what an agent before this one started.
@@ -336,7 +346,8 @@ class Tasks:
         for runtime in self._runtimes.values():
             shutil.rmtree(runtime.root / name, ignore_errors=True)
         (self._paths.exits / name).unlink(missing_ok=True)
-        for mounted in (self._files(key).own, self._files(key).devices):
+        files = self._files(key)
+        for mounted in (files.own, files.devices, files.shm):
             unmount_all(mounted)
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self._files(key).directory)

@@ -24,7 +24,7 @@ from pathlib import Path
 from shoal_agent.kernel import syscalls
 from shoal_agent.kernel.mounts import is_mounted
 from shoal_agent.kernel.syscalls import CloneFlag, MountFlag
-from shoal_agent.sandbox.idmap import open_idmapped_below
+from shoal_agent.sandbox.idmap import is_own, open_idmapped_below, opened_mapping
 from shoal_agent.sandbox.overlay import OverlayPlan, Staging, overlay_plan
 
 #: Bytes of the largest request: 500 layers with long paths fit.
@@ -70,9 +70,7 @@ def make_namespaces(directory: str, uid_base: int) -> None:
         os.write(go_write, b"m")
         _expect(told_read, b"n", "configuring the network namespace")
         for name in ("user", "net"):
-            target = os.path.join(directory, name)
-            os.close(os.open(target, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o600))
-            syscalls.mount(f"/proc/{child}/ns/{name}", target, flags=MountFlag.BIND)
+            _pin(f"/proc/{child}/ns/{name}", os.path.join(directory, name))
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -113,22 +111,66 @@ def _configure_network() -> None:
             Path("/proc/sys/net", name).write_text(value)
 
 
+def join_namespaces(directory: str, user_ns: str, net_ns: str) -> None:
+    """Pin the user namespace of another sandbox in `directory`, and its network namespace.
+
+    Args:
+        net_ns: of the same sandbox; "": a new one, which the user namespace owns.
+    """
+    pinned = os.path.join(directory, "user")
+    _pin(user_ns, pinned)
+    if net_ns:
+        _pin(net_ns, os.path.join(directory, "net"))
+        return
+    told_read, told_write = os.pipe()
+    go_read, go_write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(told_read)
+        os.close(go_write)
+        _first_in_network(pinned, told_write, go_read)
+    try:
+        os.close(told_write)
+        os.close(go_read)
+        _expect(told_read, b"n", "making the network namespace")
+        _pin(f"/proc/{child}/ns/net", os.path.join(directory, "net"))
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(told_read)
+        os.close(go_write)
+
+
+def _first_in_network(user_ns: str, told: int, go: int) -> None:
+    """What the child does; it never returns."""
+    try:
+        if not is_own(user_ns):
+            syscalls.setns(os.open(user_ns, os.O_RDONLY | os.O_CLOEXEC), CloneFlag.NEWUSER)
+        syscalls.unshare(CloneFlag.NEWNET)
+        _configure_network()
+        os.write(told, b"n")
+        os.read(go, 1)
+    except BaseException as error:
+        os.write(told, str(error).encode()[:4096])
+    finally:
+        os._exit(0)
+
+
+def _pin(namespace: str, target: str) -> None:
+    os.close(os.open(target, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o600))
+    syscalls.mount(namespace, target, flags=MountFlag.BIND)
+
+
 def mount_overlay(staging: Staging, plan: OverlayPlan, user_ns: str) -> None:
     """Mount the overlay with the id mapping of the pinned user namespace."""
-    fd = os.open(user_ns, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with opened_mapping(user_ns) as fd:
         staging.mount(plan, fd)
-    finally:
-        os.close(fd)
 
 
 def attach_below(top: str, way: str, target: str, user_ns: str, *, read_only: bool) -> None:
     """Attach a directory or file at `target`, which is made, with the id mapping of the pinned user namespace."""
-    fd = os.open(user_ns, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    with opened_mapping(user_ns) as fd:
         tree, is_directory = open_idmapped_below(top, way, fd, read_only=read_only)
-    finally:
-        os.close(fd)
     try:
         with contextlib.suppress(FileExistsError):
             if is_directory:
@@ -145,6 +187,9 @@ def _handlers(directory: str) -> dict[str, Callable[[dict[str, object]], None]]:
 
     def namespaces(request: dict[str, object]) -> None:
         make_namespaces(str(request["directory"]), int(str(request["uid_base"])))
+
+    def join(request: dict[str, object]) -> None:
+        join_namespaces(str(request["directory"]), str(request["user_ns"]), str(request["net_ns"]))
 
     def overlay(request: dict[str, object]) -> None:
         if not staging:
@@ -172,7 +217,7 @@ def _handlers(directory: str) -> dict[str, Callable[[dict[str, object]], None]]:
             read_only=bool(request["read_only"]),
         )
 
-    return {"namespaces": namespaces, "overlay": overlay, "attach": attach}
+    return {"namespaces": namespaces, "join": join, "overlay": overlay, "attach": attach}
 
 
 def _answer(error: Exception) -> dict[str, object]:

@@ -88,7 +88,7 @@ class Staging:
         # Changing the file-system ids must not drop the right to write anywhere.
         syscalls.keep_capabilities_on_setuid()
 
-    def mount(self, plan: OverlayPlan, userns_fd: int) -> None:
+    def mount(self, plan: OverlayPlan, userns_fd: int | None) -> None:
         """Mount the overlay at `plan.target`, an existing directory. Raises OSError naming what failed.
 
         Layers are opened in the host's namespace, as it is now; only then the private one is entered, so that layers

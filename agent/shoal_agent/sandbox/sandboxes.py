@@ -1,9 +1,9 @@
 """Sandboxes: a pair of user and network namespace per placement, made ahead of time and pinned.
 
 On disk (a tmpfs): `sandboxes/<key>/` holds `user` and `net`, on which the namespaces are bound, `claim` (whose it is:
-key, range of uids, addresses) and `ready` (its links are there). `sandboxes/.pool/<uid base>/` is a pair that nobody
-has claimed; it is complete when it holds `made`. Every step is one rename or one file, so that an agent that is killed
-between any two of them leaves something that the next one recognises.
+key, range of uids, addresses, whom it joins) and `ready` (its links are there). `sandboxes/.pool/<uid base>/` is a pair
+that nobody has claimed; it is complete when it holds `made`. Every step is one rename or one file, so that an agent
+that is killed between any two of them leaves something that the next one recognises.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 from weakref import WeakValueDictionary
 
 from shoal_agent.kernel.mounts import is_mounted, unmount_all
@@ -47,13 +47,30 @@ class Sandbox:
         key: names the placement.
         user_ns: the pinned user namespace; ids 0 to 65535 in it are those from `uid_base` up.
         net_ns: the pinned network namespace, owned by the user namespace.
-        uid_base: first id of the range, for users and groups.
+        uid_base: first id of the range, for users and groups; 0: they are the node's.
     """
 
     key: str
     user_ns: Path
     net_ns: Path
     uid_base: int
+
+    @property
+    def of_host(self) -> bool:
+        """Whether the user namespace is the node's own."""
+        return self.uid_base == 0
+
+
+#: What containers join that have their node's users.
+HOST: Final = Sandbox("host", Path("/proc/self/ns/user"), Path("/proc/self/ns/net"), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """That a sandbox is in the user namespace of another one, and whether it has that one's network, too."""
+
+    sandbox: Sandbox
+    network: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +81,16 @@ class Claim:
     uid_base: int
     ports: tuple[Port, ...]
     published: tuple[Published, ...] = ()
+    #: Key of the sandbox whose user namespace it is in; "" for one of its own. And whether it has its network, too.
+    of: str = ""
+    shares_network: bool = False
 
     def encode(self) -> str:
         """Return the file's text."""
         ports = [asdict(port) for port in self.ports]
         published = [asdict(port) for port in self.published]
-        return json.dumps({"key": self.key, "uid_base": self.uid_base, "ports": ports, "published": published})
+        joined = {"of": self.of, "shares_network": self.shares_network} if self.of else {}
+        return json.dumps({"key": self.key, "uid_base": self.uid_base, "ports": ports, "published": published} | joined)
 
     @classmethod
     def decode(cls, text: str) -> Claim:
@@ -79,7 +100,14 @@ class Claim:
             ports = tuple(Port(**port) for port in value["ports"])
             # An agent of an older version published nothing.
             published = tuple(Published(**port) for port in value.get("published", ()))
-            return cls(key=str(value["key"]), uid_base=int(value["uid_base"]), ports=ports, published=published)
+            return cls(
+                key=str(value["key"]),
+                uid_base=int(value["uid_base"]),
+                ports=ports,
+                published=published,
+                of=str(value.get("of", "")),
+                shares_network=bool(value.get("shares_network", False)),
+            )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a claim: {text[:80]!r}") from error
 
@@ -130,8 +158,9 @@ class Sandboxes:
         self._ranges = UidRanges(self._uid_bases, await self._run(delegated_ids))
         claims, pool = await self._run(self._survey)
         self._ranges.settle((), in_use=await self._run(bases_in_use))
+        for base in {claim.uid_base for claim in claims}:
+            self._ranges.claim(base)
         for claim in claims:
-            self._ranges.claim(claim.uid_base)
             self._claims[claim.key] = claim
             self._ready.add(claim.key)
         for base in pool:
@@ -149,6 +178,7 @@ class Sandboxes:
         key: str,
         addresses: Sequence[resources_pb2.Address],
         bindings: Sequence[container_pb2.PortBinding] = (),
+        joining: Joining | None = None,
     ) -> Sandbox:
         """Return the sandbox of this key, made and connected if need be.
 
@@ -156,6 +186,7 @@ class Sandboxes:
             key: names the placement.
             addresses: where it is connected to, one link each; none: loopback only.
             bindings: ports of this node that lead to it.
+            joining: the sandbox whose user namespace it is in, instead of one of its own.
 
         Raises:
             InvalidSpec: an address or a port that can't be used on this node.
@@ -163,14 +194,16 @@ class Sandboxes:
             Exhausted: no range of ids is free.
             Unavailable: the node's network is not configured yet; or a port still leads to another sandbox.
         """
-        ports = plan_ports(checked_key(key), addresses)
-        published = plan_published(key, ports, bindings)
+        wanted = _wanted(key, addresses, bindings, joining)
+        ports, published = wanted.ports, wanted.published
         async with self._locked(key):
             claim = self._claims.get(key)
-            if claim is None:
-                claim = await self._claim(Claim(key, 0, ports, published))
-            elif (claim.ports, claim.published) != (ports, published):
-                raise Conflict(f"sandbox {key} exists with other addresses or ports (release it first)")
+            if claim is None and joining is not None:
+                claim = await self._join(wanted, joining)
+            elif claim is None:
+                claim = await self._claim(wanted)
+            elif not _serves(claim, wanted):
+                raise Conflict(f"sandbox {key} exists with other addresses or ports, or ids (release it first)")
             if key not in self._ready:
                 # Also where an attempt before this one failed half-way.
                 if ports:
@@ -184,11 +217,11 @@ class Sandboxes:
         key: str,
         addresses: Sequence[resources_pb2.Address],
         bindings: Sequence[container_pb2.PortBinding] = (),
+        joining: Joining | None = None,
     ) -> bool:
-        """Say whether the key has a sandbox with other addresses or ports: of late, what is its own was changed."""
+        """Say whether the key has another sandbox than it would be given now: of late, what is its own was changed."""
         claim = self._claims.get(key)
-        ports = plan_ports(checked_key(key), addresses)
-        return claim is not None and (claim.ports, claim.published) != (ports, plan_published(key, ports, bindings))
+        return claim is not None and not _serves(claim, _wanted(key, addresses, bindings, joining))
 
     def find(self, key: str) -> Sandbox | None:
         """Return the sandbox of this key if it is there and connected."""
@@ -215,7 +248,8 @@ class Sandboxes:
                 await self._network.detach(claim.ports, claim.published)
             await self._run(lambda: _unpin(directory))
             del self._claims[key]
-            self._ranges.retire(claim.uid_base)
+            if not any(each.uid_base == claim.uid_base for each in self._claims.values()):
+                self._ranges.retire(claim.uid_base)
 
     async def close(self) -> None:
         """Stop filling the pool; sandboxes and the pool stay for the next agent."""
@@ -257,6 +291,24 @@ class Sandboxes:
             raise
         self._claims[claim.key] = claim
         return claim
+
+    async def _join(self, wanted: Claim, joining: Joining) -> Claim:
+        """Return what is wanted in the user namespace of another sandbox."""
+        directory, theirs = self._directory / wanted.key, joining.sandbox
+        await self._run(lambda: _fresh(directory))
+        try:
+            await self._run(lambda: (directory / "claim").write_text(wanted.encode()))
+            await self._helper.request(
+                do="join",
+                directory=str(directory),
+                user_ns=str(theirs.user_ns),
+                net_ns=str(theirs.net_ns) if joining.network else "",
+            )
+        except BaseException:
+            await self._run(lambda: _unpin(directory))
+            raise
+        self._claims[wanted.key] = wanted
+        return wanted
 
     def _drop(self, claim: Claim) -> None:
         _unpin(self._pool_directory / str(claim.uid_base))
@@ -327,6 +379,24 @@ class Sandboxes:
 
     async def _run(self, function: Callable[[], T]) -> T:
         return await finished(self._executor, function)
+
+
+def _wanted(
+    key: str,
+    addresses: Sequence[resources_pb2.Address],
+    bindings: Sequence[container_pb2.PortBinding],
+    joining: Joining | None,
+) -> Claim:
+    ports = plan_ports(checked_key(key), addresses)
+    published = plan_published(key, ports, bindings)
+    if joining is None:
+        return Claim(key, 0, ports, published)
+    return Claim(key, joining.sandbox.uid_base, ports, published, joining.sandbox.key, joining.network)
+
+
+def _serves(claim: Claim, wanted: Claim) -> bool:
+    """Say whether a sandbox that is there is what is wanted; any range of ids is, unless it is to be another's."""
+    return claim == (wanted if wanted.of else replace(wanted, uid_base=claim.uid_base))
 
 
 def _pinned(directory: Path) -> bool:

@@ -1,8 +1,9 @@
 """Copies what an image has at a path into an empty volume. Run as: fill_process.py USERNS ROOT VOLUME TARGET.
 
 The first three are descriptors: the container's user namespace, its merged root file system, and the volume as the
-container will see it. In that namespace this process has no right but over the container's own files, and it reads
-paths with the container's root as "/", so that no link of the image leads it elsewhere.
+container will see it. In that namespace this process has no right but over the container's own files, and keeps none
+but over files, since the namespace may be the node's own. It reads paths with the container's root as "/", so that no
+link of the image leads it elsewhere.
 
 It answers one line of JSON on its standard output: {"copied": true} or {"copied": false} (there is nothing to copy), or
 {"errno": N, "error": "..."}.
@@ -16,25 +17,33 @@ import contextlib
 import errno
 import json
 import os
+import resource
 import stat
 import sys
 
+from shoal_agent.images.confinement import Capability, bound, drop_capabilities, last_capability
 from shoal_agent.kernel import syscalls
 from shoal_agent.kernel.syscalls import CloneFlag, Resolve
 
 #: Deeper than any path that can be named at once, with a descriptor of both sides for each.
 _MAX_DEPTH = 2048
 _PIECE = 1 << 20
+#: Python, and the names of files that have several; two descriptors for each level, and some.
+_LIMITS = {resource.RLIMIT_AS: 1 << 30, resource.RLIMIT_NOFILE: 2 * _MAX_DEPTH + 64, resource.RLIMIT_CORE: 0}
 #: Attributes that mean the same in any file system.
 _KEPT = ("user.", "security.capability", "system.posix_acl")
 
 
 def become_root_of(user_namespace: int) -> None:
-    """Enter a user namespace and become its root; there is no way back."""
-    syscalls.setns(user_namespace, CloneFlag.NEWUSER)
+    """Enter a user namespace and become its root, with rights over files and bounds; there is no way back."""
+    last = last_capability()
+    if not os.path.samestat(os.fstat(user_namespace), os.stat("/proc/self/ns/user")):
+        syscalls.setns(user_namespace, CloneFlag.NEWUSER)
     os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
+    bound(_LIMITS)
+    drop_capabilities({*Capability} - {Capability.MKNOD}, last=last)
 
 
 def open_source(root: int, target: str) -> int | None:

@@ -32,7 +32,8 @@ OPTIONS: Final = (
         multiple=True,
         type=types.SECURITY_OPTION,
         metavar="OPTION",
-        help="seccomp=FILE|unconfined, no-new-privileges=true|false (true); the policy has to allow what loosens.",
+        help="seccomp=FILE|unconfined, no-new-privileges=true|false (true), userns=host; the policy has to allow what "
+        "loosens.",
     ),
     click.option(
         "--device",
@@ -86,6 +87,7 @@ def read(values: dict[str, Any]) -> ConfinementOptions:
 
         security = parse_security_options(values["security_opt"])
         options["new_privileges"] = security.new_privileges
+        options["host_users"] = security.host_users
         if security.seccomp_unconfined:
             options["seccomp"] = "unconfined"
         elif security.seccomp_file:

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from shoal_cli import params
-from shoal_cli.container_options import confinement, files, life, limits, logs, naming, network, process, streams
+from shoal_cli.container_options import (
+    confinement,
+    files,
+    life,
+    limits,
+    logs,
+    namespaces,
+    naming,
+    network,
+    process,
+    streams,
+)
 
 if TYPE_CHECKING:
     from shoal.options import ContainerOptions
@@ -32,6 +43,7 @@ _OPTIONS = (
     *files.OPTIONS,
     *network.OPTIONS,
     *naming.OPTIONS,
+    *namespaces.OPTIONS,
     *confinement.OPTIONS,
     *life.OPTIONS,
     *logs.OPTIONS,
@@ -60,6 +72,7 @@ def read(values: dict[str, Any]) -> ContainerOptions:
         **files.read(values),
         **network.read(values),
         **naming.read(values),
+        **namespaces.read(values),
         **confinement.read(values),
         **life.read(values),
         **logs.read(values),

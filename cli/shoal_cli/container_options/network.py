@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 OPTIONS: Final = (
     click.option(
         "--network",
-        type=click.Choice(["default", "none"]),
+        "--net",
+        type=types.NETWORK,
+        metavar="MODE",
         default="default",
         show_default=True,
-        help="The cluster's network, or nothing but a loopback.",
+        help="The cluster's network (default, bridge), nothing but a loopback (none), that of another container, "
+        "which runs (container:NAME), or its node's (host).",
     ),
     click.option(
         "-p",

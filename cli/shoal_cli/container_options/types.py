@@ -15,6 +15,7 @@ from shoal_common import (
     ports,
     restart_policy,
     security_options,
+    sharing,
     sysctls,
     ulimits,
     units,
@@ -52,6 +53,11 @@ SERVER: Final = Checked("address", naming.check_server)
 SEARCH: Final = Checked("domain", naming.check_search)
 RESOLVER_OPTION: Final = Checked("option", naming.check_option)
 HOST: Final = Checked("host", naming.parse_host)
+NETWORK: Final = Checked("network", sharing.parse_network)
+PID: Final = Checked("namespace", sharing.parse_pid)
+IPC: Final = Checked("namespace", sharing.parse_ipc)
+UTS: Final = Checked("namespace", sharing.parse_uts)
+USERS: Final = Checked("namespace", sharing.parse_users)
 PUBLISH: Final = Checked("port", ports.parse_publication)
 RESTART: Final = Checked("policy", restart_policy.parse_restart)
 VOLUME: Final = Checked("volume", mounts.parse_volume)

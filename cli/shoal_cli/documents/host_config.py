@@ -71,6 +71,7 @@ def host_config(config: ContainerConfig) -> Struct:
             "GroupAdd": list(config.groups),
             "IpcMode": _sharing(config.ipc, "private"),
             "PidMode": _sharing(config.pid, ""),
+            "UTSMode": _sharing(config.uts, ""),
             "UsernsMode": "host" if security.host_users else "",
             "Privileged": security.privileged,
             "PublishAllPorts": config.publish_all,
@@ -118,6 +119,8 @@ def _bind(mount: Mount) -> str:
 def _sharing(of: NamespaceSharing, own: str) -> str:
     if of.mode == SharingMode.SHARING_MODE_HOST:
         return "host"
+    if of.mode == SharingMode.SHARING_MODE_SHAREABLE:
+        return "shareable"
     return f"container:{of.container}" if of.mode == SharingMode.SHARING_MODE_CONTAINER else own
 
 

@@ -8,11 +8,12 @@ from signal import SIGKILL
 import grpc.aio
 
 from shoal_common.errors import Conflict, NotFound
+from shoal_common.namespaces import joined_id
 from shoal_common.registry import Registry
 from shoal_common.sealing import Sealer
 from shoal_common.signals import signal_number
 from shoal_common.tracing import current_trace, trace_metadata
-from shoal_controller.api import pausing, stopping
+from shoal_controller.api import joining, pausing, stopping
 from shoal_controller.api.attaching import AttachRelay
 from shoal_controller.api.changing import Changing
 from shoal_controller.api.committing import Committer
@@ -62,7 +63,7 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         self._views = Views(cache, sealer)
         self._finder = Finder(kv, cache)
         self._updates = SpecUpdates(kv, cache, self._finder)
-        self._creation = Creation(kv, cache, sealer, registry, default_registry, self._views)
+        self._creation = Creation(kv, cache, sealer, registry, default_registry, self._views, self._finder)
         self._lister = Lister(kv, cache, self._views)
         self._waiter = Waiter(cache, self._finder, self._views)
         self._logs = LogRelay(cache, self._finder, agents)
@@ -112,10 +113,12 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
                     f'container "{name}" is paused and can\'t be started (let it go on: shoal unpause {name})'
                 )
             if not going:
+                joining.refuse_unjoinable(self._cache, spec.config)
                 spec.desired = DesiredState.DESIRED_STATE_RUNNING
                 spec.run += 1
                 spec.paused = False
 
+        await self._know_joined(request.container)
         return self._views.container(await self._updates.update(request.container, request.request_id, start))
 
     async def StopContainer(
@@ -133,12 +136,20 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
 
         def restart(spec: ContainerSpec, entry: ContainerEntry) -> None:
             stopping.refuse_gone(entry, "restarted")
+            joining.refuse_unjoinable(self._cache, spec.config)
             spec.desired = DesiredState.DESIRED_STATE_RUNNING
             spec.run += 1
             spec.paused = False
             spec.stop_grace_ms = grace(spec)
 
+        await self._know_joined(request.container)
         return self._views.container(await self._updates.update(request.container, request.request_id, restart))
+
+    async def _know_joined(self, ref: container_pb2.ContainerRef) -> None:
+        """Wait, if a container joins another one, until this controller knows what that has come to."""
+        entry = await self._finder.container(ref)
+        if entry.spec is not None and joined_id(entry.spec.value.config):
+            await self._finder.fresh()
 
     async def PauseContainer(
         self, request: container_pb2.PauseContainerRequest, context: _Context

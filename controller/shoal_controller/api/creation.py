@@ -12,15 +12,17 @@ from shoal_common.environment import seal_env
 from shoal_common.errors import AlreadyExists, PermissionDenied, Unavailable
 from shoal_common.ids import SHORT_ID
 from shoal_common.log_context import bind
+from shoal_common.permissions import named
 from shoal_common.references import parse_reference
 from shoal_common.registry import Registry
 from shoal_common.sealing import Sealer
 from shoal_common.timings import phase
 from shoal_common.tracing import current_trace
-from shoal_controller.api import validate
+from shoal_controller.api import joining, validate
 from shoal_controller.api.exposed import expose
 from shoal_controller.api.image_configs import ImageConfigs
 from shoal_controller.api.policy import held
+from shoal_controller.api.reading import Finder
 from shoal_controller.api.views import Views
 from shoal_controller.api.volume_use import add_image_volumes, add_volumes, uses_volumes
 from shoal_controller.state import keys
@@ -56,9 +58,11 @@ class Creation:
         registry: Registry,
         default_registry: str,
         views: Views,
+        finder: Finder,
     ) -> None:
         self._kv = kv
         self._cache = cache
+        self._finder = finder
         self._sealer = sealer
         self._registry = registry
         self._image_configs = ImageConfigs(registry)
@@ -71,7 +75,8 @@ class Creation:
         Raises:
             InvalidSpec: the request can never be carried out.
             AlreadyExists: the name is taken, or the id by another request.
-            NotFound: there is no such image.
+            NotFound: there is no such image, or no container of the name that is joined.
+            Conflict: the container that is joined does not run.
             PermissionDenied: it asks for what the cluster's policy does not allow.
             Unavailable: the registry or the store does not answer; the same request may be sent again.
         """
@@ -83,6 +88,7 @@ class Creation:
             answer = self._known(namespace, request.id, mac)
         if answer is not None:
             return answer
+        await joining.resolve(self._finder, namespace, config, start=request.start)
         await self._check_policy(request.name, config)
         with phase("image"):
             repository, digest, image = await self._resolve(config.image)
@@ -104,6 +110,7 @@ class Creation:
             request_mac=mac,
             created_at=_timestamp(),
             trace_id=current_trace(),
+            permissions=named(config),
         )
         del spec.config.env[:]
         return await self._commit(spec)

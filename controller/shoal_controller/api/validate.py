@@ -24,6 +24,7 @@ from shoal_controller.api.validate_life import life
 from shoal_controller.api.validate_logs import logs
 from shoal_controller.api.validate_naming import naming
 from shoal_controller.api.validate_ports import ports
+from shoal_controller.api.validate_sharing import sharing
 from shoal_controller.api.validate_streams import exec_streams, streams
 from shoal_proto.v1.container_pb2 import (
     ContainerConfig,
@@ -118,8 +119,6 @@ def _check_config(config: ContainerConfig) -> None:
     check_limits(config.resources)
     for text in config.constraints:
         constraint(text)
-    if config.network not in NetworkMode.values():
-        raise InvalidSpec(f"network mode {int(config.network)} is not known (use default or none)")
     if config.stop_signal:
         signal_number(config.stop_signal)
     if config.HasField("stop_timeout_seconds"):
@@ -127,6 +126,7 @@ def _check_config(config: ContainerConfig) -> None:
     _match(_RUNTIME, "runtime", config.runtime, "name one that the nodes have, such as crun")
     life(config)
     files(config)
+    sharing(config)
     ports(config)
     naming(config)
     confinement(config)

@@ -11,12 +11,11 @@ from shoal_common.errors import InvalidSpec
 from shoal_common.seccomp_profile import check_profile
 from shoal_common.sysctls import check_sysctl
 from shoal_common.ulimits import NAMES, Ulimit, check_ulimit
-from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode, Security
+from shoal_proto.v1.container_pb2 import ContainerConfig, Security
 
 MAX_GROUPS: Final = 64
 MAX_SYSCTLS: Final = 128
 MAX_DEVICES: Final = 256
-_SHARED_NETWORKS: Final = (NetworkMode.NETWORK_MODE_HOST, NetworkMode.NETWORK_MODE_CONTAINER)
 _GROUP: Final = re.compile(r"[^:\s\x00-\x1f]{1,64}")
 
 
@@ -28,8 +27,6 @@ def confinement(config: ContainerConfig) -> None:
     """
     if config.HasField("security"):
         _security(config.security)
-    if config.HasField("pid") or config.HasField("ipc") or config.network in _SHARED_NETWORKS:
-        raise InvalidSpec("a container has namespaces of its own, and shares none (leave network, pid and ipc out)")
     _devices(config)
     if len(config.groups) > MAX_GROUPS:
         raise InvalidSpec(f"a container can't be in {len(config.groups)} further groups (use {MAX_GROUPS} at most)")
@@ -47,8 +44,6 @@ def _security(security: Security) -> None:
     for names in (security.cap_add, security.cap_drop):
         # One each: it is a set, written as a list.
         names[:] = sorted({parse_capability(name) for name in names})
-    if security.host_users:
-        raise InvalidSpec("a container has a user namespace of its own (leave host_users out)")
     if security.seccomp_unconfined and security.seccomp_profile:
         raise InvalidSpec("a seccomp profile and none at all exclude each other (leave one out)")
     if security.seccomp_profile:

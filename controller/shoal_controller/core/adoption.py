@@ -380,6 +380,7 @@ def _spec(
             created_at=_oldest(copy.status, now),
             trace_id=assignment.trace_id,
             limits_changed=assignment.limits_changed,
+            permissions=assignment.permissions,
         )
     else:
         spec = copied(known.spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shoal_controller.core import allocation
 from shoal_controller.core.filters import admitting, explain, placing
+from shoal_controller.core.joining import beside
 from shoal_controller.core.orchestrate import waits_for_admission, waits_for_node
 from shoal_controller.core.snapshot import ContainerView, Snapshot
 from shoal_controller.core.volumes import needs
@@ -15,6 +16,8 @@ def pending_reason(snapshot: Snapshot, container: ContainerView) -> str:
 
     For example "3 nodes: 2 lack memory (needs 8 GiB, most free 5.1 GiB), 1 fails constraint node.labels.ssd==true".
     """
+    if waits_for_admission(container) and container.unchecked:
+        return container.unchecked
     if waits_for_admission(container):
         return _admission(snapshot, container)
     if waits_for_node(container):
@@ -38,7 +41,11 @@ def _placement(snapshot: Snapshot, container: ContainerView) -> str:
     if not snapshot.nodes:
         return "no node has joined the cluster (shoal agent on a host joins it)"
     nodes = sorted(snapshot.nodes.values(), key=lambda node: node.name)
-    filters = (*placing(container.need, (), container.ports), *needs(container, snapshot.volumes))
+    filters = (
+        *placing(container.need, (), container.ports),
+        *needs(container, snapshot.volumes),
+        *beside(container, snapshot.containers, {}),
+    )
     if reason := explain(nodes, filters):
         return reason
     if container.addressed and len(snapshot.addresses) >= allocation.room(snapshot.subnet):

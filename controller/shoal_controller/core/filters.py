@@ -187,6 +187,19 @@ class Limiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """Nobody runs what was stored without the policy being asked; `why_not` says what that is."""
+
+    why_not: str
+
+    def check(self, node: NodeView) -> bool:
+        return not self.why_not
+
+    def explain(self, refused: Sequence[NodeView]) -> str:
+        return self.why_not
+
+
+@dataclass(frozen=True, slots=True)
 class Publishing:
     """The node has the addresses on which a container's ports are to be published."""
 

@@ -134,7 +134,7 @@ def plan(
 
 
 def _decisions(snapshot: Snapshot, aside: frozenset[str], kept: frozenset[str]) -> Iterator[Decision]:
-    room = Room(snapshot.nodes.values(), snapshot.volumes)
+    room = Room(snapshot.nodes.values(), snapshot.volumes, snapshot.containers)
     yield from _ledgers(snapshot, room, aside)
     yield from (each for each in volumes.lost(snapshot) if each.volume not in aside)
     yield from removals(snapshot, aside)
@@ -160,7 +160,7 @@ def _decisions(snapshot: Snapshot, aside: frozenset[str], kept: frozenset[str]) 
             if hold is not None and released:
                 room.give_back(hold.node, hold.reserved)
                 yield Release(container.id, hold.node)
-            if waits_for_admission(container):
+            if waits_for_admission(container) and not container.unchecked:
                 admissible.append(container)
             elif hold is not None and not released and (less := lowered(container, hold.reserved)) != hold.reserved:
                 room.give_back(hold.node, hold.reserved - less)

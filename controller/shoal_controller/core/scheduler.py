@@ -10,6 +10,7 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush, heapreplace
 
 from shoal_controller.core.filters import Filter, placing
+from shoal_controller.core.joining import beside
 from shoal_controller.core.ports import PortView, PortWish, Refusal, choose, taken
 from shoal_controller.core.snapshot import Amounts, ContainerView, NodeView, VolumeView
 from shoal_controller.core.volumes import needs, pinned
@@ -23,8 +24,13 @@ _Asked = tuple[Amounts, tuple[Filter, ...], tuple[PortWish, ...]]
 class Room:
     """The nodes while a plan is made: what is taken by one decision is not there for the next."""
 
-    def __init__(self, nodes: Iterable[NodeView], volumes: Mapping[str, VolumeView]) -> None:
+    def __init__(
+        self, nodes: Iterable[NodeView], volumes: Mapping[str, VolumeView], containers: Mapping[str, ContainerView]
+    ) -> None:
         self._nodes = {node.id: node for node in nodes}
+        self._containers = containers
+        #: Nodes of containers that this plan places, by their ids.
+        self._placed: dict[str, str] = {}
         self._counts = {node.id: node.current for node in self._nodes.values()}
         #: As they will be placed.
         self._volumes = dict(volumes)
@@ -61,7 +67,7 @@ class Room:
         Returns:
             The node's id, and its ports that lead to the container.
         """
-        needed = needs(container, self._volumes)
+        needed = (*needs(container, self._volumes), *beside(container, self._containers, self._placed))
         wanted = (container.need, needed, container.ports)
         if wanted not in self._ranked:
             ranked = [self._rank(node) for node in self._meeting(needed)]
@@ -71,6 +77,7 @@ class Room:
         if best is None:
             return None
         self._counts[best] += 1
+        self._placed[container.id] = best
         # Who comes next and names the same volume goes to the same node.
         self._volumes |= pinned(container, self._volumes, self._nodes[best])
         self.take(best, reserve)

@@ -199,6 +199,8 @@ class ContainerView:
         asks: highest field of its configuration that its agent has to know; 0 if every agent does.
         limits: what its limits ask of a node that not every one can do.
         limits_changed: counts the changes of its limits.
+        joins: id of the container whose namespaces it joins; "" if they are all its own.
+        unchecked: why it is not to run, though somebody stored it: the policy was not asked; "" if it was.
     """
 
     id: str
@@ -218,6 +220,8 @@ class ContainerView:
     asks: int = 0
     limits: LimitsWish = NO_LIMITS
     limits_changed: int = 0
+    joins: str = ""
+    unchecked: str = ""
     placement: PlacementView | None = None
     status: StatusView | None = None
 

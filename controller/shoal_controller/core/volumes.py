@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shoal_controller.core.filters import Constraint, Filter, Knows, Limiting
+from shoal_controller.core.filters import Checked, Constraint, Filter, Knows, Limiting
 from shoal_controller.core.snapshot import NO_LIMITS, ContainerView, NodeView, Snapshot, VolumeView
 from shoal_proto.v1.node_pb2 import NodeRemoval
 
@@ -93,6 +93,8 @@ def needs(container: ContainerView, volumes: Mapping[str, VolumeView]) -> tuple[
         volumes: as they are placed now; one that is placed nowhere has constraints of its own.
     """
     wanted: list[Filter] = [Constraint(text) for text in container.constraints]
+    if container.unchecked:
+        wanted.append(Checked(container.unchecked))
     if container.asks:
         wanted.append(Knows(container.asks))
     if container.limits != NO_LIMITS:

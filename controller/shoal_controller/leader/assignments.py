@@ -60,6 +60,7 @@ class Assignments:
         assignment.image_digest = spec.image_digest
         assignment.stop_grace_ms = spec.stop_grace_ms
         assignment.trace_id = spec.trace_id
+        assignment.permissions[:] = spec.permissions
         if hold.role == HoldRole.HOLD_ROLE_CURRENT:
             assignment.desired = spec.desired
             assignment.paused = spec.paused

@@ -10,6 +10,8 @@ from shoal_common.cpusets import parse_set
 from shoal_common.errors import InvalidSpec
 from shoal_common.ids import SHORT_ID
 from shoal_common.limits import asked
+from shoal_common.namespaces import is_addressed, joined_id, shares_host
+from shoal_common.permissions import unchecked
 from shoal_common.status import is_over
 from shoal_controller.core.ports import PortView, Taken, taken_by
 from shoal_controller.core.snapshot import (
@@ -29,7 +31,7 @@ from shoal_controller.core.snapshot import (
 from shoal_controller.leader.port_messages import port_views, port_wishes
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry, NodeEntry, VolumeEntry
-from shoal_proto.v1.container_pb2 import ContainerConfig, ContainerSpec, ContainerState, MountKind, NetworkMode
+from shoal_proto.v1.container_pb2 import ContainerConfig, ContainerSpec, ContainerState, MountKind
 from shoal_proto.v1.node_pb2 import Hold, NodeRemoval, NodeState
 from shoal_proto.v1.resources_pb2 import Resources
 
@@ -139,7 +141,7 @@ def container_view(entry: ContainerEntry, spec: ContainerSpec) -> ContainerView:
         run=spec.run,
         need=amounts(spec.config.resources),
         constraints=tuple(spec.config.constraints),
-        addressed=spec.config.network != NetworkMode.NETWORK_MODE_NONE,
+        addressed=is_addressed(spec.config),
         ports=port_wishes(spec.config.ports),
         auto_remove=spec.config.auto_remove,
         created=spec.created_at.ToNanoseconds(),
@@ -155,6 +157,8 @@ def container_view(entry: ContainerEntry, spec: ContainerSpec) -> ContainerView:
         asks=_asks(spec.config),
         limits=limits_wish(spec.config.resources),
         limits_changed=spec.limits_changed,
+        joins=joined_id(spec.config),
+        unchecked=unchecked(spec.config, spec.permissions),
         placement=None
         if placement is None
         else PlacementView(
@@ -183,7 +187,9 @@ def _asks(config: ContainerConfig) -> int:
         if field.number > _KNOWN_TO_ALL and field.name not in _NO_AGENTS
         if not isinstance(value, Message) or value.ByteSize()
     )
-    return max(asked, default=0)
+    # Those that know `uts` share whatever is to be shared; before it the fields were there, and nothing was done.
+    sharing = ContainerConfig.UTS_FIELD_NUMBER if joined_id(config) or shares_host(config) else 0
+    return max(sharing, *asked, 0)
 
 
 def node_view(entry: NodeEntry) -> NodeView:

@@ -23,6 +23,7 @@ class SharingMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SHARING_MODE_UNSPECIFIED: _ClassVar[SharingMode]
     SHARING_MODE_HOST: _ClassVar[SharingMode]
     SHARING_MODE_CONTAINER: _ClassVar[SharingMode]
+    SHARING_MODE_SHAREABLE: _ClassVar[SharingMode]
 
 class RestartMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -110,6 +111,7 @@ MOUNT_KIND_TMPFS: MountKind
 SHARING_MODE_UNSPECIFIED: SharingMode
 SHARING_MODE_HOST: SharingMode
 SHARING_MODE_CONTAINER: SharingMode
+SHARING_MODE_SHAREABLE: SharingMode
 RESTART_MODE_UNSPECIFIED: RestartMode
 RESTART_MODE_NO: RestartMode
 RESTART_MODE_ON_FAILURE: RestartMode
@@ -165,7 +167,7 @@ CHANGE_KIND_ADDED: ChangeKind
 CHANGE_KIND_DELETED: ChangeKind
 
 class ContainerConfig(_message.Message):
-    __slots__ = ("image", "entrypoint", "args", "env", "working_dir", "user", "labels", "hostname", "resources", "constraints", "network", "stop_signal", "stop_timeout_seconds", "auto_remove", "runtime", "restart", "tty", "open_stdin", "stdin_once", "init", "health", "mounts", "read_only", "shm_size_bytes", "devices", "ports", "publish_all", "exposed_ports", "dns", "extra_hosts", "groups", "sysctls", "ulimits", "network_container", "pid", "ipc", "security", "log", "terminal_size")
+    __slots__ = ("image", "entrypoint", "args", "env", "working_dir", "user", "labels", "hostname", "resources", "constraints", "network", "stop_signal", "stop_timeout_seconds", "auto_remove", "runtime", "restart", "tty", "open_stdin", "stdin_once", "init", "health", "mounts", "read_only", "shm_size_bytes", "devices", "ports", "publish_all", "exposed_ports", "dns", "extra_hosts", "groups", "sysctls", "ulimits", "network_container", "pid", "ipc", "security", "log", "terminal_size", "uts")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -219,6 +221,7 @@ class ContainerConfig(_message.Message):
     SECURITY_FIELD_NUMBER: _ClassVar[int]
     LOG_FIELD_NUMBER: _ClassVar[int]
     TERMINAL_SIZE_FIELD_NUMBER: _ClassVar[int]
+    UTS_FIELD_NUMBER: _ClassVar[int]
     image: str
     entrypoint: _resources_pb2.StringList
     args: _containers.RepeatedScalarFieldContainer[str]
@@ -258,7 +261,8 @@ class ContainerConfig(_message.Message):
     security: Security
     log: LogLimits
     terminal_size: TerminalSize
-    def __init__(self, image: _Optional[str] = ..., entrypoint: _Optional[_Union[_resources_pb2.StringList, _Mapping]] = ..., args: _Optional[_Iterable[str]] = ..., env: _Optional[_Iterable[str]] = ..., working_dir: _Optional[str] = ..., user: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., hostname: _Optional[str] = ..., resources: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., constraints: _Optional[_Iterable[str]] = ..., network: _Optional[_Union[NetworkMode, str]] = ..., stop_signal: _Optional[str] = ..., stop_timeout_seconds: _Optional[int] = ..., auto_remove: _Optional[bool] = ..., runtime: _Optional[str] = ..., restart: _Optional[_Union[RestartPolicy, _Mapping]] = ..., tty: _Optional[bool] = ..., open_stdin: _Optional[bool] = ..., stdin_once: _Optional[bool] = ..., init: _Optional[bool] = ..., health: _Optional[_Union[HealthCheck, _Mapping]] = ..., mounts: _Optional[_Iterable[_Union[Mount, _Mapping]]] = ..., read_only: _Optional[bool] = ..., shm_size_bytes: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., ports: _Optional[_Iterable[_Union[PortMapping, _Mapping]]] = ..., publish_all: _Optional[bool] = ..., exposed_ports: _Optional[_Iterable[str]] = ..., dns: _Optional[_Union[Dns, _Mapping]] = ..., extra_hosts: _Optional[_Iterable[str]] = ..., groups: _Optional[_Iterable[str]] = ..., sysctls: _Optional[_Mapping[str, str]] = ..., ulimits: _Optional[_Iterable[_Union[Ulimit, _Mapping]]] = ..., network_container: _Optional[str] = ..., pid: _Optional[_Union[NamespaceSharing, _Mapping]] = ..., ipc: _Optional[_Union[NamespaceSharing, _Mapping]] = ..., security: _Optional[_Union[Security, _Mapping]] = ..., log: _Optional[_Union[LogLimits, _Mapping]] = ..., terminal_size: _Optional[_Union[TerminalSize, _Mapping]] = ...) -> None: ...
+    uts: NamespaceSharing
+    def __init__(self, image: _Optional[str] = ..., entrypoint: _Optional[_Union[_resources_pb2.StringList, _Mapping]] = ..., args: _Optional[_Iterable[str]] = ..., env: _Optional[_Iterable[str]] = ..., working_dir: _Optional[str] = ..., user: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., hostname: _Optional[str] = ..., resources: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., constraints: _Optional[_Iterable[str]] = ..., network: _Optional[_Union[NetworkMode, str]] = ..., stop_signal: _Optional[str] = ..., stop_timeout_seconds: _Optional[int] = ..., auto_remove: _Optional[bool] = ..., runtime: _Optional[str] = ..., restart: _Optional[_Union[RestartPolicy, _Mapping]] = ..., tty: _Optional[bool] = ..., open_stdin: _Optional[bool] = ..., stdin_once: _Optional[bool] = ..., init: _Optional[bool] = ..., health: _Optional[_Union[HealthCheck, _Mapping]] = ..., mounts: _Optional[_Iterable[_Union[Mount, _Mapping]]] = ..., read_only: _Optional[bool] = ..., shm_size_bytes: _Optional[int] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., ports: _Optional[_Iterable[_Union[PortMapping, _Mapping]]] = ..., publish_all: _Optional[bool] = ..., exposed_ports: _Optional[_Iterable[str]] = ..., dns: _Optional[_Union[Dns, _Mapping]] = ..., extra_hosts: _Optional[_Iterable[str]] = ..., groups: _Optional[_Iterable[str]] = ..., sysctls: _Optional[_Mapping[str, str]] = ..., ulimits: _Optional[_Iterable[_Union[Ulimit, _Mapping]]] = ..., network_container: _Optional[str] = ..., pid: _Optional[_Union[NamespaceSharing, _Mapping]] = ..., ipc: _Optional[_Union[NamespaceSharing, _Mapping]] = ..., security: _Optional[_Union[Security, _Mapping]] = ..., log: _Optional[_Union[LogLimits, _Mapping]] = ..., terminal_size: _Optional[_Union[TerminalSize, _Mapping]] = ..., uts: _Optional[_Union[NamespaceSharing, _Mapping]] = ...) -> None: ...
 
 class HealthCheck(_message.Message):
     __slots__ = ("test", "interval_ms", "timeout_ms", "start_period_ms", "start_interval_ms", "retries")
@@ -403,7 +407,7 @@ class RestartPolicy(_message.Message):
     def __init__(self, mode: _Optional[_Union[RestartMode, str]] = ..., maximum_retries: _Optional[int] = ...) -> None: ...
 
 class ContainerSpec(_message.Message):
-    __slots__ = ("schema", "id", "namespace", "name", "config", "sealed_env", "image_digest", "image_repository", "desired", "run", "request_mac", "last_request_id", "created_at", "stop_grace_ms", "trace_id", "paused", "remove_volumes", "renamed_at", "old_name", "limits_changed")
+    __slots__ = ("schema", "id", "namespace", "name", "config", "sealed_env", "image_digest", "image_repository", "desired", "run", "request_mac", "last_request_id", "created_at", "stop_grace_ms", "trace_id", "paused", "remove_volumes", "renamed_at", "old_name", "limits_changed", "permissions")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
@@ -424,6 +428,7 @@ class ContainerSpec(_message.Message):
     RENAMED_AT_FIELD_NUMBER: _ClassVar[int]
     OLD_NAME_FIELD_NUMBER: _ClassVar[int]
     LIMITS_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    PERMISSIONS_FIELD_NUMBER: _ClassVar[int]
     schema: int
     id: str
     namespace: str
@@ -444,7 +449,8 @@ class ContainerSpec(_message.Message):
     renamed_at: _timestamp_pb2.Timestamp
     old_name: str
     limits_changed: int
-    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., config: _Optional[_Union[ContainerConfig, _Mapping]] = ..., sealed_env: _Optional[bytes] = ..., image_digest: _Optional[str] = ..., image_repository: _Optional[str] = ..., desired: _Optional[_Union[DesiredState, str]] = ..., run: _Optional[int] = ..., request_mac: _Optional[bytes] = ..., last_request_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stop_grace_ms: _Optional[int] = ..., trace_id: _Optional[str] = ..., paused: _Optional[bool] = ..., remove_volumes: _Optional[bool] = ..., renamed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., old_name: _Optional[str] = ..., limits_changed: _Optional[int] = ...) -> None: ...
+    permissions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., config: _Optional[_Union[ContainerConfig, _Mapping]] = ..., sealed_env: _Optional[bytes] = ..., image_digest: _Optional[str] = ..., image_repository: _Optional[str] = ..., desired: _Optional[_Union[DesiredState, str]] = ..., run: _Optional[int] = ..., request_mac: _Optional[bytes] = ..., last_request_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., stop_grace_ms: _Optional[int] = ..., trace_id: _Optional[str] = ..., paused: _Optional[bool] = ..., remove_volumes: _Optional[bool] = ..., renamed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., old_name: _Optional[str] = ..., limits_changed: _Optional[int] = ..., permissions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ContainerPlacement(_message.Message):
     __slots__ = ("schema", "node", "generation", "addresses", "run_admitted", "placed_at", "lost_at", "ports")

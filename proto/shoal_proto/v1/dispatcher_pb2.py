@@ -27,7 +27,7 @@ from shoal_proto.v1 import node_pb2 as shoal__proto_dot_v1_dot_node__pb2
 from shoal_proto.v1 import resources_pb2 as shoal__proto_dot_v1_dot_resources__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fshoal_proto/v1/dispatcher.proto\x12\x08shoal.v1\x1a\x1eshoal_proto/v1/container.proto\x1a\x19shoal_proto/v1/node.proto\x1a\x1eshoal_proto/v1/resources.proto\"\xd2\x03\n\nAssignment\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\ngeneration\x18\x04 \x01(\x04\x12 \n\x04role\x18\x05 \x01(\x0e\x32\x12.shoal.v1.HoldRole\x12)\n\x06\x63onfig\x18\x06 \x01(\x0b\x32\x19.shoal.v1.ContainerConfig\x12\x18\n\x10image_repository\x18\x07 \x01(\t\x12\x14\n\x0cimage_digest\x18\x08 \x01(\t\x12\'\n\x07\x64\x65sired\x18\t \x01(\x0e\x32\x16.shoal.v1.DesiredState\x12\x14\n\x0crun_admitted\x18\n \x01(\x04\x12$\n\taddresses\x18\x0b \x03(\x0b\x32\x11.shoal.v1.Address\x12\x15\n\rstop_grace_ms\x18\x0c \x01(\r\x12\x12\n\never_ready\x18\r \x01(\x08\x12\x10\n\x08trace_id\x18\x0e \x01(\t\x12\x0e\n\x06paused\x18\x0f \x01(\x08\x12$\n\x05ports\x18\x10 \x03(\x0b\x32\x15.shoal.v1.PortBinding\x12\x16\n\x0eremove_volumes\x18\x11 \x01(\x08\x12\x16\n\x0elimits_changed\x18\x12 \x01(\x04\":\n\rAssignmentSet\x12)\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32\x14.shoal.v1.Assignment\"F\n\x10\x41ssignmentChange\x12!\n\x03put\x18\x01 \x03(\x0b\x32\x14.shoal.v1.Assignment\x12\x0f\n\x07removed\x18\x02 \x03(\t\"\xe2\x02\n\rLeaderToAgent\x12\x12\n\ncluster_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12)\n\x06opened\x18\x04 \x01(\x0b\x32\x17.shoal.v1.SessionOpenedH\x00\x12&\n\x03set\x18\x05 \x01(\x0b\x32\x17.shoal.v1.AssignmentSetH\x00\x12,\n\x06\x63hange\x18\x06 \x01(\x0b\x32\x1a.shoal.v1.AssignmentChangeH\x00\x12-\n\x08\x61\x63\x63\x65pted\x18\x07 \x01(\x0b\x32\x19.shoal.v1.ReportsAcceptedH\x00\x12,\n\x0b\x63ontrollers\x18\x08 \x01(\x0b\x32\x15.shoal.v1.ControllersH\x00\x12\x33\n\x0fvolume_removals\x18\t \x01(\x0b\x32\x18.shoal.v1.VolumeRemovalsH\x00\x42\t\n\x07message\"\x1d\n\x0eVolumeRemovals\x12\x0b\n\x03ids\x18\x01 \x03(\t\" \n\x0b\x43ontrollers\x12\x11\n\taddresses\x18\x01 \x03(\t\"\x87\x01\n\rSessionOpened\x12\x15\n\rsession_epoch\x18\x01 \x01(\x04\x12\x13\n\x0bset_matches\x18\x02 \x01(\x08\x12\x0e\n\x06subnet\x18\x03 \x01(\t\x12\x0f\n\x07gateway\x18\x04 \x01(\t\x12\x14\n\x0cheartbeat_ms\x18\x05 \x01(\r\x12\x13\n\x0b\x63ontrollers\x18\x06 \x03(\t\"<\n\x0fReportsAccepted\x12)\n\x07reports\x18\x01 \x03(\x0b\x32\x18.shoal.v1.AcceptedReport\"@\n\x0e\x41\x63\x63\x65ptedReport\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\x0e\n\x06report\x18\x03 \x01(\x04\"\xa1\x01\n\x0cSessionHello\x12\x12\n\nprocess_id\x18\x01 \x01(\t\x12.\n\x0b\x64\x65scription\x18\x02 \x01(\x0b\x32\x19.shoal.v1.NodeDescription\x12\x12\n\nset_digest\x18\x03 \x01(\x0c\x12\x12\n\ncluster_id\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x06 \x01(\x04\x12\x10\n\x08revision\x18\x07 \x01(\x03J\x04\x08\x05\x10\x06\"i\n\x0cStatusReport\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12)\n\x06status\x18\x03 \x01(\x0b\x32\x19.shoal.v1.ContainerStatus\x12\x0f\n\x07removed\x18\x04 \x01(\x08\"\xfa\x01\n\rAgentToLeader\x12\'\n\x05hello\x18\x01 \x01(\x0b\x32\x16.shoal.v1.SessionHelloH\x00\x12*\n\x07reports\x18\x02 \x01(\x0b\x32\x17.shoal.v1.StatusReportsH\x00\x12\x30\n\x0b\x64\x65scription\x18\x03 \x01(\x0b\x32\x19.shoal.v1.NodeDescriptionH\x00\x12\"\n\x06strays\x18\x04 \x01(\x0b\x32\x10.shoal.v1.StraysH\x00\x12\x33\n\x0fremoved_volumes\x18\x05 \x01(\x0b\x32\x18.shoal.v1.VolumeRemovalsH\x00\x42\t\n\x07message\"8\n\rStatusReports\x12\'\n\x07reports\x18\x01 \x03(\x0b\x32\x16.shoal.v1.StatusReport\"\x15\n\x06Strays\x12\x0b\n\x03ids\x18\x01 \x03(\t\"&\n\x10HeartbeatRequest\x12\x12\n\nprocess_id\x18\x01 \x01(\t\"$\n\x11HeartbeatResponse\x12\x0f\n\x07next_ms\x18\x01 \x01(\r2\x9a\x01\n\x11\x44ispatcherService\x12?\n\x07Session\x12\x17.shoal.v1.AgentToLeader\x1a\x17.shoal.v1.LeaderToAgent(\x01\x30\x01\x12\x44\n\tHeartbeat\x12\x1a.shoal.v1.HeartbeatRequest\x1a\x1b.shoal.v1.HeartbeatResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fshoal_proto/v1/dispatcher.proto\x12\x08shoal.v1\x1a\x1eshoal_proto/v1/container.proto\x1a\x19shoal_proto/v1/node.proto\x1a\x1eshoal_proto/v1/resources.proto\"\xe7\x03\n\nAssignment\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\ngeneration\x18\x04 \x01(\x04\x12 \n\x04role\x18\x05 \x01(\x0e\x32\x12.shoal.v1.HoldRole\x12)\n\x06\x63onfig\x18\x06 \x01(\x0b\x32\x19.shoal.v1.ContainerConfig\x12\x18\n\x10image_repository\x18\x07 \x01(\t\x12\x14\n\x0cimage_digest\x18\x08 \x01(\t\x12\'\n\x07\x64\x65sired\x18\t \x01(\x0e\x32\x16.shoal.v1.DesiredState\x12\x14\n\x0crun_admitted\x18\n \x01(\x04\x12$\n\taddresses\x18\x0b \x03(\x0b\x32\x11.shoal.v1.Address\x12\x15\n\rstop_grace_ms\x18\x0c \x01(\r\x12\x12\n\never_ready\x18\r \x01(\x08\x12\x10\n\x08trace_id\x18\x0e \x01(\t\x12\x0e\n\x06paused\x18\x0f \x01(\x08\x12$\n\x05ports\x18\x10 \x03(\x0b\x32\x15.shoal.v1.PortBinding\x12\x16\n\x0eremove_volumes\x18\x11 \x01(\x08\x12\x16\n\x0elimits_changed\x18\x12 \x01(\x04\x12\x13\n\x0bpermissions\x18\x13 \x03(\t\":\n\rAssignmentSet\x12)\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32\x14.shoal.v1.Assignment\"F\n\x10\x41ssignmentChange\x12!\n\x03put\x18\x01 \x03(\x0b\x32\x14.shoal.v1.Assignment\x12\x0f\n\x07removed\x18\x02 \x03(\t\"\xe2\x02\n\rLeaderToAgent\x12\x12\n\ncluster_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12)\n\x06opened\x18\x04 \x01(\x0b\x32\x17.shoal.v1.SessionOpenedH\x00\x12&\n\x03set\x18\x05 \x01(\x0b\x32\x17.shoal.v1.AssignmentSetH\x00\x12,\n\x06\x63hange\x18\x06 \x01(\x0b\x32\x1a.shoal.v1.AssignmentChangeH\x00\x12-\n\x08\x61\x63\x63\x65pted\x18\x07 \x01(\x0b\x32\x19.shoal.v1.ReportsAcceptedH\x00\x12,\n\x0b\x63ontrollers\x18\x08 \x01(\x0b\x32\x15.shoal.v1.ControllersH\x00\x12\x33\n\x0fvolume_removals\x18\t \x01(\x0b\x32\x18.shoal.v1.VolumeRemovalsH\x00\x42\t\n\x07message\"\x1d\n\x0eVolumeRemovals\x12\x0b\n\x03ids\x18\x01 \x03(\t\" \n\x0b\x43ontrollers\x12\x11\n\taddresses\x18\x01 \x03(\t\"\x87\x01\n\rSessionOpened\x12\x15\n\rsession_epoch\x18\x01 \x01(\x04\x12\x13\n\x0bset_matches\x18\x02 \x01(\x08\x12\x0e\n\x06subnet\x18\x03 \x01(\t\x12\x0f\n\x07gateway\x18\x04 \x01(\t\x12\x14\n\x0cheartbeat_ms\x18\x05 \x01(\r\x12\x13\n\x0b\x63ontrollers\x18\x06 \x03(\t\"<\n\x0fReportsAccepted\x12)\n\x07reports\x18\x01 \x03(\x0b\x32\x18.shoal.v1.AcceptedReport\"@\n\x0e\x41\x63\x63\x65ptedReport\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\ngeneration\x18\x02 \x01(\x04\x12\x0e\n\x06report\x18\x03 \x01(\x04\"\xa1\x01\n\x0cSessionHello\x12\x12\n\nprocess_id\x18\x01 \x01(\t\x12.\n\x0b\x64\x65scription\x18\x02 \x01(\x0b\x32\x19.shoal.v1.NodeDescription\x12\x12\n\nset_digest\x18\x03 \x01(\x0c\x12\x12\n\ncluster_id\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x06 \x01(\x04\x12\x10\n\x08revision\x18\x07 \x01(\x03J\x04\x08\x05\x10\x06\"i\n\x0cStatusReport\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\t\x12)\n\x06status\x18\x03 \x01(\x0b\x32\x19.shoal.v1.ContainerStatus\x12\x0f\n\x07removed\x18\x04 \x01(\x08\"\xfa\x01\n\rAgentToLeader\x12\'\n\x05hello\x18\x01 \x01(\x0b\x32\x16.shoal.v1.SessionHelloH\x00\x12*\n\x07reports\x18\x02 \x01(\x0b\x32\x17.shoal.v1.StatusReportsH\x00\x12\x30\n\x0b\x64\x65scription\x18\x03 \x01(\x0b\x32\x19.shoal.v1.NodeDescriptionH\x00\x12\"\n\x06strays\x18\x04 \x01(\x0b\x32\x10.shoal.v1.StraysH\x00\x12\x33\n\x0fremoved_volumes\x18\x05 \x01(\x0b\x32\x18.shoal.v1.VolumeRemovalsH\x00\x42\t\n\x07message\"8\n\rStatusReports\x12\'\n\x07reports\x18\x01 \x03(\x0b\x32\x16.shoal.v1.StatusReport\"\x15\n\x06Strays\x12\x0b\n\x03ids\x18\x01 \x03(\t\"&\n\x10HeartbeatRequest\x12\x12\n\nprocess_id\x18\x01 \x01(\t\"$\n\x11HeartbeatResponse\x12\x0f\n\x07next_ms\x18\x01 \x01(\r2\x9a\x01\n\x11\x44ispatcherService\x12?\n\x07Session\x12\x17.shoal.v1.AgentToLeader\x1a\x17.shoal.v1.LeaderToAgent(\x01\x30\x01\x12\x44\n\tHeartbeat\x12\x1a.shoal.v1.HeartbeatRequest\x1a\x1b.shoal.v1.HeartbeatResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,37 +35,37 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shoal_proto.v1.dispatcher_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ASSIGNMENT']._serialized_start=137
-  _globals['_ASSIGNMENT']._serialized_end=603
-  _globals['_ASSIGNMENTSET']._serialized_start=605
-  _globals['_ASSIGNMENTSET']._serialized_end=663
-  _globals['_ASSIGNMENTCHANGE']._serialized_start=665
-  _globals['_ASSIGNMENTCHANGE']._serialized_end=735
-  _globals['_LEADERTOAGENT']._serialized_start=738
-  _globals['_LEADERTOAGENT']._serialized_end=1092
-  _globals['_VOLUMEREMOVALS']._serialized_start=1094
-  _globals['_VOLUMEREMOVALS']._serialized_end=1123
-  _globals['_CONTROLLERS']._serialized_start=1125
-  _globals['_CONTROLLERS']._serialized_end=1157
-  _globals['_SESSIONOPENED']._serialized_start=1160
-  _globals['_SESSIONOPENED']._serialized_end=1295
-  _globals['_REPORTSACCEPTED']._serialized_start=1297
-  _globals['_REPORTSACCEPTED']._serialized_end=1357
-  _globals['_ACCEPTEDREPORT']._serialized_start=1359
-  _globals['_ACCEPTEDREPORT']._serialized_end=1423
-  _globals['_SESSIONHELLO']._serialized_start=1426
-  _globals['_SESSIONHELLO']._serialized_end=1587
-  _globals['_STATUSREPORT']._serialized_start=1589
-  _globals['_STATUSREPORT']._serialized_end=1694
-  _globals['_AGENTTOLEADER']._serialized_start=1697
-  _globals['_AGENTTOLEADER']._serialized_end=1947
-  _globals['_STATUSREPORTS']._serialized_start=1949
-  _globals['_STATUSREPORTS']._serialized_end=2005
-  _globals['_STRAYS']._serialized_start=2007
-  _globals['_STRAYS']._serialized_end=2028
-  _globals['_HEARTBEATREQUEST']._serialized_start=2030
-  _globals['_HEARTBEATREQUEST']._serialized_end=2068
-  _globals['_HEARTBEATRESPONSE']._serialized_start=2070
-  _globals['_HEARTBEATRESPONSE']._serialized_end=2106
-  _globals['_DISPATCHERSERVICE']._serialized_start=2109
-  _globals['_DISPATCHERSERVICE']._serialized_end=2263
+  _globals['_ASSIGNMENT']._serialized_end=624
+  _globals['_ASSIGNMENTSET']._serialized_start=626
+  _globals['_ASSIGNMENTSET']._serialized_end=684
+  _globals['_ASSIGNMENTCHANGE']._serialized_start=686
+  _globals['_ASSIGNMENTCHANGE']._serialized_end=756
+  _globals['_LEADERTOAGENT']._serialized_start=759
+  _globals['_LEADERTOAGENT']._serialized_end=1113
+  _globals['_VOLUMEREMOVALS']._serialized_start=1115
+  _globals['_VOLUMEREMOVALS']._serialized_end=1144
+  _globals['_CONTROLLERS']._serialized_start=1146
+  _globals['_CONTROLLERS']._serialized_end=1178
+  _globals['_SESSIONOPENED']._serialized_start=1181
+  _globals['_SESSIONOPENED']._serialized_end=1316
+  _globals['_REPORTSACCEPTED']._serialized_start=1318
+  _globals['_REPORTSACCEPTED']._serialized_end=1378
+  _globals['_ACCEPTEDREPORT']._serialized_start=1380
+  _globals['_ACCEPTEDREPORT']._serialized_end=1444
+  _globals['_SESSIONHELLO']._serialized_start=1447
+  _globals['_SESSIONHELLO']._serialized_end=1608
+  _globals['_STATUSREPORT']._serialized_start=1610
+  _globals['_STATUSREPORT']._serialized_end=1715
+  _globals['_AGENTTOLEADER']._serialized_start=1718
+  _globals['_AGENTTOLEADER']._serialized_end=1968
+  _globals['_STATUSREPORTS']._serialized_start=1970
+  _globals['_STATUSREPORTS']._serialized_end=2026
+  _globals['_STRAYS']._serialized_start=2028
+  _globals['_STRAYS']._serialized_end=2049
+  _globals['_HEARTBEATREQUEST']._serialized_start=2051
+  _globals['_HEARTBEATREQUEST']._serialized_end=2089
+  _globals['_HEARTBEATRESPONSE']._serialized_start=2091
+  _globals['_HEARTBEATRESPONSE']._serialized_end=2127
+  _globals['_DISPATCHERSERVICE']._serialized_start=2130
+  _globals['_DISPATCHERSERVICE']._serialized_end=2284
 # @@protoc_insertion_point(module_scope)

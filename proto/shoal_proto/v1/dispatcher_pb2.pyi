@@ -10,7 +10,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Assignment(_message.Message):
-    __slots__ = ("namespace", "id", "name", "generation", "role", "config", "image_repository", "image_digest", "desired", "run_admitted", "addresses", "stop_grace_ms", "ever_ready", "trace_id", "paused", "ports", "remove_volumes", "limits_changed")
+    __slots__ = ("namespace", "id", "name", "generation", "role", "config", "image_repository", "image_digest", "desired", "run_admitted", "addresses", "stop_grace_ms", "ever_ready", "trace_id", "paused", "ports", "remove_volumes", "limits_changed", "permissions")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -29,6 +29,7 @@ class Assignment(_message.Message):
     PORTS_FIELD_NUMBER: _ClassVar[int]
     REMOVE_VOLUMES_FIELD_NUMBER: _ClassVar[int]
     LIMITS_CHANGED_FIELD_NUMBER: _ClassVar[int]
+    PERMISSIONS_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     id: str
     name: str
@@ -47,7 +48,8 @@ class Assignment(_message.Message):
     ports: _containers.RepeatedCompositeFieldContainer[_container_pb2.PortBinding]
     remove_volumes: bool
     limits_changed: int
-    def __init__(self, namespace: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., generation: _Optional[int] = ..., role: _Optional[_Union[_node_pb2.HoldRole, str]] = ..., config: _Optional[_Union[_container_pb2.ContainerConfig, _Mapping]] = ..., image_repository: _Optional[str] = ..., image_digest: _Optional[str] = ..., desired: _Optional[_Union[_container_pb2.DesiredState, str]] = ..., run_admitted: _Optional[int] = ..., addresses: _Optional[_Iterable[_Union[_resources_pb2.Address, _Mapping]]] = ..., stop_grace_ms: _Optional[int] = ..., ever_ready: _Optional[bool] = ..., trace_id: _Optional[str] = ..., paused: _Optional[bool] = ..., ports: _Optional[_Iterable[_Union[_container_pb2.PortBinding, _Mapping]]] = ..., remove_volumes: _Optional[bool] = ..., limits_changed: _Optional[int] = ...) -> None: ...
+    permissions: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, namespace: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., generation: _Optional[int] = ..., role: _Optional[_Union[_node_pb2.HoldRole, str]] = ..., config: _Optional[_Union[_container_pb2.ContainerConfig, _Mapping]] = ..., image_repository: _Optional[str] = ..., image_digest: _Optional[str] = ..., desired: _Optional[_Union[_container_pb2.DesiredState, str]] = ..., run_admitted: _Optional[int] = ..., addresses: _Optional[_Iterable[_Union[_resources_pb2.Address, _Mapping]]] = ..., stop_grace_ms: _Optional[int] = ..., ever_ready: _Optional[bool] = ..., trace_id: _Optional[str] = ..., paused: _Optional[bool] = ..., ports: _Optional[_Iterable[_Union[_container_pb2.PortBinding, _Mapping]]] = ..., remove_volumes: _Optional[bool] = ..., limits_changed: _Optional[int] = ..., permissions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AssignmentSet(_message.Message):
     __slots__ = ("assignments",)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from shoal.options import confinement, files, life, limits, logs, naming, network, process, streams
+from shoal.options import confinement, files, life, limits, logs, namespaces, naming, network, process, streams
 from shoal.options.confinement import ConfinementOptions
 from shoal.options.files import FileOptions
 from shoal.options.life import LifeOptions
 from shoal.options.limits import LimitOptions
 from shoal.options.logs import LogOptions
+from shoal.options.namespaces import NamespaceOptions
 from shoal.options.naming import NamingOptions
 from shoal.options.network import Network, NetworkOptions
 from shoal.options.process import ProcessOptions
@@ -26,6 +27,7 @@ class ContainerOptions(
     LifeOptions,
     NetworkOptions,
     NamingOptions,
+    NamespaceOptions,
     LimitOptions,
     FileOptions,
     ConfinementOptions,
@@ -52,4 +54,5 @@ def configure(image: str, args: Iterable[str], options: ContainerOptions) -> Con
     files.apply(config, options)
     confinement.apply(config, options)
     logs.apply(config, options)
+    namespaces.apply(config, options)
     return config

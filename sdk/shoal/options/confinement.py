@@ -35,6 +35,8 @@ class ConfinementOptions(TypedDict, total=False):
     privileged: bool
     #: Setuid programs and file capabilities give more than the process has.
     new_privileges: bool
+    #: As userns="host".
+    host_users: bool
 
 
 def apply(config: ContainerConfig, options: ConfinementOptions) -> None:
@@ -44,7 +46,9 @@ def apply(config: ContainerConfig, options: ConfinementOptions) -> None:
         InvalidSpec: one of them can never be right.
     """
     security = container_pb2.Security(
-        privileged=options.get("privileged", False), new_privileges=options.get("new_privileges", False)
+        privileged=options.get("privileged", False),
+        new_privileges=options.get("new_privileges", False),
+        host_users=options.get("host_users", False),
     )
     security.cap_add.extend(capabilities.parse_capability(text) for text in options.get("cap_add", ()))
     security.cap_drop.extend(capabilities.parse_capability(text) for text in options.get("cap_drop", ()))

@@ -7,28 +7,34 @@ from enum import StrEnum
 from typing import Final, TypedDict
 
 from shoal_common.ports import check_together, parse_exposed, parse_publication
+from shoal_common.sharing import Share, parse_network
 from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode, PortMapping
 
 
 class Network(StrEnum):
-    """What a container is connected to."""
+    """What a container is connected to, unless it is what another container is ("container:NAME")."""
 
     #: The cluster's flat network.
     DEFAULT = "default"
     #: Nothing but a loopback of its own.
     NONE = "none"
+    #: Its node's, which takes its node's users as well (userns).
+    HOST = "host"
 
 
 _NETWORKS: Final = {
-    Network.DEFAULT: NetworkMode.NETWORK_MODE_DEFAULT,
-    Network.NONE: NetworkMode.NETWORK_MODE_NONE,
+    Share.OWN: NetworkMode.NETWORK_MODE_DEFAULT,
+    Share.NONE: NetworkMode.NETWORK_MODE_NONE,
+    Share.HOST: NetworkMode.NETWORK_MODE_HOST,
+    Share.CONTAINER: NetworkMode.NETWORK_MODE_CONTAINER,
 }
 
 
 class NetworkOptions(TypedDict, total=False):
     """Of its network."""
 
-    network: Network
+    #: A `Network`, or "container:NAME" for that of another container, which runs.
+    network: str
     #: Each "[IP:][HOST:]CONTAINER[/tcp|udp]", such as "8080:80", "127.0.0.1:53:53/udp", "8000-8010:80-90", or "80" for
     #: a port of the node's that is free.
     ports: Iterable[str]
@@ -42,9 +48,10 @@ def apply(config: ContainerConfig, options: NetworkOptions) -> None:
     """Put the options into a configuration.
 
     Raises:
-        InvalidSpec: a port can never be right.
+        InvalidSpec: the network or a port can never be right.
     """
-    config.network = _NETWORKS[Network(options.get("network", Network.DEFAULT))]
+    asked = parse_network(options.get("network", Network.DEFAULT))
+    config.network, config.network_container = _NETWORKS[asked.share], asked.container
     published = [parse_publication(text) for text in options.get("ports", ())]
     check_together(published)
     config.ports.extend(

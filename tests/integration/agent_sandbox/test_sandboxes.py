@@ -61,3 +61,16 @@ def test_ports(scenario: str, private_host: Callable[[str, str], None]) -> None:
 )
 def test_volumes(scenario: str, private_host: Callable[[str, str], None]) -> None:
     private_host("volume_scenarios", scenario)
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "joined_network_is_the_same_and_outlives_neither_link_nor_ids",
+        "joined_ids_with_a_network_of_its_own",
+        "next_agent_adopts_what_joins_and_what_was_joined",
+        "joining_that_is_cut_short_leaves_nothing",
+    ],
+)
+def test_joining(scenario: str, private_host: Callable[[str, str], None]) -> None:
+    private_host("joining_scenarios", scenario)

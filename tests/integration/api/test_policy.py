@@ -32,6 +32,8 @@ async def test_nothing_is_allowed_until_it_is_said(world: World) -> None:
     assert list(answer.allowed) == ["capabilities", "devices"]
     made = (await world.containers.CreateContainer(request)).container
     assert list(made.spec.config.security.cap_add) == ["NET_ADMIN"]
+    # For leader and node, which have to rely on it.
+    assert list(made.spec.permissions) == ["capabilities"]
     await world.cluster.UpdatePolicy(UpdatePolicyRequest(deny=["capabilities"]))
     assert await allowed(world) == ["devices"]
     await refused(world.containers.CreateContainer(create_request("b", security=NET_ADMIN)), PermissionDenied)

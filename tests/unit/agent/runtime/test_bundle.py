@@ -9,6 +9,7 @@ from shoal_agent.runtime.devices import DeviceNode
 from shoal_agent.runtime.mounts import FileSystems
 from shoal_agent.runtime.process import Process
 from shoal_agent.runtime.seccomp import compile_profile
+from shoal_agent.runtime.shared import ALONE, Namespace, Shared
 from shoal_agent.runtime.users import User
 from shoal_agent.sandbox.sandboxes import Sandbox
 from shoal_common import capabilities
@@ -23,21 +24,33 @@ CONFINEMENT = Confinement(
 ROOT = User(0, 0, (), "/root")
 
 
+SANDBOX = Sandbox("k", Path("/s/user"), Path("/s/net"), 524288)
+
+
 def build(
-    resources: Resources, user: User = ROOT, *, limits_swap: bool = True, confinement: Confinement = CONFINEMENT
+    resources: Resources,
+    user: User = ROOT,
+    *,
+    limits_swap: bool = True,
+    confinement: Confinement = CONFINEMENT,
+    shared: Shared = ALONE,
+    sandbox: Sandbox = SANDBOX,
+    shm: Path | None = None,
 ) -> Json:
     return configuration(
         process=Process(("sh",), ("PATH=/bin",), "/", "", "box", 15),
         user=user,
         confinement=confinement,
         rootfs=Path("/run/shoal/rootfs/k"),
-        sandbox=Sandbox("k", Path("/s/user"), Path("/s/net"), 524288),
+        sandbox=sandbox,
         systems=FileSystems(),
         files=Path("/t"),
         devices=Path("/d"),
         resources=resources,
         cgroup="/shoal/containers/k",
         limits_swap=limits_swap,
+        shared=shared,
+        shm=shm,
     )
 
 
@@ -46,6 +59,28 @@ def test_namespaces_are_made_or_joined() -> None:
     made = {entry["type"]: entry.get("path", "") for entry in linux["namespaces"]}
     assert made == {"pid": "", "ipc": "", "uts": "", "mount": "", "cgroup": "", "user": "/s/user", "network": "/s/net"}
     assert linux["uidMappings"] == linux["gidMappings"] == [{"containerID": 0, "hostID": 524288, "size": 65536}]
+
+
+def test_namespaces_of_another_task_are_joined_by_their_paths() -> None:
+    shared = Shared(joined={"pid": Namespace(Path("/proc/7/ns/pid"), (1, 2))}, shm=Path("/other/shm"))
+    config = build(Resources(), shared=shared, shm=Path("/other/shm"))
+    found = {entry["type"]: entry.get("path", "") for entry in config["linux"]["namespaces"]}
+    assert (found["pid"], found["ipc"], found["uts"]) == ("/proc/7/ns/pid", "", "")
+    (shm,) = [entry for entry in config["mounts"] if entry["destination"] == "/dev/shm"]
+    assert (shm["type"], shm["source"]) == ("bind", "/other/shm")
+    assert {"bind", "nosuid", "noexec", "nodev"} <= set(shm["options"])
+
+
+def test_what_is_the_nodes_is_neither_made_nor_named() -> None:
+    shared = Shared(host=frozenset({"user", "net", "pid", "ipc", "uts"}))
+    config = build(Resources(), shared=shared, shm=Path("/dev/shm"), sandbox=Sandbox("k", Path("u"), Path("/n"), 0))
+    # By its path, as ever: which network it is was decided when the sandbox was made.
+    assert [entry["type"] for entry in config["linux"]["namespaces"]] == ["mount", "cgroup", "network"]
+    assert {"uidMappings", "gidMappings"}.isdisjoint(config["linux"])
+    # It would become the node's own name.
+    assert "hostname" not in config
+    (sys_,) = [entry for entry in config["mounts"] if entry["destination"] == "/sys"]
+    assert "ro" in sys_["options"]
 
 
 def test_limits() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shoal_agent.runtime.host_files import Names, contents, names_of
+from shoal_agent.runtime.host_files import HostNames, Names, contents, names_of
 from shoal_proto.v1.container_pb2 import ContainerConfig, Dns
 from shoal_proto.v1.resources_pb2 import Address
 
@@ -16,7 +16,7 @@ options edns0
 
 
 def resolver(**names: tuple[str, ...]) -> list[str]:
-    return contents("web", HOST, Names(**names))["resolv.conf"].splitlines()  # type: ignore[arg-type]
+    return contents("web", HostNames(HOST), Names(**names))["resolv.conf"].splitlines()  # type: ignore[arg-type]
 
 
 def test_what_is_left_out_is_the_hosts_but_for_its_loopback() -> None:
@@ -52,9 +52,16 @@ def test_a_server_that_was_asked_for_may_be_a_loopback() -> None:
 def test_hosts_have_lines_of_their_own_and_the_gateway_is_the_node() -> None:
     config = ContainerConfig(extra_hosts=["db:10.0.0.7", "six:fd00::7", "node:host-gateway"])
     names = names_of(config, [Address(ip="10.88.0.7", gateway="10.88.0.1")])
-    lines = contents("web", "", names)["hosts"].splitlines()
+    lines = contents("web", HostNames(""), names)["hosts"].splitlines()
     assert lines[-4:] == ["127.0.1.1\tweb", "10.0.0.7\tdb", "fd00::7\tsix", "10.88.0.1\tnode"]
     assert names_of(config, []).hosts[-1] == ("node", "127.0.0.1")
+
+
+def test_in_the_hosts_network_all_that_the_host_knows_holds() -> None:
+    host = HostNames(HOST, "127.0.0.1\tlocalhost\n10.0.0.9\tnas\n", shared=True)
+    found = contents("node1", host, Names(hosts=(("db", "10.0.0.7"),)))
+    assert found["resolv.conf"] == HOST
+    assert found["hosts"] == f"{host.hosts}10.0.0.7\tdb\n"
 
 
 def test_settings_are_the_configurations() -> None:

@@ -4,15 +4,7 @@ import pytest
 
 from shoal_common.errors import InvalidSpec
 from shoal_controller.api.validate_confinement import confinement
-from shoal_proto.v1.container_pb2 import (
-    ContainerConfig,
-    Device,
-    NamespaceSharing,
-    NetworkMode,
-    Security,
-    SharingMode,
-    Ulimit,
-)
+from shoal_proto.v1.container_pb2 import ContainerConfig, Device, Security, Ulimit
 
 
 def test_names_of_capabilities_are_put_into_one_form() -> None:
@@ -48,11 +40,6 @@ def test_a_configuration_that_says_nothing_of_it_stays_as_it_is() -> None:
         (ContainerConfig(ulimits=[Ulimit(name="core", soft=2, hard=1)]), "above"),
         (ContainerConfig(sysctls={"kernel.panic": "1"}), "kernel.panic"),
         (ContainerConfig(sysctls={f"net.core.n{n}": "1" for n in range(129)}), "129"),
-        (ContainerConfig(network=NetworkMode.NETWORK_MODE_HOST), "shares none"),
-        (ContainerConfig(network=NetworkMode.NETWORK_MODE_CONTAINER), "shares none"),
-        (ContainerConfig(pid=NamespaceSharing(mode=SharingMode.SHARING_MODE_HOST)), "shares none"),
-        (ContainerConfig(ipc=NamespaceSharing(mode=SharingMode.SHARING_MODE_HOST)), "shares none"),
-        (ContainerConfig(security=Security(host_users=True)), "user namespace of its own"),
     ],
 )
 def test_what_can_never_be_right_is_refused(config: ContainerConfig, said: str) -> None:

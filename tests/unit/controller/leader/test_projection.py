@@ -6,8 +6,18 @@ import pytest
 
 from shoal_controller.leader.projection import container_view, node_view
 from shoal_controller.state.store import ContainerEntry, NodeEntry, Stored
-from shoal_proto.v1.container_pb2 import ContainerConfig, ContainerSpec, Mount, PortMapping, Security
+from shoal_proto.v1.container_pb2 import (
+    ContainerConfig,
+    ContainerSpec,
+    Mount,
+    NamespaceSharing,
+    NetworkMode,
+    PortMapping,
+    Security,
+    SharingMode,
+)
 from shoal_proto.v1.node_pb2 import NodeDescription, NodeStatus
+from tests.parts.peers import Peer, frozen, frozen_versions
 
 
 @pytest.mark.parametrize(
@@ -23,6 +33,35 @@ from shoal_proto.v1.node_pb2 import NodeDescription, NodeStatus
 )
 def test_what_of_a_configuration_an_agent_has_to_know(config: ContainerConfig, asks: int) -> None:
     assert container_view(ContainerEntry("default", "c"), ContainerSpec(config=config)).asks == asks
+
+
+def test_what_joins_another_container_has_no_address_and_says_whom() -> None:
+    network = ContainerConfig(network=NetworkMode.NETWORK_MODE_CONTAINER, network_container="x")
+    pid = ContainerConfig(pid=NamespaceSharing(mode=SharingMode.SHARING_MODE_CONTAINER, container="x"))
+    views = [container_view(ContainerEntry("default", "c"), ContainerSpec(config=each)) for each in (network, pid)]
+    assert [(view.joins, view.addressed) for view in views] == [("x", False), ("x", True)]
+    # An agent that does not know of it would give it a network of its own.
+    assert [view.asks for view in views] == [40, 40]
+    host = ContainerConfig(security=Security(host_users=True))
+    assert container_view(ContainerEntry("default", "c"), ContainerSpec(config=host)).asks == 40
+
+
+@pytest.mark.parametrize("version", frozen_versions())
+def test_what_an_older_controller_stored_without_asking_the_policy_is_not_to_run(version: str) -> None:
+    """It keeps fields that it does not know, and so stores what it does not understand."""
+    config = ContainerConfig(image="web", security=Security(privileged=True))
+    peer = Peer(frozen(version))
+    theirs = peer.type("ContainerSpec")(schema=1, name="web", config=peer.read(config))
+    stored = ContainerSpec.FromString(theirs.SerializeToString())
+    assert stored.config.security.privileged
+    view = container_view(ContainerEntry("default", "c"), stored)
+    assert "all privileges, which no controller has checked" in view.unchecked
+    # Nor does it take the mark from what others have checked, whatever it does with it.
+    checked = ContainerSpec(config=config, permissions=["privileged"])
+    again = peer.read(checked)
+    again.run = 2  # type: ignore[attr-defined]
+    rewritten = ContainerSpec.FromString(again.SerializeToString())
+    assert (rewritten.run, container_view(ContainerEntry("default", "c"), rewritten).unchecked) == (2, "")
 
 
 @pytest.mark.parametrize(("told", "knows"), [(0, 16), (38, 38)])

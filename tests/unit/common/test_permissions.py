@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import pytest
 
+from shoal_common.permissions import missing, named, needs, unchecked
 from shoal_common.policy import Permission
-from shoal_controller.core.permissions import missing, needs
 from shoal_proto.v1.container_pb2 import (
     ContainerConfig,
     Device,
     Mount,
     MountKind,
+    NamespaceSharing,
+    NetworkMode,
     Security,
+    SharingMode,
     Ulimit,
 )
 
+HOST = NamespaceSharing(mode=SharingMode.SHARING_MODE_HOST)
 LOOSENED = [
     (ContainerConfig(security=Security(privileged=True)), Permission.PRIVILEGED),
     (ContainerConfig(security=Security(cap_add=["NET_ADMIN"])), Permission.CAPABILITIES),
@@ -22,6 +26,11 @@ LOOSENED = [
     (ContainerConfig(security=Security(seccomp_profile="{}")), Permission.SECCOMP),
     (ContainerConfig(devices=[Device(source="/dev/fuse")]), Permission.DEVICES),
     (ContainerConfig(mounts=[Mount(kind=MountKind.MOUNT_KIND_BIND, source="/srv")]), Permission.BIND_MOUNTS),
+    (ContainerConfig(security=Security(host_users=True)), Permission.HOST_USERS),
+    (ContainerConfig(network=NetworkMode.NETWORK_MODE_HOST), Permission.HOST_NETWORK),
+    (ContainerConfig(pid=HOST), Permission.HOST_PID),
+    (ContainerConfig(ipc=HOST), Permission.HOST_IPC),
+    (ContainerConfig(uts=HOST), Permission.HOST_UTS),
 ]
 
 
@@ -46,6 +55,10 @@ def test_what_tightens_or_stays_within_needs_none() -> None:
         sysctls={"net.core.somaxconn": "1"},
         ulimits=[Ulimit(name="core", soft=-1, hard=-1)],
         mounts=[Mount(kind=MountKind.MOUNT_KIND_VOLUME), Mount(kind=MountKind.MOUNT_KIND_TMPFS)],
+        # What another container has is that one's to be allowed; and what is the node's is none of that.
+        network=NetworkMode.NETWORK_MODE_CONTAINER,
+        pid=NamespaceSharing(mode=SharingMode.SHARING_MODE_CONTAINER),
+        ipc=NamespaceSharing(mode=SharingMode.SHARING_MODE_SHAREABLE),
     )
     assert needs(config) == []
     assert missing(config, ()) is None
@@ -58,3 +71,13 @@ def test_the_first_that_is_not_allowed_is_told() -> None:
     found = missing(config, {Permission.DEVICES})
     assert found is not None
     assert found.what == "capabilities NET_ADMIN, SYS_ADMIN"
+
+
+def test_what_was_stored_runs_only_as_far_as_it_was_checked() -> None:
+    config = ContainerConfig(security=Security(privileged=True, cap_add=["NET_ADMIN", "SYS_ADMIN"]))
+    assert named(config) == ["capabilities", "privileged"]
+    assert unchecked(config, named(config)) == ""
+    # A version that knows of one thing has said nothing of the other.
+    assert unchecked(config, ["privileged"]).startswith("it asks for capabilities NET_ADMIN, SYS_ADMIN, which no")
+    assert unchecked(config, ())
+    assert unchecked(ContainerConfig(), ()) == ""
