@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 
+#: What the values of a key are the names of.
+_NAMED: Final = {
+    "before": "container",
+    "name": "container",
+    "since": "container",
+    "ancestor": "image",
+    "node": "node",
+    "volume": "volume",
+}
+
+
 class ContainerFilter(Text):
     """ "KEY=VALUE" by which containers are chosen; the text itself is kept."""
 
@@ -30,9 +41,14 @@ class ContainerFilter(Text):
         """Return the keys that begin with `incomplete`, or the values of a key that has few."""
         from click.shell_completion import CompletionItem
 
-        key, equals, _ = incomplete.partition("=")
-        found = [f"{key}={value}" for value in container_filters.choices(key)] if equals else []
-        found = found or [f"{each}=" for each in container_filters.FILTER_KEYS]
+        from shoal_cli import completing
+
+        key, equals, begun = incomplete.partition("=")
+        found = [f"{each}=" for each in container_filters.FILTER_KEYS]
+        if equals:
+            kind = _NAMED.get(key)
+            values = completing.names(ctx, (kind,), begun) if kind is not None else container_filters.choices(key)
+            found = [f"{key}={value}" for value in values]
         return [CompletionItem(each) for each in found if each.startswith(incomplete)]
 
 

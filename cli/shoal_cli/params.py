@@ -52,6 +52,22 @@ class Checked(Text):
         return value
 
 
+class Existing(Checked):
+    """The name of an object, of one kind or of several: when it is completed, the cluster is asked what there is."""
+
+    def __init__(self, name: str, check: Callable[[str], object], *kinds: str) -> None:
+        super().__init__(name, check)
+        self._kinds = kinds or (name,)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Return the names that begin with `incomplete`."""
+        from click.shell_completion import CompletionItem
+
+        from shoal_cli import completing
+
+        return [CompletionItem(name) for name in completing.names(ctx, self._kinds, incomplete)]
+
+
 class Context(Text):
     """Name of a configured cluster."""
 
@@ -135,20 +151,20 @@ def _object(text: str) -> None:
 
 
 NAME: Final = Checked("name", lambda text: ids.check_name("container", text))
-CONTAINER: Final = Checked("container", _reference_to_container)
-NODE: Final = Checked("node", lambda text: ids.check_name("node", text))
-IMAGE: Final = Checked("image", references.parse_reference)
+CONTAINER: Final = Existing("container", _reference_to_container)
+NODE: Final = Existing("node", lambda text: ids.check_name("node", text))
+IMAGE: Final = Existing("image", references.parse_reference)
+VOLUME_NAME: Final = Existing("volume", _volume_name)
 #: What `inspect` can be asked for, in the order in which it is looked for: images in their registry, so last.
 KINDS: Final = {
     "container": CONTAINER,
-    "volume": Checked("volume", _volume_name),
+    "volume": VOLUME_NAME,
     "node": NODE,
     "image": IMAGE,
 }
-OBJECT: Final = Checked("name", _object)
+OBJECT: Final = Existing("name", _object, *KINDS)
 LABEL: Final = Checked("label", _label)
 VARIABLE: Final = Checked("variable", _variable)
-VOLUME_NAME: Final = Checked("volume", _volume_name)
 FORM: Final = Form("json")
 LIST_FORM: Final = Form("table", "json")
 CONTEXT: Final = Context()

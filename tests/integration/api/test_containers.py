@@ -304,7 +304,7 @@ async def test_lists_what_filters_choose(world: World) -> None:
 
     assert await names() == ["web"]
     assert await names("exited=7", "exited=0") == ["job", "other"]
-    assert await names("status=exited", "name=^j", "node=node1") == ["job"]
+    assert await names("status=exited", "name=^j", "node=node2") == ["job"]
     assert await names("since=web", all=True) == ["job", "other"]
     assert await names(last=2) == ["job", "other"]
     assert await names("name=e", last=1) == ["other"]

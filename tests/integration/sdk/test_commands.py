@@ -144,6 +144,32 @@ async def test_ps_inspect_and_logs(command: Shoal, cluster: shoal.Cluster, state
     assert await outcome(await command("logs", "one")) == (0, "a\n", "b\n")
 
 
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("shoal stop on", ["one"]),
+        ("shoal inspect ", ["n1", "one", "other"]),
+        ("shoal ps -f node=", ["node=n1"]),
+        ("shoal stop x", []),
+    ],
+)
+async def test_names_of_what_there_is_are_completed(
+    configuration: Path, cluster: shoal.Cluster, typed: str, completed: list[str]
+) -> None:
+    for name in ("one", "other"):
+        await cluster.containers.create("web", name=name)
+    words = {"_SHOAL_COMPLETE": "bash_complete", "COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split(" ")) - 1)}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from shoal_cli.main import main; main()"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **words, "SHOAL_CONFIG": str(configuration)},
+    )
+    code, stdout, stderr = await outcome(process)
+    found = [line.partition(",")[2] for line in stdout.split()]
+    assert (code, found, stderr) == (0, [*completed], "")
+
+
 async def test_exec_pipes_input_and_ends_with_the_code(command: Shoal, cluster: shoal.Cluster) -> None:
     await cluster.containers.run("web", name="one")
     assert await outcome(await command("exec", "one", "both")) == (3, "out\n", "err\n")

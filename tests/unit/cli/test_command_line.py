@@ -69,6 +69,14 @@ def test_completion_is_light(typed: str, expected: str) -> None:
     assert "LOADED []" in done.stderr
 
 
+def test_without_a_cluster_no_name_is_completed(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"current": "gone", "contexts": {}}))
+    done = probe(_SHOAL_COMPLETE="bash_complete", COMP_WORDS="shoal stop ", COMP_CWORD="2", SHOAL_CONFIG=str(path))
+    told = [line for line in done.stderr.splitlines() if not line.startswith("LOADED")]
+    assert (done.returncode, done.stdout.strip(), told) == (0, "", [])
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
