@@ -93,6 +93,24 @@ _data_root = click.option(
     metavar="NAME=PATH",
     help="An OCI runtime; the first is the default. Can be repeated.",
 )
+@click.option(
+    "--image-gc-high-threshold",
+    "clear_above",
+    type=click.IntRange(1, 100),
+    default=85,
+    show_default=True,
+    metavar="PERCENT",
+    help="Remove images that no container here has, and old logs, once so much of the disk is taken; 100: never.",
+)
+@click.option(
+    "--image-gc-low-threshold",
+    "clear_below",
+    type=click.IntRange(0, 99),
+    default=80,
+    show_default=True,
+    metavar="PERCENT",
+    help="Go on with that until less than this is taken.",
+)
 @daemon_options
 @click.pass_context
 def agent(
@@ -110,6 +128,8 @@ def agent(
     allowed_binds: tuple[str, ...],
     cgroup_parent: str,
     runtimes: tuple[str, ...],
+    clear_above: int,
+    clear_below: int,
     registry_own: tuple[str, ...],
     registry_insecure: tuple[str, ...],
     debug: bool,
@@ -127,10 +147,15 @@ def agent(
         return
     if listen is None:
         raise click.UsageError("Missing option '--listen'.")
+    if clear_below >= clear_above:
+        raise click.UsageError(
+            f"--image-gc-low-threshold {clear_below} is not below --image-gc-high-threshold {clear_above}"
+        )
     # gRPC's core writes its own account of addresses that are taken to stderr.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import asyncio
 
+    from shoal_agent.core.collecting import Thresholds
     from shoal_agent.daemon import serve
     from shoal_agent.paths import NodePaths
     from shoal_agent.sandbox.uid_ranges import parse_bases
@@ -159,6 +184,7 @@ def agent(
             runtimes={key: Path(path) for key, path in _pairs(runtimes, "--runtime").items()},
             own_registries=registry_own,
             insecure_registries=registry_insecure,
+            clearing=Thresholds(clear_above, clear_below),
         )
         asyncio.run(serve(settings))
     except ShoalError as error:

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from shoal_agent.claims import HostUse, note_use, only_one
+from shoal_agent.clearing import Clearing
 from shoal_agent.clock import Clock, read_boot_id
 from shoal_agent.copying.commits import Commits
 from shoal_agent.copying.copies import Copies
@@ -167,7 +168,11 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             process_id=secrets.token_hex(16),
             description=await describe(settings, abilities(tasks.groups), boot_id=boot_id),
             problems=lambda: disk.problems,
+            cleanings=lambda: clearing.cleanings,
         )
+        clearing = Clearing(paths, node, images, disk, Clock(), settings.clearing, tell=session.describe)
+        stack.callback(clearing.close)
+        disk.looked = clearing.looked
 
         def disk_changed() -> None:
             session.describe()
@@ -193,11 +198,13 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             group.create_task(node.run(closing), name="node")
             removing = group.create_task(removals.run(), name="volume-removals")
             watching = group.create_task(disk.watch(), name="disk")
+            clearing_disk = group.create_task(clearing.run(), name="clearing")
             talking = group.create_task(session.run(), name="session")
             log.info("agent of Shoal %s serves node %s on %s", shoal_version(), settings.name, settings.listen)
             await stopping.wait()
             log.info("stopping; containers live on")
             talking.cancel()
             watching.cancel()
+            clearing_disk.cancel()
             removing.cancel()
             closing.set()

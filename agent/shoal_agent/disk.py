@@ -106,12 +106,21 @@ class Disk:
         data: where it is mounted, or a directory in it.
         spares: filled whenever there is room.
         changed: called when it fills, and when it has room again.
+        looked: called with what every look has found.
     """
 
-    def __init__(self, data: Path, spares: Spares, *, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        spares: Spares,
+        *,
+        changed: Callable[[], None] = lambda: None,
+        looked: Callable[[Usage], None] = lambda usage: None,
+    ) -> None:
         self._data = data
         self._spares = spares
         self.changed = changed
+        self.looked = looked
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._trouble = ""
 
@@ -123,6 +132,14 @@ class Disk:
     def close(self) -> None:
         """Wait for a look under way."""
         self._executor.shutdown()
+
+    async def usage(self) -> Usage:
+        """Look at it now.
+
+        Raises:
+            OSError: it can't be seen.
+        """
+        return await finished(self._executor, lambda: _usage(self._data))
 
     async def watch(self) -> None:
         """Look again and again, for ever."""
@@ -167,7 +184,9 @@ class Disk:
 
     async def _look(self) -> None:
         before = self._trouble
-        found = await finished(self._executor, lambda: trouble(_usage(self._data), full=bool(before)))
+        usage = await self.usage()
+        found = trouble(usage, full=bool(before))
+        self.looked(usage)
         if not found:
             await finished(self._executor, self._spares.fill)
         if bool(found) == bool(before):

@@ -17,26 +17,21 @@ from typing import Final
 
 from shoal_agent.kernel_work import finished
 
-#: Seconds that one count may take.
+#: Seconds that one count may take, its wait for others included.
 LIMIT: Final = 20.0
 #: One process for each tree: what one of them remembers of files with many names goes with it. Should the agent die,
 #: the time limit ends the count.
 _COUNT: Final = (
-    *("timeout", "--signal=KILL", f"{2 * LIMIT:g}", "nice", "-n", "19"),
+    *("timeout", "--signal=KILL", f"{LIMIT:g}", "nice", "-n", "19"),
     *("xargs", "-0", "-n", "1", "du", "-s", "-x", "-0", "--block-size=1", "--"),
 )
 _NOWHERE: Final = asyncio.subprocess.DEVNULL
 
 
 class Measurer:
-    """Counts trees, one request at a time.
+    """Counts trees, one request at a time."""
 
-    Args:
-        limit: seconds that one request may take, its wait for others included.
-    """
-
-    def __init__(self, limit: float = LIMIT) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._turn = asyncio.Lock()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="shoal-measuring")
 
@@ -44,7 +39,7 @@ class Measurer:
         """End its thread; counts under way were cancelled."""
         self._executor.shutdown()
 
-    async def measure(self, trees: Sequence[Path]) -> dict[Path, int]:
+    async def measure(self, trees: Sequence[Path], *, limit: float = LIMIT) -> dict[Path, int]:
         """Return what is below each of these directories in bytes of the disk, without the directory itself.
 
         A file with many names counts once for each tree. One that isn't there takes nothing; one that could not be
@@ -52,7 +47,7 @@ class Measurer:
         """
         found: dict[Path, int] = {}
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._limit), self._turn:
+            async with asyncio.timeout(limit), self._turn:
                 own = await finished(self._executor, lambda: {tree: _own(tree) for tree in trees})
                 found = {tree: 0 for tree, size in own.items() if size is None}
                 there = [tree for tree, size in own.items() if size is not None]

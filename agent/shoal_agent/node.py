@@ -141,7 +141,7 @@ class Node:
         unheld = {
             container for container, worker in self._workers.items() if not (worker.held or worker.record.removed)
         }
-        return sorted(unheld | self._unreadable | (self._foreign - set(self._workers)))
+        return sorted(unheld | self.unknown())
 
     def reports(self, *, everything: bool) -> list[StatusReport]:
         """Return what the leader has not stored: all of it, or what changed since the last call."""
@@ -199,6 +199,17 @@ class Node:
             for container, worker in self._workers.items()
             if not worker.record.removed
         }
+
+    def attempts(self) -> dict[str, tuple[int, int]]:
+        """Return the generation and the attempt that each container is at, by its id."""
+        return {
+            container: (worker.record.status.generation, worker.record.status.attempt)
+            for container, worker in self._workers.items()
+        }
+
+    def unknown(self) -> frozenset[str]:
+        """Return the ids of containers of which there is something here, and no record that can be read."""
+        return frozenset(self._unreadable | (self._foreign - set(self._workers)))
 
     def inventory(self, ids: Collection[str]) -> list[tuple[ContainerRecord, bool]]:
         """Return the records of these containers, or of all, as they are on disk, and whether each is a stray."""

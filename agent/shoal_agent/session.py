@@ -33,7 +33,7 @@ from shoal_proto.v1.dispatcher_pb2 import (
     VolumeRemovals,
 )
 from shoal_proto.v1.dispatcher_pb2_grpc import DispatcherServiceStub
-from shoal_proto.v1.node_pb2 import NodeDescription, NodeProblem
+from shoal_proto.v1.node_pb2 import NodeCleaning, NodeDescription, NodeProblem
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +102,7 @@ class Session:
         process_id: random, this process's.
         description: of the host, without what is wrong with it.
         problems: returns what is wrong with it now.
+        cleanings: returns what was cleared from its disk.
         volumes: removes those that the leader wants gone; None where there are none.
     """
 
@@ -117,6 +118,7 @@ class Session:
         process_id: str,
         description: NodeDescription,
         problems: Callable[[], Sequence[NodeProblem]] = tuple,
+        cleanings: Callable[[], Sequence[NodeCleaning]] = tuple,
         volumes: removals.VolumeRemovals | None = None,
     ) -> None:
         self._node = node
@@ -128,6 +130,7 @@ class Session:
         self._process_id = process_id
         self._description = description
         self._problems = problems
+        self._cleanings = cleanings
         self._volumes = volumes
         self._told = description
         self._reopen = asyncio.Event()
@@ -138,7 +141,7 @@ class Session:
         self._interval = 0.0
 
     def describe(self) -> None:
-        """What is wrong with the host has changed: tell the leader."""
+        """What is wrong with the host, or was cleared from it, has changed: tell the leader."""
         self._node.news.set()
 
     async def run(self) -> None:
@@ -290,7 +293,7 @@ class Session:
         return message
 
     def _described(self) -> NodeDescription:
-        description = NodeDescription(problems=self._problems())
+        description = NodeDescription(problems=self._problems(), cleanings=self._cleanings())
         description.MergeFrom(self._description)
         return description
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from shoal_agent.core.collecting import Thresholds
 from shoal_agent.paths import NodePaths
 from shoal_agent.volumes.binds import AllowedBind
 
@@ -26,6 +27,7 @@ class Settings:
         runtimes: programs of OCI runtimes by name; the first is the default.
         own_registries: "HOST:PORT" of registries that trust the cluster's certificates, and are trusted by them.
         insecure_registries: "HOST:PORT" of registries that are spoken to in plain HTTP.
+        clearing: how full the disk is when it is cleared of images and old logs, and until when.
     """
 
     paths: NodePaths
@@ -42,3 +44,4 @@ class Settings:
     runtimes: Mapping[str, Path]
     own_registries: tuple[str, ...]
     insecure_registries: tuple[str, ...]
+    clearing: Thresholds

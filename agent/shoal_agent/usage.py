@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shoal_agent.clock import timestamp
-from shoal_agent.core.image_room import rooms
+from shoal_agent.core.image_room import reclaimable, rooms
 from shoal_agent.images.store import Images
 from shoal_agent.kernel_work import finished
-from shoal_agent.measuring import Measurer
+from shoal_agent.measuring import LIMIT, Measurer
 from shoal_agent.node import Node
 from shoal_agent.paths import NodePaths
 from shoal_common.ids import is_container_id
@@ -67,7 +67,8 @@ class DiskUsage:
         if everything or request.volumes:
             volumes = await finished(self._executor, lambda: volume_trees(self._paths, ids))
         trees = [path for each in containers.values() for path in (*each.writable, *each.logs)]
-        sizes = await self._measurer.measure([*trees, *volumes.values()])
+        limit = min(LIMIT, request.limit_ms / 1000 or LIMIT)
+        sizes = await self._measurer.measure([*trees, *volumes.values()], limit=limit)
         known = {each.id: each for each in usage.containers}
         for container, each in containers.items():
             told = known.get(container) or usage.containers.add(id=container)
@@ -92,6 +93,7 @@ class DiskUsage:
                     usage.containers.add(id=container, image_bytes=here.bytes if here is not None else 0, counted=True)
         users = Counter(used.values())
         usage.image_bytes = store.size
+        usage.image_reclaimable_bytes = reclaimable(store, users)
         for image in store.images:
             usage.images.add(
                 digest=image.digest,

@@ -134,12 +134,21 @@ def shown(
         return [table([heading for heading, _ in chosen], rows)]
     if form == _JSON:
         return [as_json(message) for message in messages]
+    return filled([document(message) for message in messages], form, {name: each[0] for name, each in columns.items()})
+
+
+def filled(documents: Sequence[Mapping[str, object]], form: str, names: Mapping[str, str]) -> list[str]:
+    """Return a template filled in from each document.
+
+    Args:
+        form: a template, or "table " and one: then aligned, with headings.
+        names: the headings, by the names of the fields.
+    """
     if is_table(form):
         template = _template(form)
-        names = {name: heading for name, (heading, _) in columns.items()}
-        lines = [expand(template, document(message)) for message in messages]
+        lines = [expand(template, document) for document in documents]
         return [_aligned([templates.header(_parsed(template), names), *lines])]
-    return [expand(form, document(message)) for message in messages]
+    return [expand(form, document) for document in documents]
 
 
 def show_list(

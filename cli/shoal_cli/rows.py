@@ -159,6 +159,7 @@ def volume_columns() -> Columns[Volume]:
         "Scope": ("SCOPE", lambda v: "local"),
         "Containers": ("CONTAINERS", lambda v: ",".join(v.containers)),
         "CreatedAt": ("CREATED AT", lambda v: _at(v.spec.created_at.ToSeconds())),
+        "Size": ("SIZE", lambda v: format_bytes(v.bytes) if v.HasField("bytes") else "N/A"),
     }
 
 

@@ -17,9 +17,11 @@ from shoal_common.sealing import Sealer, load_or_create_key
 from shoal_common.version import shoal_version
 from shoal_controller.api.cluster import ClusterService
 from shoal_controller.api.containers import ContainerService
+from shoal_controller.api.disk_usage import NodeDisks, SystemUsage
 from shoal_controller.api.images import ImageService
 from shoal_controller.api.nodes import NodeService
 from shoal_controller.api.relay import Agents
+from shoal_controller.api.views import Views
 from shoal_controller.api.volumes import VolumeService
 from shoal_controller.events.log import EventLog
 from shoal_controller.events.service import EventService
@@ -104,11 +106,12 @@ async def serve(settings: Settings) -> None:
     leader = recovery.leader = Leader(kv, cache, dispatcher, health)
 
     def add_services(server: grpc.aio.Server) -> None:
+        disks = NodeDisks(cache, agents)
         strays = Strays(store, cache, sealer, health, agents)
         containers = ContainerService(store, cache, sealer, registry, agents, settings.registry)
         container_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
         node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(store, cache, strays), server)
-        volume_pb2_grpc.add_VolumeServiceServicer_to_server(VolumeService(store, cache, sealer), server)
+        volume_pb2_grpc.add_VolumeServiceServicer_to_server(VolumeService(store, cache, sealer, disks), server)
         image_pb2_grpc.add_ImageServiceServicer_to_server(images, server)
         cluster = ClusterService(
             store,
@@ -121,6 +124,7 @@ async def serve(settings: Settings) -> None:
             health,
             recovery,
             Backup(cache, maintenance, files),
+            SystemUsage(cache, disks, Views(cache, sealer)),
         )
         cluster_pb2_grpc.add_ClusterServiceServicer_to_server(cluster, server)
         event_pb2_grpc.add_EventServiceServicer_to_server(EventService(cache, events), server)

@@ -13,7 +13,7 @@ import grpc
 from shoal.configuration import Context, choose_context
 from shoal.containers import Containers
 from shoal.streams import received
-from shoal.transport import Transport
+from shoal.transport import COUNTING, Transport
 from shoal_common.ids import new_request_id
 from shoal_proto.v1.cluster_pb2 import (
     BackupClusterRequest,
@@ -30,6 +30,8 @@ from shoal_proto.v1.cluster_pb2 import (
     RecoverClusterRequest,
     RecoverClusterResponse,
     RecoverySource,
+    SystemUsageRequest,
+    SystemUsageResponse,
     UpdatePolicyRequest,
 )
 from shoal_proto.v1.cluster_pb2_grpc import ClusterServiceStub
@@ -104,6 +106,23 @@ class Cluster:
     async def info(self) -> ClusterInfo:
         """Return how large the cluster is, what is used, and who leads."""
         return await self._transport.unary(lambda channel: ClusterServiceStub(channel).GetInfo, GetInfoRequest())
+
+    async def usage(self, *, nodes: Iterable[str] = (), detail: bool = False) -> SystemUsageResponse:
+        """Return what takes room on the nodes' disks, which they count for this, in the order of their names.
+
+        A node that does not answer is told with its `problem`.
+
+        Args:
+            nodes: names or ids; none means all.
+            detail: also name the images, containers and volumes.
+
+        Raises:
+            NotFound: there is no such node.
+        """
+        request = SystemUsageRequest(nodes=list(nodes), detail=detail)
+        return await self._transport.unary(
+            lambda channel: ClusterServiceStub(channel).GetSystemUsage, request, deadline=COUNTING
+        )
 
     async def version(self) -> GetVersionResponse:
         """Return the versions of the controller that answers."""

@@ -12,6 +12,7 @@ from shoal.container_use import ContainerUse
 from shoal.execution import ExecProcess, exec_start
 from shoal.logs import Moment
 from shoal.names import random_name
+from shoal.transport import COUNTING
 from shoal.waiting import CONDITIONS, Until
 from shoal_common.errors import InvalidSpec, NotFound, Unavailable
 from shoal_common.ids import check_container_id, check_name, new_container_id, new_request_id
@@ -31,6 +32,7 @@ from shoal_proto.v1.container_pb2 import (
     PauseContainerRequest,
     PortBinding,
     PruneContainersRequest,
+    PruneContainersResponse,
     RemoveContainerRequest,
     RenameContainerRequest,
     RestartContainerRequest,
@@ -249,8 +251,10 @@ class Containers(ContainerUse):
         )
         return await self._transport.unary(lambda channel: ContainerServiceStub(channel).UpdateContainer, request)
 
-    async def prune(self, *, filters: Iterable[str] = ()) -> tuple[str, ...]:
-        """Ask for the removal of all containers that do not run, and return their ids; `wait` for when they are gone.
+    async def prune(self, *, filters: Iterable[str] = ()) -> PruneContainersResponse:
+        """Ask for the removal of all containers that do not run; `wait` for when they are gone.
+
+        Returns their ids, and the bytes of their layers and logs, as far as their nodes could tell.
 
         Args:
             filters: "label=KEY[=VALUE]", "label!=KEY[=VALUE]", "until=SECONDS" (made before then, in seconds since
@@ -260,8 +264,9 @@ class Containers(ContainerUse):
             InvalidSpec: one of them is malformed.
         """
         request = PruneContainersRequest(namespace=self._namespace, filters=list(filters), request_id=new_request_id())
-        response = await self._transport.unary(lambda channel: ContainerServiceStub(channel).PruneContainers, request)
-        return tuple(response.ids)
+        return await self._transport.unary(
+            lambda channel: ContainerServiceStub(channel).PruneContainers, request, deadline=COUNTING
+        )
 
     async def kill(self, ref: str, signal: str | int = "SIGKILL") -> None:
         """Send a signal to a container's first process now. It is never sent twice.

@@ -38,6 +38,8 @@ R = TypeVar("R")
 
 #: Seconds that one attempt of a unary call may take.
 DEADLINE: Final = 15.0
+#: The same, where nodes count what is on their disks.
+COUNTING: Final = 60.0
 #: Seconds for a connection to come up, or to fail with a reason; and for one attempt, which is all that one of several
 #: controllers gets.
 CONNECT: Final = 3.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable, Mapping
 
-from shoal.transport import Transport
+from shoal.transport import COUNTING, DEADLINE, Transport
 from shoal_common.ids import new_container_id, new_request_id
 from shoal_proto.v1.volume_pb2 import (
     CreateVolumeRequest,
@@ -45,19 +45,25 @@ class Volumes:
         request = CreateVolumeRequest(id=new_container_id(), name=name, labels=labels or {}, constraints=constraints)
         return await self._transport.unary(lambda channel: VolumeServiceStub(channel).CreateVolume, request)
 
-    async def get(self, ref: str) -> Volume:
+    async def get(self, ref: str, *, size: bool = False) -> Volume:
         """Return a volume.
+
+        Args:
+            size: with its bytes, which its node counts for this; left out if it does not answer.
 
         Raises:
             NotFound: there is none.
         """
-        request = GetVolumeRequest(volume=VolumeRef(ref=ref))
-        return await self._transport.unary(lambda channel: VolumeServiceStub(channel).GetVolume, request)
+        request = GetVolumeRequest(volume=VolumeRef(ref=ref), size=size)
+        return await self._transport.unary(
+            lambda channel: VolumeServiceStub(channel).GetVolume, request, deadline=COUNTING if size else DEADLINE
+        )
 
-    async def list(self, *, filters: Iterable[str] = ()) -> list[Volume]:
+    async def list(self, *, filters: Iterable[str] = (), size: bool = False) -> list[Volume]:
         """Return volumes in the order of their names.
 
         Args:
+            size: with their bytes, as `get` has them.
             filters: "name=TEXT", "label=KEY[=VALUE]", "dangling=true|false", "node=NAME"; all of them hold.
 
         Raises:
@@ -67,8 +73,12 @@ class Volumes:
         volumes: list[Volume] = []
         token = ""
         while True:
-            request = ListVolumesRequest(filters=chosen, page_token=token)
-            page = await self._transport.unary(lambda channel: VolumeServiceStub(channel).ListVolumes, request)
+            request = ListVolumesRequest(filters=chosen, page_token=token, size=size)
+            page = await self._transport.unary(
+                lambda channel: VolumeServiceStub(channel).ListVolumes,
+                request,
+                deadline=COUNTING if size else DEADLINE,
+            )
             volumes += page.volumes
             token = page.next_page_token
             if not token:
@@ -86,11 +96,13 @@ class Volumes:
         return response.id
 
     async def prune(self, *, all: bool = False, filters: Iterable[str] = ()) -> PruneVolumesResponse:
-        """Remove the volumes that no container uses, and return their names.
+        """Remove the volumes that no container uses, and return their names, and how many bytes they had.
 
         Args:
             all: also those that were given a name.
             filters: "label=KEY[=VALUE]", "label!=KEY[=VALUE]".
         """
         request = PruneVolumesRequest(all=all, filters=filters, request_id=new_request_id())
-        return await self._transport.unary(lambda channel: VolumeServiceStub(channel).PruneVolumes, request)
+        return await self._transport.unary(
+            lambda channel: VolumeServiceStub(channel).PruneVolumes, request, deadline=COUNTING
+        )

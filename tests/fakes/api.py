@@ -509,6 +509,9 @@ class Cluster(cluster_pb2_grpc.ClusterServiceServicer):
     async def GetInfo(self, request, context):  # type: ignore[no-untyped-def]
         return cluster_pb2.ClusterInfo(cluster_id="c", nodes=1, nodes_ready=1)
 
+    async def GetSystemUsage(self, request, context):  # type: ignore[no-untyped-def]
+        return cluster_pb2.SystemUsageResponse(nodes=[cluster_pb2.NodeUsage(node_name="node1", images=1)])
+
     async def CreateJoinToken(self, request, context):  # type: ignore[no-untyped-def]
         return cluster_pb2.CreateJoinTokenResponse(token="SHOAL-1-x")
 

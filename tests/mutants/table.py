@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.mutants.agent import AGENT
+from tests.mutants.care import CARE
 from tests.mutants.confinement import CONFINEMENT
 from tests.mutants.controllers import CONTROLLERS
 from tests.mutants.copying import COPYING
@@ -49,4 +50,5 @@ MUTANTS: Final = (
     *SHARING,
     *TERMINALS,
     *INSPECTION,
+    *CARE,
 )

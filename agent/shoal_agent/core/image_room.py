@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 
@@ -63,3 +63,13 @@ def rooms(store: ImageStore) -> dict[str, Room]:
         )
         for image in store.images
     }
+
+
+def reclaimable(store: ImageStore, used: Collection[str]) -> int:
+    """Return the bytes of layers that no image in use has.
+
+    Args:
+        used: digests of images that containers have.
+    """
+    kept = {layer for image in store.images if image.digest in used for layer in image.layers}
+    return sum(size for layer, size in store.layers.items() if layer not in kept)

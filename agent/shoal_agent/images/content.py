@@ -82,6 +82,10 @@ class ContentStore:
         except FileNotFoundError:
             return 0.0
 
+    def digests(self) -> set[str]:
+        """Return the digests of all blobs."""
+        return {f"sha256:{entry.name}" for entry in self._blobs.iterdir()}
+
     def put(self, digest: str, data: bytes) -> None:
         """Store a small blob.
 

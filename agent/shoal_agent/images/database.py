@@ -7,7 +7,7 @@ methods block and are called from one thread.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +158,12 @@ class ImageDatabase:
                     "DELETE FROM images WHERE digest IN (SELECT digest FROM image_layers WHERE diff_id = ?)", (diff_id,)
                 )
                 connection.execute("DELETE FROM layers WHERE diff_id = ?", (diff_id,))
+
+    def remove(self, images: Collection[str], layers: Collection[str]) -> None:
+        """Drop images, and layers that no image has any more: all of them, or none."""
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM images WHERE digest = ?", [(digest,) for digest in sorted(images)])
+            connection.executemany("DELETE FROM layers WHERE diff_id = ?", [(diff_id,) for diff_id in sorted(layers)])
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -116,6 +116,10 @@ class LayerPuller:
     def know(self, diff_id: str) -> None:
         """Take a layer as unpacked: the database has it and so has the disk."""
         self._known.add(diff_id)
+
+    def forget(self, diff_ids: Iterable[str]) -> None:
+        """Take layers as gone."""
+        self._known.difference_update(diff_ids)
 
     def knows(self, diff_id: str) -> bool:
         """Say whether a layer is unpacked."""

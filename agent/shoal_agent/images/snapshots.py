@@ -61,6 +61,12 @@ class Snapshotter(Protocol):
     def remove(self, diff_id: str) -> None:
         """Remove a committed layer; one that isn't there is no error."""
 
+    def bury(self, diff_id: str) -> Path | None:
+        """Take a committed layer out of sight in one step; None if it isn't there. What is left is to be discarded.
+
+        Should the process die before that, `open` does it.
+        """
+
 
 class DirectorySnapshotter:
     """One directory per layer: see `Snapshotter`."""
@@ -118,14 +124,18 @@ class DirectorySnapshotter:
         return {f"sha256:{entry.name}" for entry in self._layers.iterdir()}
 
     def remove(self, diff_id: str) -> None:
+        if (grave := self.bury(diff_id)) is not None:
+            remove_tree(grave)
+
+    def bury(self, diff_id: str) -> Path | None:
         path = self.path(diff_id)
         if not path.exists():
-            return
-        # Out of sight in one step: a layer is never there in part.
+            return None
+        # A layer is never there in part.
         grave = self._staging / os.urandom(16).hex()
         path.rename(grave)
         sync_directory(self._layers)
-        remove_tree(grave)
+        return grave
 
 
 def _mark_opaque(root: int, path: str) -> None:

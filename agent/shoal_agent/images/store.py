@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple, Unpack
 
+from shoal_agent.core.collecting import orphans
 from shoal_agent.core.image_room import ImageStore, StoredImage
 from shoal_agent.images.content import ContentStore
 from shoal_agent.images.database import ImageDatabase, ImageRow
 from shoal_agent.images.flights import Flights
+from shoal_agent.images.pins import Pins
 from shoal_agent.images.pull import PATIENCE, LayerPuller, LayerSource
 from shoal_agent.images.snapshots import DirectorySnapshotter
 from shoal_agent.images.unpack import UnpackLimits
 from shoal_agent.paths import NodePaths
-from shoal_common.errors import InvalidSpec, NotFound
+from shoal_common.errors import Exhausted, InvalidSpec, NotFound, ShoalError
 from shoal_common.references import check_digest
 from shoal_common.registry import Manifest, Platform, Registry, Retry, parse_config, parse_manifest
 from shoal_common.registry.manifests import ParsedConfig
@@ -46,6 +48,21 @@ class LocalImage:
     config: ImageConfig
     layers: tuple[Path, ...]
     diff_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was removed.
+
+    Attributes:
+        images: digests of their manifests.
+        layers: digests of the uncompressed archives.
+        bytes: of the layers, with their archives.
+    """
+
+    images: tuple[str, ...]
+    layers: frozenset[str]
+    bytes: int
 
 
 class Images:
@@ -84,6 +101,9 @@ class Images:
             patience=patience,
             limits=limits,
         )
+        self._removals = ThreadPoolExecutor(1, thread_name_prefix="images-removal")
+        self._pins = Pins()
+        self._under_way: set[asyncio.Task[Removed]] = set()
         self._flights: Flights[str, LocalImage] = Flights("image")
         self._listeners: dict[str, list[OnProgress]] = {}
         self._images: dict[str, LocalImage] = {}
@@ -96,9 +116,12 @@ class Images:
     async def close(self) -> None:
         """Stop all pulls and close the store."""
         await self._flights.close()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
         await self._puller.close()
         await self._in_thread(self._database.close)
         self._database_thread.shutdown(wait=True)
+        self._removals.shutdown(wait=True)
 
     def find(self, digest: str) -> LocalImage | None:
         """Return an image if all of it is here."""
@@ -112,6 +135,42 @@ class Images:
     async def stored(self) -> ImageStore:
         """Return what is here, and what it takes."""
         return await self._in_thread(self._stored)
+
+    async def remove(self, digests: Collection[str], *, keep: Callable[[], Collection[str]]) -> Removed:
+        """Remove images, and all that nobody needs then: layers that no image has, archives that no layer came from.
+
+        Killed at any point it leaves what `open` puts right.
+
+        Args:
+            digests: of images; none: only what is left over. One that isn't here, or is being fetched, is passed over.
+            keep: returns the digests of images that are in use, or are about to be. It is asked at the very moment from
+                which on nobody finds what is removed: whoever wants it later has it fetched again.
+
+        Raises:
+            OSError, ShoalError: something could not be removed; what is left is removed with the next call.
+        """
+        removal = asyncio.create_task(self._remove(digests, keep), name="remove-images")
+        self._under_way.add(removal)
+        removal.add_done_callback(self._under_way.discard)
+        # Who asked may go away in the middle of it.
+        return await asyncio.shield(removal)
+
+    async def _remove(self, digests: Collection[str], keep: Callable[[], Collection[str]]) -> Removed:
+        async with self._pins.gate:
+            pinned = self._pins.held
+            spared = {*keep(), *pinned}
+            going = [digest for digest in digests if digest not in spared and digest in self._images]
+            before = {digest: (self._images.pop(digest), self._configs.pop(digest)) for digest in going}
+            try:
+                removed, blobs = await self._in_thread(self._drop, going, pinned)
+            except ShoalError:
+                for digest, (image, config) in before.items():
+                    self._images[digest], self._configs[digest] = image, config
+                raise
+            self._puller.forget(removed.layers)
+            graves = await self._in_thread(self._bury, removed.layers, blobs)
+        await asyncio.get_running_loop().run_in_executor(self._removals, self._discard, graves)
+        return removed
 
     def layers_of(self, diff_ids: Iterable[str]) -> tuple[Path, ...]:
         """Return the unpacked layers as overlayfs takes them, lowest first.
@@ -180,6 +239,36 @@ class Images:
                 self._images[image.digest] = self._local(image.digest, parsed)
                 self._configs[image.digest] = image.config
 
+    def _drop(self, going: Collection[str], pinned: Collection[str]) -> tuple[Removed, set[str]]:
+        """Take images out of the database, and return what is to go with them: layers, and blobs.
+
+        The database is first: what it does not name is no part of the store, and goes with the next call or `open`.
+        """
+        kept = [image for image in self._database.images() if image.digest not in going]
+        rows = {row.diff_id: row for row in self._database.layers()}
+        layers = orphans({*rows, *self._snapshots.committed()}, (image.diff_ids for image in kept), pinned)
+        gone = [rows[layer] for layer in layers if layer in rows]
+        size = sum(row.size_bytes + self._content.size(row.blob) for row in gone)
+        needed = {row.blob for row in rows.values() if row.diff_id not in layers}
+        needed.update(*((image.digest, image.config) for image in kept), pinned)
+        try:
+            self._database.remove(going, layers)
+        except Exhausted:
+            # To write that down takes room as well; an archive may go before.
+            self._bury((), {row.blob for row in gone} - needed)
+            self._database.remove(going, layers)
+        return Removed(tuple(going), frozenset(layers), size), self._content.digests() - needed
+
+    def _bury(self, layers: Iterable[str], blobs: Iterable[str]) -> list[Path]:
+        """Take layers out of sight, and return where they are; remove blobs."""
+        for digest in sorted(blobs):
+            self._content.remove(digest)
+        return [grave for layer in sorted(layers) if (grave := self._snapshots.bury(layer)) is not None]
+
+    def _discard(self, graves: Iterable[Path]) -> None:
+        for grave in graves:
+            self._snapshots.discard(grave)
+
     def _stored(self) -> ImageStore:
         repositories = self._database.repositories()
         images = (
@@ -200,16 +289,32 @@ class Images:
             raise InvalidSpec(f'image repository "{repository}" names no registry')
         image = f'image "{name}@{digest}"'
         self._check_room(0, image)
-        body = await self._manifest(host, name, digest)
-        manifest = parse_manifest(body, name=image)
-        config = await self._config(host, name, body, manifest, image)
-        if len(config.diff_ids) != len(manifest.layers):
-            raise InvalidSpec(f"{image} has {len(manifest.layers)} layers, its configuration {len(config.diff_ids)}")
-        _check_platform(config.platform, image)
-        sources = [
-            LayerSource(host, name, blob, diff_id)
-            for blob, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
-        ]
+        async with self._pins.hold([digest]):
+            body = await self._manifest(host, name, digest)
+            manifest = parse_manifest(body, name=image)
+            async with self._pins.hold([manifest.config.digest, *(blob.digest for blob in manifest.layers)]):
+                config = await self._config(host, name, body, manifest, image)
+                if len(config.diff_ids) != len(manifest.layers):
+                    raise InvalidSpec(
+                        f"{image} has {len(manifest.layers)} layers, its configuration {len(config.diff_ids)}"
+                    )
+                _check_platform(config.platform, image)
+                sources = [
+                    LayerSource(host, name, blob, diff_id)
+                    for blob, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
+                ]
+                async with self._pins.hold(config.diff_ids):
+                    return await self._pull_image(digest, repository, manifest, config, sources, image)
+
+    async def _pull_image(
+        self,
+        digest: str,
+        repository: str,
+        manifest: Manifest,
+        config: ParsedConfig,
+        sources: Sequence[LayerSource],
+        image: str,
+    ) -> LocalImage:
         # The archives are kept beside what they unpack to, which is no smaller.
         missing = {source.blob.digest: source.blob.size for source in sources if not self._puller.knows(source.diff_id)}
         if missing:

@@ -50,7 +50,7 @@ def container() -> None:
     help="label=KEY[=VALUE], label!=KEY[=VALUE], until=TIME (made before). Can be repeated; all must hold.",
 )
 def prune(filters: tuple[str, ...], force: bool) -> int:
-    """Remove all containers that do not run, with their files, and print the ids of those that are gone.
+    """Remove all containers that do not run, with their files; print the ids of those that are gone, and their room.
 
     One that waits for room, or for its restart policy, counts as running. TIME is 24h (ago), or a date.
 
@@ -71,9 +71,10 @@ def prune(filters: tuple[str, ...], force: bool) -> int:
     async def action(cluster: Cluster) -> int:
         from shoal_cli.attach import gone
         from shoal_cli.many import each
+        from shoal_cli.pruning import reclaimed
 
         found = await cluster.containers.prune(filters=sent)
-        if found:
+        if found.ids:
             click.echo("Deleted Containers:")
 
         async def leave(identifier: str) -> str:
@@ -81,7 +82,9 @@ def prune(filters: tuple[str, ...], force: bool) -> int:
                 note(f"what container {identifier[:12]} has on its node is removed once the node answers")
             return identifier
 
-        return await each(found, leave)
+        code = await each(found.ids, leave)
+        click.echo(reclaimed(found.freed_bytes))
+        return code
 
     return converse(action)
 

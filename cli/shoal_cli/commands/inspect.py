@@ -10,6 +10,8 @@ import click
 from shoal_cli import listing, params
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from google.protobuf.message import Message
 
     from shoal.cluster import Cluster
@@ -45,7 +47,7 @@ def inspect(names: tuple[str, ...], form: str | None, kind: str | None) -> int:
         from shoal_cli.looking import look
         from shoal_common.errors import NotFound
 
-        getters = {
+        getters: dict[str, Callable[[str], Awaitable[Message]]] = {
             "container": cluster.containers.get,
             "volume": cluster.volumes.get,
             "node": cluster.nodes.get,

@@ -9,7 +9,10 @@ import click
 from shoal_cli import listing, params
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shoal.cluster import Cluster
+    from shoal_proto.v1.volume_pb2 import Volume
 
 
 @click.group(short_help="Make, list and remove volumes.")
@@ -62,6 +65,11 @@ def create(driver: str, labels: tuple[str, ...], constraints: tuple[str, ...], n
     return converse(action)
 
 
+_size = click.option(
+    "-s", "--size", is_flag=True, help="Also how many bytes it has on the disk; its node counts them for this."
+)
+
+
 @volume.command("ls", short_help="List volumes.")
 @click.option("-q", "--quiet", is_flag=True, help="Only names.")
 @click.option(
@@ -72,16 +80,18 @@ def create(driver: str, labels: tuple[str, ...], constraints: tuple[str, ...], n
     metavar="KEY=VALUE",
     help="name=TEXT, label=KEY[=VALUE], dangling=true|false (no container uses it), node=NAME. Can be repeated.",
 )
+@_size
 @listing.form
-def list_(quiet: bool, filters: tuple[str, ...], form: str) -> int:
+def list_(quiet: bool, filters: tuple[str, ...], size: bool, form: str) -> int:
     """List volumes, and the node that has the data of each; "-": no container has used it yet.
 
-    A template has fields such as {{.Name}}, {{.Node}}, {{.Labels}}, or paths into the API's object.
+    A template has fields such as {{.Name}}, {{.Node}}, {{.Labels}}, {{.Size}}, or paths into the API's object.
 
     \b
     Examples:
       shoal volume ls
       shoal volume ls -q -f dangling=true
+      shoal volume ls --size
       shoal volume ls --format '{{.Name}} {{.Node}}'
     """
     from shoal_cli.session import converse
@@ -90,12 +100,15 @@ def list_(quiet: bool, filters: tuple[str, ...], form: str) -> int:
         from shoal_cli.formats import show
         from shoal_cli.rows import VOLUME_HEADINGS, volume_columns
 
-        found = await cluster.volumes.list(filters=filters)
+        found = await cluster.volumes.list(filters=filters, size=size)
         if quiet and form == "table":
             for each in found:
                 click.echo(each.spec.name)
         else:
-            show(found, form, volume_columns(), VOLUME_HEADINGS, lambda volume: volume.spec.labels)
+            headings = (*VOLUME_HEADINGS, "Size") if size else VOLUME_HEADINGS
+            show(found, form, volume_columns(), headings, lambda volume: volume.spec.labels)
+            if size:
+                _note_unknown(found)
 
     return converse(action)
 
@@ -105,14 +118,16 @@ _volumes = click.argument("volumes", nargs=-1, required=True, type=params.VOLUME
 
 @volume.command("inspect", short_help="Show all there is to know of volumes, as JSON.")
 @listing.inspected("{{.Driver}}")
+@_size
 @_volumes
-def inspect(volumes: tuple[str, ...], form: str | None) -> int:
+def inspect(volumes: tuple[str, ...], form: str | None, size: bool) -> int:
     """Show all there is to know of volumes: a JSON list of what Docker has of one; json: the API's objects.
 
     \b
     Examples:
       shoal volume inspect data
       shoal volume inspect --format '{{.Node}} {{join .Containers " "}}' data
+      shoal volume inspect --size --format '{{.UsageData.Size}}' data
     """
     from shoal_cli.session import converse
 
@@ -120,7 +135,7 @@ def inspect(volumes: tuple[str, ...], form: str | None) -> int:
         from shoal_cli.documents.volumes import document
         from shoal_cli.looking import look
 
-        return await look(volumes, cluster.volumes.get, form, document)
+        return await look(volumes, lambda ref: cluster.volumes.get(ref, size=size), form, document)
 
     return converse(action)
 
@@ -163,7 +178,7 @@ def rm(volumes: tuple[str, ...], force: bool) -> int:
 @click.option("-f", "--force", is_flag=True, help="Don't ask.")
 @click.option("--filter", "filters", multiple=True, metavar="KEY=VALUE", help="label=KEY[=VALUE], label!=KEY[=VALUE].")
 def prune(everything: bool, force: bool, filters: tuple[str, ...]) -> int:
-    """Remove volumes that no container uses, with their data, and print their names.
+    """Remove volumes that no container uses, with their data, and print their names and what room they had.
 
     \b
     Examples:
@@ -177,8 +192,21 @@ def prune(everything: bool, force: bool, filters: tuple[str, ...]) -> int:
         click.confirm(f"This removes {which} that no container uses, with their data. Go on?", abort=True, err=True)
 
     async def action(cluster: Cluster) -> None:
+        from shoal_cli.pruning import reclaimed
+
         done = await cluster.volumes.prune(all=everything, filters=filters)
+        if done.names:
+            click.echo("Deleted Volumes:")
         for name in done.names:
             click.echo(name)
+        click.echo(reclaimed(done.freed_bytes))
 
     return converse(action)
+
+
+def _note_unknown(volumes: Sequence[Volume]) -> None:
+    from shoal_cli.session import note
+
+    nodes = sorted({each.node_name for each in volumes if not each.HasField("bytes")})
+    if nodes:
+        note(f"not all sizes are known: {', '.join(nodes)} did not answer in time")

@@ -23,6 +23,12 @@ def document(volume: Volume) -> Struct:
             "Scope": "local",
             "Node": volume.node_name,
             "Containers": list(volume.containers),
+            # Only where it was asked for, and its node has answered.
+            **(
+                {"UsageData": {"RefCount": len(volume.containers), "Size": volume.bytes}}
+                if volume.HasField("bytes")
+                else {}
+            ),
         },
         cache(partial(api_fields, volume)),
     )

@@ -18,6 +18,7 @@ from shoal_common.errors import InvalidSpec, PermissionDenied, Unavailable
 from shoal_common.identity import Role
 from shoal_common.rpc_server import caller
 from shoal_common.version import API, shoal_version
+from shoal_controller.api.disk_usage import SystemUsage
 from shoal_controller.api.phases import phase_of
 from shoal_controller.api.policy import Policies
 from shoal_controller.api.views import is_ready
@@ -77,6 +78,7 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         health: of the store.
         recovery: brings the cluster back when the store has lost it.
         backup: of the cluster.
+        usage: of the nodes' disks.
     """
 
     def __init__(
@@ -91,8 +93,10 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         health: StoreHealth,
         recovery: Recovery,
         backup: Backup,
+        usage: SystemUsage,
     ) -> None:
         self._backup = backup
+        self._usage = usage
         self._health = health
         self._recovery = recovery
         self._kv = kv
@@ -202,6 +206,12 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         if caller().role is not Role.ADMIN:
             raise PermissionDenied(f"{caller()} may not change the policy (an administrator may)")
         return await self._policies.update(request)
+
+    async def GetSystemUsage(
+        self, request: cluster_pb2.SystemUsageRequest, context: _Context
+    ) -> cluster_pb2.SystemUsageResponse:
+        """See cluster.proto."""
+        return await self._usage.usage(request)
 
     async def CreateJoinToken(
         self, request: cluster_pb2.CreateJoinTokenRequest, context: _Context

@@ -19,6 +19,7 @@ from shoal_controller.api.changing import Changing
 from shoal_controller.api.committing import Committer
 from shoal_controller.api.copying import CopyRelay
 from shoal_controller.api.creation import Creation
+from shoal_controller.api.disk_usage import NodeDisks
 from shoal_controller.api.execution import ExecRelay, require_process
 from shoal_controller.api.listing import Lister
 from shoal_controller.api.logs import LogRelay
@@ -68,7 +69,7 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         self._waiter = Waiter(cache, self._finder, self._views)
         self._logs = LogRelay(cache, self._finder, agents)
         self._renaming = Renaming(cache, self._finder, self._updates)
-        self._pruning = Pruning(cache, self._finder, self._updates)
+        self._pruning = Pruning(cache, self._finder, self._updates, NodeDisks(cache, agents))
         self._exec = ExecRelay(cache, self._finder, agents)
         self._stats = StatsRelay(cache, self._finder, agents)
         self._copies = CopyRelay(cache, self._finder, agents)

@@ -11,6 +11,7 @@ from typing import Final
 from shoal_common.errors import Conflict, InvalidSpec, NotFound
 from shoal_common.ids import new_request_id
 from shoal_controller.api import validate
+from shoal_controller.api.disk_usage import BESIDE_MS, NodeDisks
 from shoal_controller.api.phases import is_going, phase_of
 from shoal_controller.api.reading import Finder, name_of
 from shoal_controller.api.updating import SpecUpdates
@@ -33,8 +34,9 @@ _SECONDS: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
 class Pruning:
     """Serves `PruneContainers`."""
 
-    def __init__(self, cache: ClusterCache, finder: Finder, updates: SpecUpdates) -> None:
+    def __init__(self, cache: ClusterCache, finder: Finder, updates: SpecUpdates, disks: NodeDisks) -> None:
         self._cache = cache
+        self._disks = disks
         self._finder = finder
         self._updates = updates
 
@@ -54,10 +56,13 @@ class Pruning:
         removed = set(self._finder.removed_by(namespace, own_id))
         entries = [each for each in self._cache.containers.values() if each.namespace == namespace]
         todo = [each for each in entries if is_prunable(each) and fits(each)]
+        sizes = await self._disks.container_sizes(todo, limit_ms=BESIDE_MS)
+        freed = 0
         for start in range(0, len(todo), _WIDTH):
             done = await asyncio.gather(*(self._remove(each, own_id) for each in todo[start : start + _WIDTH]))
             removed.update(filter(None, done))
-        return PruneContainersResponse(ids=sorted(removed))
+            freed += sum(sizes.get(each, 0) for each in done)
+        return PruneContainersResponse(ids=sorted(removed), freed_bytes=freed)
 
     async def _remove(self, entry: ContainerEntry, request_id: str) -> str:
         # It may have been started, or removed, by now: then it is none of ours.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import grpc.aio
@@ -15,7 +15,9 @@ from shoal_common.ids import SHORT_ID, is_container_id, new_request_id
 from shoal_common.messages import copied
 from shoal_common.sealing import Sealer
 from shoal_controller.api import validate, validate_volumes
+from shoal_controller.api.disk_usage import BESIDE_MS, NodeDisks
 from shoal_controller.api.reading import Finder
+from shoal_controller.api.volume_views import volume_view
 from shoal_controller.leader.volume_draft import users
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
@@ -40,8 +42,9 @@ _PRUNED: Final = ("label", "label!")
 class VolumeService(volume_pb2_grpc.VolumeServiceServicer):
     """Answers from the cache; writes what users say of volumes. Their places are the leader's to choose."""
 
-    def __init__(self, kv: KV, cache: ClusterCache, sealer: Sealer) -> None:
+    def __init__(self, kv: KV, cache: ClusterCache, sealer: Sealer, disks: NodeDisks) -> None:
         self._kv = kv
+        self._disks = disks
         self._cache = cache
         self._sealer = sealer
         self._finder = Finder(kv, cache)
@@ -66,7 +69,7 @@ class VolumeService(volume_pb2_grpc.VolumeServiceServicer):
         spec.created_at.FromNanoseconds(time.time_ns())
         for _ in range(_ATTEMPTS):
             if (known := self._known(spec)) is not None:
-                return self._view(known, users(self._cache))
+                return volume_view(self._cache, known, users(self._cache))
             txn = Txn()
             txn.put(keys.volume_spec(namespace, spec.id), encode(spec), expect=0)
             if spec.name != spec.id:
@@ -76,12 +79,15 @@ class VolumeService(volume_pb2_grpc.VolumeServiceServicer):
                 _log.info("created volume %s", spec.name)
                 await self._cache.reached(revision)
                 made = VolumeEntry(namespace, spec.id, Stored(spec, revision, revision))
-                return self._view(self._cache.volumes.get(spec.id, made), {})
+                return volume_view(self._cache, self._cache.volumes.get(spec.id, made), {})
         raise Unavailable(f'volume "{spec.name}" is made and removed by others all the time (try again)')
 
     async def GetVolume(self, request: volume_pb2.GetVolumeRequest, context: _Context) -> Volume:
         """See volume.proto."""
-        return self._view(await self._volume(request.volume), users(self._cache))
+        view = volume_view(self._cache, await self._volume(request.volume), users(self._cache))
+        if request.size:
+            await self._measure([view])
+        return view
 
     async def ListVolumes(
         self, request: volume_pb2.ListVolumesRequest, context: _Context
@@ -91,6 +97,8 @@ class VolumeService(volume_pb2_grpc.VolumeServiceServicer):
         size = validate.page_size(request.page_size)
         found = self._fitting(namespace, request.filters, known=_LISTED)
         left = [volume for volume in found if _place(volume) > request.page_token]
+        if request.size:
+            await self._measure(left[:size])
         return volume_pb2.ListVolumesResponse(
             volumes=left[:size],
             next_page_token=_place(left[size - 1]) if len(left) > size else "",
@@ -110,16 +118,21 @@ class VolumeService(volume_pb2_grpc.VolumeServiceServicer):
         """See volume.proto."""
         namespace = validate.namespace(request.namespace)
         await self._finder.fresh()
-        names = []
-        for volume in self._fitting(namespace, request.filters, known=_PRUNED):
-            if volume.containers or not (request.all or _is_nameless(volume.spec)):
-                continue
+        unused = [
+            volume
+            for volume in self._fitting(namespace, request.filters, known=_PRUNED)
+            if not volume.containers and (request.all or _is_nameless(volume.spec))
+        ]
+        await self._measure(unused, limit_ms=BESIDE_MS)
+        names, freed = [], 0
+        for volume in unused:
             try:
                 await self._remove(VolumeRef(namespace=namespace, ref=volume.spec.id), request.request_id)
             except (Conflict, NotFound):
                 continue  # Somebody began to use it meanwhile, or removed it.
             names.append(volume.spec.name)
-        return volume_pb2.PruneVolumesResponse(names=names)
+            freed += volume.bytes
+        return volume_pb2.PruneVolumesResponse(names=names, freed_bytes=freed)
 
     # Inside
 
@@ -147,6 +160,16 @@ class VolumeService(volume_pb2_grpc.VolumeServiceServicer):
                 f"shoal volume rm {spec.name})"
             )
         return entry
+
+    async def _measure(self, volumes: Sequence[Volume], *, limit_ms: int = 0) -> None:
+        """Note the bytes of volumes, as far as their nodes tell."""
+        placed = [(each.spec.id, each.placement.node) for each in volumes if each.placement.node]
+        sizes = await self._disks.volume_sizes(placed, limit_ms=limit_ms)
+        for each in volumes:
+            if not each.placement.node:
+                each.bytes = 0
+            elif each.spec.id in sizes:
+                each.bytes = sizes[each.spec.id]
 
     async def _remove(self, ref: VolumeRef, request_id: str) -> str:
         own_id = request_id or new_request_id()
@@ -234,26 +257,11 @@ class VolumeService(volume_pb2_grpc.VolumeServiceServicer):
         fits = validate_volumes.volume_filter(filters, known=known)
         named = users(self._cache)
         views = (
-            self._view(entry, named)
+            volume_view(self._cache, entry, named)
             for entry in self._cache.volumes.values()
             if entry.namespace == namespace and entry.spec is not None and not entry.spec.value.removed
         )
         return sorted((view for view in views if fits(view)), key=_place)
-
-    def _view(self, entry: VolumeEntry, named: Mapping[str, Sequence[str]]) -> Volume:
-        """Return a volume as the API answers it."""
-        view = Volume(containers=sorted(named.get(entry.id, ())))
-        for part in (entry.spec, entry.placement):
-            view.revision = max(view.revision, part.revision if part is not None else 0)
-        if entry.spec is not None:
-            view.spec.CopyFrom(entry.spec.value)
-            view.spec.request_mac = b""
-        if entry.placement is not None:
-            view.placement.CopyFrom(entry.placement.value)
-            node = self._cache.nodes.get(entry.placement.value.node)
-            if node is not None and node.spec is not None:
-                view.node_name = node.spec.value.name
-        return view
 
 
 def _is_nameless(spec: VolumeSpec) -> bool:

@@ -63,6 +63,10 @@ def check_description(node: str, description: NodeDescription) -> None:
         texts += [*pairs.keys(), *pairs.values()]
     for problem in description.problems:
         texts += [problem.kind, problem.message]
+    for cleaning in description.cleanings:
+        texts += [cleaning.kind, cleaning.reason, *cleaning.names]
+        if not _is_time(cleaning.at):
+            raise InvalidSpec(f"node {node} tells of a time that there is not ({cleaning.at.seconds} s since 1970)")
     for text in texts:
         if not text.isprintable():
             raise InvalidSpec(f"node {node} describes itself with a control character: {text[:80]!a}")

@@ -155,19 +155,21 @@ class AgentCommitResponse(_message.Message):
     def __init__(self, bytes: _Optional[int] = ..., layer: _Optional[_Union[_image_pb2.Layer, _Mapping]] = ...) -> None: ...
 
 class AgentUsageRequest(_message.Message):
-    __slots__ = ("containers", "volumes", "images", "ids")
+    __slots__ = ("containers", "volumes", "images", "ids", "limit_ms")
     CONTAINERS_FIELD_NUMBER: _ClassVar[int]
     VOLUMES_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     IDS_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_MS_FIELD_NUMBER: _ClassVar[int]
     containers: bool
     volumes: bool
     images: bool
     ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, containers: _Optional[bool] = ..., volumes: _Optional[bool] = ..., images: _Optional[bool] = ..., ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    limit_ms: int
+    def __init__(self, containers: _Optional[bool] = ..., volumes: _Optional[bool] = ..., images: _Optional[bool] = ..., ids: _Optional[_Iterable[str]] = ..., limit_ms: _Optional[int] = ...) -> None: ...
 
 class AgentUsage(_message.Message):
-    __slots__ = ("containers", "images", "volumes", "disk_bytes", "free_bytes", "image_bytes", "incomplete")
+    __slots__ = ("containers", "images", "volumes", "disk_bytes", "free_bytes", "image_bytes", "incomplete", "image_reclaimable_bytes")
     class ContainerUsage(_message.Message):
         __slots__ = ("id", "writable_bytes", "log_bytes", "image_bytes", "counted")
         ID_FIELD_NUMBER: _ClassVar[int]
@@ -212,6 +214,7 @@ class AgentUsage(_message.Message):
     FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
     IMAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
     INCOMPLETE_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_RECLAIMABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
     containers: _containers.RepeatedCompositeFieldContainer[AgentUsage.ContainerUsage]
     images: _containers.RepeatedCompositeFieldContainer[AgentUsage.ImageUsage]
     volumes: _containers.RepeatedCompositeFieldContainer[AgentUsage.VolumeUsage]
@@ -219,7 +222,8 @@ class AgentUsage(_message.Message):
     free_bytes: int
     image_bytes: int
     incomplete: bool
-    def __init__(self, containers: _Optional[_Iterable[_Union[AgentUsage.ContainerUsage, _Mapping]]] = ..., images: _Optional[_Iterable[_Union[AgentUsage.ImageUsage, _Mapping]]] = ..., volumes: _Optional[_Iterable[_Union[AgentUsage.VolumeUsage, _Mapping]]] = ..., disk_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., image_bytes: _Optional[int] = ..., incomplete: _Optional[bool] = ...) -> None: ...
+    image_reclaimable_bytes: int
+    def __init__(self, containers: _Optional[_Iterable[_Union[AgentUsage.ContainerUsage, _Mapping]]] = ..., images: _Optional[_Iterable[_Union[AgentUsage.ImageUsage, _Mapping]]] = ..., volumes: _Optional[_Iterable[_Union[AgentUsage.VolumeUsage, _Mapping]]] = ..., disk_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., image_bytes: _Optional[int] = ..., incomplete: _Optional[bool] = ..., image_reclaimable_bytes: _Optional[int] = ...) -> None: ...
 
 class AgentPruneRequest(_message.Message):
     __slots__ = ("images", "digests")

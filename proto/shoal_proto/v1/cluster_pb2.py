@@ -23,70 +23,74 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from shoal_proto.v1 import container_pb2 as shoal__proto_dot_v1_dot_container__pb2
 from shoal_proto.v1 import resources_pb2 as shoal__proto_dot_v1_dot_resources__pb2
+from shoal_proto.v1 import volume_pb2 as shoal__proto_dot_v1_dot_volume__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cshoal_proto/v1/cluster.proto\x12\x08shoal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eshoal_proto/v1/resources.proto\"\x88\x01\n\x07\x43luster\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\n\n\x02id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06subnet\x18\x05 \x01(\t\x12\x12\n\nrecovering\x18\x06 \x01(\x08\"|\n\nController\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12.\n\nstarted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x98\x01\n\nRevocation\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12.\n\nrevoked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x0c\n\x04name\x18\x07 \x01(\t\"m\n\x06Leader\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\x12\n\ncontroller\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12.\n\nelected_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"|\n\tJoinToken\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\n\n\x02id\x18\x02 \x01(\t\x12\x15\n\rsecret_sha256\x18\x03 \x01(\x0c\x12\x0c\n\x04role\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x10\n\x0eGetInfoRequest\"\x9e\x03\n\x0b\x43lusterInfo\x12\x12\n\ncluster_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06leader\x18\x04 \x01(\t\x12\r\n\x05nodes\x18\x05 \x01(\r\x12\x13\n\x0bnodes_ready\x18\x06 \x01(\r\x12\x12\n\ncontainers\x18\x07 \x01(\r\x12\x1a\n\x12\x63ontainers_running\x18\x08 \x01(\r\x12%\n\x08\x63\x61pacity\x18\t \x01(\x0b\x32\x13.shoal.v1.Resources\x12%\n\x08reserved\x18\n \x01(\x0b\x32\x13.shoal.v1.Resources\x12\x0e\n\x06subnet\x18\x0b \x01(\t\x12\x10\n\x08registry\x18\x0c \x01(\t\x12\x10\n\x08revision\x18\r \x01(\x03\x12\x12\n\ncontroller\x18\x0e \x01(\t\x12)\n\x0b\x63ontrollers\x18\x0f \x03(\x0b\x32\x14.shoal.v1.Controller\x12$\n\x05store\x18\x10 \x03(\x0b\x32\x15.shoal.v1.StoreMember\x12\x10\n\x08problems\x18\x11 \x03(\t\"s\n\x0bStoreMember\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0f\n\x07healthy\x18\x02 \x01(\x08\x12\r\n\x05leads\x18\x03 \x01(\x08\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x04\x12\x0e\n\x06reason\x18\x06 \x01(\t\"\x13\n\x11GetVersionRequest\"P\n\x12GetVersionResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0b\n\x03\x61pi\x18\x02 \x01(\t\x12\x0e\n\x06python\x18\x03 \x01(\t\x12\x0c\n\x04\x65tcd\x18\x04 \x01(\t\"/\n\x16\x43reateJoinTokenRequest\x12\x15\n\rvalid_seconds\x18\x01 \x01(\r\"X\n\x17\x43reateJoinTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"v\n\x15RecoverClusterRequest\x12(\n\x06source\x18\x01 \x01(\x0e\x32\x18.shoal.v1.RecoverySource\x12\r\n\x05nodes\x18\x02 \x01(\r\x12\x14\n\x0cwait_seconds\x18\x03 \x01(\r\x12\x0e\n\x06subnet\x18\x04 \x01(\t\"h\n\x16RecoverClusterResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x01(\x08\x12\r\n\x05nodes\x18\x03 \x01(\r\x12\x0f\n\x07\x61\x64opted\x18\x04 \x01(\r\x12\x0f\n\x07missing\x18\x05 \x01(\r\"*\n\x14\x42\x61\x63kupClusterRequest\x12\x12\n\npassphrase\x18\x01 \x01(\t\"%\n\x15\x42\x61\x63kupClusterResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\x15\n\x13\x43ompactStoreRequest\"V\n\x14\x43ompactStoreResponse\x12\x13\n\x0bsize_before\x18\x01 \x01(\x04\x12\x12\n\nsize_after\x18\x02 \x01(\x04\x12\x15\n\ralarm_cleared\x18\x03 \x01(\x08\"I\n\rClusterPolicy\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\x0f\n\x07\x61llowed\x18\x02 \x03(\t\x12\x17\n\x0flast_request_id\x18\x03 \x01(\t\"\x12\n\x10GetPolicyRequest\"F\n\x13UpdatePolicyRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05\x61llow\x18\x02 \x03(\t\x12\x0c\n\x04\x64\x65ny\x18\x03 \x03(\t\"\'\n\x12SystemUsageRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\"9\n\x13SystemUsageResponse\x12\"\n\x05nodes\x18\x01 \x03(\x0b\x32\x13.shoal.v1.NodeUsage\"\xcb\x02\n\tNodeUsage\x12\x11\n\tnode_name\x18\x01 \x01(\t\x12\x0e\n\x06images\x18\x02 \x01(\r\x12\x13\n\x0bimage_bytes\x18\x03 \x01(\x03\x12\x1f\n\x17image_reclaimable_bytes\x18\x04 \x01(\x03\x12\x12\n\ncontainers\x18\x05 \x01(\r\x12\x17\n\x0f\x63ontainer_bytes\x18\x06 \x01(\x03\x12#\n\x1b\x63ontainer_reclaimable_bytes\x18\x07 \x01(\x03\x12\x0f\n\x07volumes\x18\x08 \x01(\r\x12\x14\n\x0cvolume_bytes\x18\t \x01(\x03\x12 \n\x18volume_reclaimable_bytes\x18\n \x01(\x03\x12\x11\n\tlog_bytes\x18\x0b \x01(\x03\x12\x12\n\ndisk_bytes\x18\x0c \x01(\x03\x12\x12\n\nfree_bytes\x18\r \x01(\x03\x12\x0f\n\x07problem\x18\x0e \x01(\t\"5\n\x12PruneImagesRequest\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"L\n\x13PruneImagesResponse\x12\x0e\n\x06images\x18\x01 \x01(\r\x12\x13\n\x0b\x66reed_bytes\x18\x02 \x01(\x03\x12\x10\n\x08problems\x18\x03 \x03(\t*j\n\x0eRecoverySource\x12\x1f\n\x1bRECOVERY_SOURCE_UNSPECIFIED\x10\x00\x12\x19\n\x15RECOVERY_SOURCE_NODES\x10\x01\x12\x1c\n\x18RECOVERY_SOURCE_RESTORED\x10\x02\x32\xf1\x04\n\x0e\x43lusterService\x12:\n\x07GetInfo\x12\x18.shoal.v1.GetInfoRequest\x1a\x15.shoal.v1.ClusterInfo\x12G\n\nGetVersion\x12\x1b.shoal.v1.GetVersionRequest\x1a\x1c.shoal.v1.GetVersionResponse\x12V\n\x0f\x43reateJoinToken\x12 .shoal.v1.CreateJoinTokenRequest\x1a!.shoal.v1.CreateJoinTokenResponse\x12U\n\x0eRecoverCluster\x12\x1f.shoal.v1.RecoverClusterRequest\x1a .shoal.v1.RecoverClusterResponse0\x01\x12R\n\rBackupCluster\x12\x1e.shoal.v1.BackupClusterRequest\x1a\x1f.shoal.v1.BackupClusterResponse0\x01\x12M\n\x0c\x43ompactStore\x12\x1d.shoal.v1.CompactStoreRequest\x1a\x1e.shoal.v1.CompactStoreResponse\x12@\n\tGetPolicy\x12\x1a.shoal.v1.GetPolicyRequest\x1a\x17.shoal.v1.ClusterPolicy\x12\x46\n\x0cUpdatePolicy\x12\x1d.shoal.v1.UpdatePolicyRequest\x1a\x17.shoal.v1.ClusterPolicyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cshoal_proto/v1/cluster.proto\x12\x08shoal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eshoal_proto/v1/container.proto\x1a\x1eshoal_proto/v1/resources.proto\x1a\x1bshoal_proto/v1/volume.proto\"\x88\x01\n\x07\x43luster\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\n\n\x02id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06subnet\x18\x05 \x01(\t\x12\x12\n\nrecovering\x18\x06 \x01(\x08\"|\n\nController\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12.\n\nstarted_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x98\x01\n\nRevocation\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12.\n\nrevoked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x0c\n\x04name\x18\x07 \x01(\t\"m\n\x06Leader\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\x12\n\ncontroller\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12.\n\nelected_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"|\n\tJoinToken\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\n\n\x02id\x18\x02 \x01(\t\x12\x15\n\rsecret_sha256\x18\x03 \x01(\x0c\x12\x0c\n\x04role\x18\x04 \x01(\t\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x10\n\x0eGetInfoRequest\"\x9e\x03\n\x0b\x43lusterInfo\x12\x12\n\ncluster_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06leader\x18\x04 \x01(\t\x12\r\n\x05nodes\x18\x05 \x01(\r\x12\x13\n\x0bnodes_ready\x18\x06 \x01(\r\x12\x12\n\ncontainers\x18\x07 \x01(\r\x12\x1a\n\x12\x63ontainers_running\x18\x08 \x01(\r\x12%\n\x08\x63\x61pacity\x18\t \x01(\x0b\x32\x13.shoal.v1.Resources\x12%\n\x08reserved\x18\n \x01(\x0b\x32\x13.shoal.v1.Resources\x12\x0e\n\x06subnet\x18\x0b \x01(\t\x12\x10\n\x08registry\x18\x0c \x01(\t\x12\x10\n\x08revision\x18\r \x01(\x03\x12\x12\n\ncontroller\x18\x0e \x01(\t\x12)\n\x0b\x63ontrollers\x18\x0f \x03(\x0b\x32\x14.shoal.v1.Controller\x12$\n\x05store\x18\x10 \x03(\x0b\x32\x15.shoal.v1.StoreMember\x12\x10\n\x08problems\x18\x11 \x03(\t\"s\n\x0bStoreMember\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x01(\t\x12\x0f\n\x07healthy\x18\x02 \x01(\x08\x12\r\n\x05leads\x18\x03 \x01(\x08\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x04\x12\x0e\n\x06reason\x18\x06 \x01(\t\"\x13\n\x11GetVersionRequest\"P\n\x12GetVersionResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0b\n\x03\x61pi\x18\x02 \x01(\t\x12\x0e\n\x06python\x18\x03 \x01(\t\x12\x0c\n\x04\x65tcd\x18\x04 \x01(\t\"/\n\x16\x43reateJoinTokenRequest\x12\x15\n\rvalid_seconds\x18\x01 \x01(\r\"X\n\x17\x43reateJoinTokenResponse\x12\r\n\x05token\x18\x01 \x01(\t\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"v\n\x15RecoverClusterRequest\x12(\n\x06source\x18\x01 \x01(\x0e\x32\x18.shoal.v1.RecoverySource\x12\r\n\x05nodes\x18\x02 \x01(\r\x12\x14\n\x0cwait_seconds\x18\x03 \x01(\r\x12\x0e\n\x06subnet\x18\x04 \x01(\t\"h\n\x16RecoverClusterResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x01(\x08\x12\r\n\x05nodes\x18\x03 \x01(\r\x12\x0f\n\x07\x61\x64opted\x18\x04 \x01(\r\x12\x0f\n\x07missing\x18\x05 \x01(\r\"*\n\x14\x42\x61\x63kupClusterRequest\x12\x12\n\npassphrase\x18\x01 \x01(\t\"%\n\x15\x42\x61\x63kupClusterResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\x15\n\x13\x43ompactStoreRequest\"V\n\x14\x43ompactStoreResponse\x12\x13\n\x0bsize_before\x18\x01 \x01(\x04\x12\x12\n\nsize_after\x18\x02 \x01(\x04\x12\x15\n\ralarm_cleared\x18\x03 \x01(\x08\"I\n\rClusterPolicy\x12\x0e\n\x06schema\x18\x01 \x01(\r\x12\x0f\n\x07\x61llowed\x18\x02 \x03(\t\x12\x17\n\x0flast_request_id\x18\x03 \x01(\t\"\x12\n\x10GetPolicyRequest\"F\n\x13UpdatePolicyRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05\x61llow\x18\x02 \x03(\t\x12\x0c\n\x04\x64\x65ny\x18\x03 \x03(\t\"F\n\x12SystemUsageRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\r\n\x05nodes\x18\x02 \x03(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\x08\"9\n\x13SystemUsageResponse\x12\"\n\x05nodes\x18\x01 \x03(\x0b\x32\x13.shoal.v1.NodeUsage\"\xc7\x04\n\tNodeUsage\x12\x11\n\tnode_name\x18\x01 \x01(\t\x12\x0e\n\x06images\x18\x02 \x01(\r\x12\x13\n\x0bimage_bytes\x18\x03 \x01(\x03\x12\x1f\n\x17image_reclaimable_bytes\x18\x04 \x01(\x03\x12\x12\n\ncontainers\x18\x05 \x01(\r\x12\x17\n\x0f\x63ontainer_bytes\x18\x06 \x01(\x03\x12#\n\x1b\x63ontainer_reclaimable_bytes\x18\x07 \x01(\x03\x12\x0f\n\x07volumes\x18\x08 \x01(\r\x12\x14\n\x0cvolume_bytes\x18\t \x01(\x03\x12 \n\x18volume_reclaimable_bytes\x18\n \x01(\x03\x12\x11\n\tlog_bytes\x18\x0b \x01(\x03\x12\x12\n\ndisk_bytes\x18\x0c \x01(\x03\x12\x12\n\nfree_bytes\x18\r \x01(\x03\x12\x0f\n\x07problem\x18\x0e \x01(\t\x12\x15\n\rimages_active\x18\x0f \x01(\r\x12\x1a\n\x12\x63ontainers_running\x18\x10 \x01(\r\x12\x16\n\x0evolumes_active\x18\x11 \x01(\r\x12\x1d\n\x15log_reclaimable_bytes\x18\x12 \x01(\x03\x12\x12\n\nincomplete\x18\x13 \x01(\x08\x12(\n\nimage_list\x18\x14 \x03(\x0b\x32\x14.shoal.v1.ImageUsage\x12+\n\x0e\x63ontainer_list\x18\x15 \x03(\x0b\x32\x13.shoal.v1.Container\x12%\n\x0bvolume_list\x18\x16 \x03(\x0b\x32\x10.shoal.v1.Volume\"\x96\x01\n\nImageUsage\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x12\n\nrepository\x18\x02 \x01(\t\x12\r\n\x05\x62ytes\x18\x03 \x01(\x03\x12\x14\n\x0cunique_bytes\x18\x04 \x01(\x03\x12\x12\n\ncontainers\x18\x05 \x01(\r\x12+\n\x07used_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"5\n\x12PruneImagesRequest\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"L\n\x13PruneImagesResponse\x12\x0e\n\x06images\x18\x01 \x01(\r\x12\x13\n\x0b\x66reed_bytes\x18\x02 \x01(\x03\x12\x10\n\x08problems\x18\x03 \x03(\t*j\n\x0eRecoverySource\x12\x1f\n\x1bRECOVERY_SOURCE_UNSPECIFIED\x10\x00\x12\x19\n\x15RECOVERY_SOURCE_NODES\x10\x01\x12\x1c\n\x18RECOVERY_SOURCE_RESTORED\x10\x02\x32\xc0\x05\n\x0e\x43lusterService\x12:\n\x07GetInfo\x12\x18.shoal.v1.GetInfoRequest\x1a\x15.shoal.v1.ClusterInfo\x12G\n\nGetVersion\x12\x1b.shoal.v1.GetVersionRequest\x1a\x1c.shoal.v1.GetVersionResponse\x12V\n\x0f\x43reateJoinToken\x12 .shoal.v1.CreateJoinTokenRequest\x1a!.shoal.v1.CreateJoinTokenResponse\x12U\n\x0eRecoverCluster\x12\x1f.shoal.v1.RecoverClusterRequest\x1a .shoal.v1.RecoverClusterResponse0\x01\x12R\n\rBackupCluster\x12\x1e.shoal.v1.BackupClusterRequest\x1a\x1f.shoal.v1.BackupClusterResponse0\x01\x12M\n\x0c\x43ompactStore\x12\x1d.shoal.v1.CompactStoreRequest\x1a\x1e.shoal.v1.CompactStoreResponse\x12@\n\tGetPolicy\x12\x1a.shoal.v1.GetPolicyRequest\x1a\x17.shoal.v1.ClusterPolicy\x12\x46\n\x0cUpdatePolicy\x12\x1d.shoal.v1.UpdatePolicyRequest\x1a\x17.shoal.v1.ClusterPolicy\x12M\n\x0eGetSystemUsage\x12\x1c.shoal.v1.SystemUsageRequest\x1a\x1d.shoal.v1.SystemUsageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'shoal_proto.v1.cluster_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECOVERYSOURCE']._serialized_start=2712
-  _globals['_RECOVERYSOURCE']._serialized_end=2818
-  _globals['_CLUSTER']._serialized_start=108
-  _globals['_CLUSTER']._serialized_end=244
-  _globals['_CONTROLLER']._serialized_start=246
-  _globals['_CONTROLLER']._serialized_end=370
-  _globals['_REVOCATION']._serialized_start=373
-  _globals['_REVOCATION']._serialized_end=525
-  _globals['_LEADER']._serialized_start=527
-  _globals['_LEADER']._serialized_end=636
-  _globals['_JOINTOKEN']._serialized_start=638
-  _globals['_JOINTOKEN']._serialized_end=762
-  _globals['_GETINFOREQUEST']._serialized_start=764
-  _globals['_GETINFOREQUEST']._serialized_end=780
-  _globals['_CLUSTERINFO']._serialized_start=783
-  _globals['_CLUSTERINFO']._serialized_end=1197
-  _globals['_STOREMEMBER']._serialized_start=1199
-  _globals['_STOREMEMBER']._serialized_end=1314
-  _globals['_GETVERSIONREQUEST']._serialized_start=1316
-  _globals['_GETVERSIONREQUEST']._serialized_end=1335
-  _globals['_GETVERSIONRESPONSE']._serialized_start=1337
-  _globals['_GETVERSIONRESPONSE']._serialized_end=1417
-  _globals['_CREATEJOINTOKENREQUEST']._serialized_start=1419
-  _globals['_CREATEJOINTOKENREQUEST']._serialized_end=1466
-  _globals['_CREATEJOINTOKENRESPONSE']._serialized_start=1468
-  _globals['_CREATEJOINTOKENRESPONSE']._serialized_end=1556
-  _globals['_RECOVERCLUSTERREQUEST']._serialized_start=1558
-  _globals['_RECOVERCLUSTERREQUEST']._serialized_end=1676
-  _globals['_RECOVERCLUSTERRESPONSE']._serialized_start=1678
-  _globals['_RECOVERCLUSTERRESPONSE']._serialized_end=1782
-  _globals['_BACKUPCLUSTERREQUEST']._serialized_start=1784
-  _globals['_BACKUPCLUSTERREQUEST']._serialized_end=1826
-  _globals['_BACKUPCLUSTERRESPONSE']._serialized_start=1828
-  _globals['_BACKUPCLUSTERRESPONSE']._serialized_end=1865
-  _globals['_COMPACTSTOREREQUEST']._serialized_start=1867
-  _globals['_COMPACTSTOREREQUEST']._serialized_end=1888
-  _globals['_COMPACTSTORERESPONSE']._serialized_start=1890
-  _globals['_COMPACTSTORERESPONSE']._serialized_end=1976
-  _globals['_CLUSTERPOLICY']._serialized_start=1978
-  _globals['_CLUSTERPOLICY']._serialized_end=2051
-  _globals['_GETPOLICYREQUEST']._serialized_start=2053
-  _globals['_GETPOLICYREQUEST']._serialized_end=2071
-  _globals['_UPDATEPOLICYREQUEST']._serialized_start=2073
-  _globals['_UPDATEPOLICYREQUEST']._serialized_end=2143
-  _globals['_SYSTEMUSAGEREQUEST']._serialized_start=2145
-  _globals['_SYSTEMUSAGEREQUEST']._serialized_end=2184
-  _globals['_SYSTEMUSAGERESPONSE']._serialized_start=2186
-  _globals['_SYSTEMUSAGERESPONSE']._serialized_end=2243
-  _globals['_NODEUSAGE']._serialized_start=2246
-  _globals['_NODEUSAGE']._serialized_end=2577
-  _globals['_PRUNEIMAGESREQUEST']._serialized_start=2579
-  _globals['_PRUNEIMAGESREQUEST']._serialized_end=2632
-  _globals['_PRUNEIMAGESRESPONSE']._serialized_start=2634
-  _globals['_PRUNEIMAGESRESPONSE']._serialized_end=2710
-  _globals['_CLUSTERSERVICE']._serialized_start=2821
-  _globals['_CLUSTERSERVICE']._serialized_end=3446
+  _globals['_RECOVERYSOURCE']._serialized_start=3209
+  _globals['_RECOVERYSOURCE']._serialized_end=3315
+  _globals['_CLUSTER']._serialized_start=169
+  _globals['_CLUSTER']._serialized_end=305
+  _globals['_CONTROLLER']._serialized_start=307
+  _globals['_CONTROLLER']._serialized_end=431
+  _globals['_REVOCATION']._serialized_start=434
+  _globals['_REVOCATION']._serialized_end=586
+  _globals['_LEADER']._serialized_start=588
+  _globals['_LEADER']._serialized_end=697
+  _globals['_JOINTOKEN']._serialized_start=699
+  _globals['_JOINTOKEN']._serialized_end=823
+  _globals['_GETINFOREQUEST']._serialized_start=825
+  _globals['_GETINFOREQUEST']._serialized_end=841
+  _globals['_CLUSTERINFO']._serialized_start=844
+  _globals['_CLUSTERINFO']._serialized_end=1258
+  _globals['_STOREMEMBER']._serialized_start=1260
+  _globals['_STOREMEMBER']._serialized_end=1375
+  _globals['_GETVERSIONREQUEST']._serialized_start=1377
+  _globals['_GETVERSIONREQUEST']._serialized_end=1396
+  _globals['_GETVERSIONRESPONSE']._serialized_start=1398
+  _globals['_GETVERSIONRESPONSE']._serialized_end=1478
+  _globals['_CREATEJOINTOKENREQUEST']._serialized_start=1480
+  _globals['_CREATEJOINTOKENREQUEST']._serialized_end=1527
+  _globals['_CREATEJOINTOKENRESPONSE']._serialized_start=1529
+  _globals['_CREATEJOINTOKENRESPONSE']._serialized_end=1617
+  _globals['_RECOVERCLUSTERREQUEST']._serialized_start=1619
+  _globals['_RECOVERCLUSTERREQUEST']._serialized_end=1737
+  _globals['_RECOVERCLUSTERRESPONSE']._serialized_start=1739
+  _globals['_RECOVERCLUSTERRESPONSE']._serialized_end=1843
+  _globals['_BACKUPCLUSTERREQUEST']._serialized_start=1845
+  _globals['_BACKUPCLUSTERREQUEST']._serialized_end=1887
+  _globals['_BACKUPCLUSTERRESPONSE']._serialized_start=1889
+  _globals['_BACKUPCLUSTERRESPONSE']._serialized_end=1926
+  _globals['_COMPACTSTOREREQUEST']._serialized_start=1928
+  _globals['_COMPACTSTOREREQUEST']._serialized_end=1949
+  _globals['_COMPACTSTORERESPONSE']._serialized_start=1951
+  _globals['_COMPACTSTORERESPONSE']._serialized_end=2037
+  _globals['_CLUSTERPOLICY']._serialized_start=2039
+  _globals['_CLUSTERPOLICY']._serialized_end=2112
+  _globals['_GETPOLICYREQUEST']._serialized_start=2114
+  _globals['_GETPOLICYREQUEST']._serialized_end=2132
+  _globals['_UPDATEPOLICYREQUEST']._serialized_start=2134
+  _globals['_UPDATEPOLICYREQUEST']._serialized_end=2204
+  _globals['_SYSTEMUSAGEREQUEST']._serialized_start=2206
+  _globals['_SYSTEMUSAGEREQUEST']._serialized_end=2276
+  _globals['_SYSTEMUSAGERESPONSE']._serialized_start=2278
+  _globals['_SYSTEMUSAGERESPONSE']._serialized_end=2335
+  _globals['_NODEUSAGE']._serialized_start=2338
+  _globals['_NODEUSAGE']._serialized_end=2921
+  _globals['_IMAGEUSAGE']._serialized_start=2924
+  _globals['_IMAGEUSAGE']._serialized_end=3074
+  _globals['_PRUNEIMAGESREQUEST']._serialized_start=3076
+  _globals['_PRUNEIMAGESREQUEST']._serialized_end=3129
+  _globals['_PRUNEIMAGESRESPONSE']._serialized_start=3131
+  _globals['_PRUNEIMAGESRESPONSE']._serialized_end=3207
+  _globals['_CLUSTERSERVICE']._serialized_start=3318
+  _globals['_CLUSTERSERVICE']._serialized_end=4022
 # @@protoc_insertion_point(module_scope)

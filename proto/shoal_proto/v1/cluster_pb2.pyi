@@ -1,7 +1,9 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from shoal_proto.v1 import container_pb2 as _container_pb2
 from shoal_proto.v1 import resources_pb2 as _resources_pb2
+from shoal_proto.v1 import volume_pb2 as _volume_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -259,10 +261,14 @@ class UpdatePolicyRequest(_message.Message):
     def __init__(self, request_id: _Optional[str] = ..., allow: _Optional[_Iterable[str]] = ..., deny: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SystemUsageRequest(_message.Message):
-    __slots__ = ("namespace",)
+    __slots__ = ("namespace", "nodes", "detail")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
     namespace: str
-    def __init__(self, namespace: _Optional[str] = ...) -> None: ...
+    nodes: _containers.RepeatedScalarFieldContainer[str]
+    detail: bool
+    def __init__(self, namespace: _Optional[str] = ..., nodes: _Optional[_Iterable[str]] = ..., detail: _Optional[bool] = ...) -> None: ...
 
 class SystemUsageResponse(_message.Message):
     __slots__ = ("nodes",)
@@ -271,7 +277,7 @@ class SystemUsageResponse(_message.Message):
     def __init__(self, nodes: _Optional[_Iterable[_Union[NodeUsage, _Mapping]]] = ...) -> None: ...
 
 class NodeUsage(_message.Message):
-    __slots__ = ("node_name", "images", "image_bytes", "image_reclaimable_bytes", "containers", "container_bytes", "container_reclaimable_bytes", "volumes", "volume_bytes", "volume_reclaimable_bytes", "log_bytes", "disk_bytes", "free_bytes", "problem")
+    __slots__ = ("node_name", "images", "image_bytes", "image_reclaimable_bytes", "containers", "container_bytes", "container_reclaimable_bytes", "volumes", "volume_bytes", "volume_reclaimable_bytes", "log_bytes", "disk_bytes", "free_bytes", "problem", "images_active", "containers_running", "volumes_active", "log_reclaimable_bytes", "incomplete", "image_list", "container_list", "volume_list")
     NODE_NAME_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     IMAGE_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -286,6 +292,14 @@ class NodeUsage(_message.Message):
     DISK_BYTES_FIELD_NUMBER: _ClassVar[int]
     FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    CONTAINERS_RUNNING_FIELD_NUMBER: _ClassVar[int]
+    VOLUMES_ACTIVE_FIELD_NUMBER: _ClassVar[int]
+    LOG_RECLAIMABLE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    INCOMPLETE_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_LIST_FIELD_NUMBER: _ClassVar[int]
+    CONTAINER_LIST_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_LIST_FIELD_NUMBER: _ClassVar[int]
     node_name: str
     images: int
     image_bytes: int
@@ -300,7 +314,31 @@ class NodeUsage(_message.Message):
     disk_bytes: int
     free_bytes: int
     problem: str
-    def __init__(self, node_name: _Optional[str] = ..., images: _Optional[int] = ..., image_bytes: _Optional[int] = ..., image_reclaimable_bytes: _Optional[int] = ..., containers: _Optional[int] = ..., container_bytes: _Optional[int] = ..., container_reclaimable_bytes: _Optional[int] = ..., volumes: _Optional[int] = ..., volume_bytes: _Optional[int] = ..., volume_reclaimable_bytes: _Optional[int] = ..., log_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., problem: _Optional[str] = ...) -> None: ...
+    images_active: int
+    containers_running: int
+    volumes_active: int
+    log_reclaimable_bytes: int
+    incomplete: bool
+    image_list: _containers.RepeatedCompositeFieldContainer[ImageUsage]
+    container_list: _containers.RepeatedCompositeFieldContainer[_container_pb2.Container]
+    volume_list: _containers.RepeatedCompositeFieldContainer[_volume_pb2.Volume]
+    def __init__(self, node_name: _Optional[str] = ..., images: _Optional[int] = ..., image_bytes: _Optional[int] = ..., image_reclaimable_bytes: _Optional[int] = ..., containers: _Optional[int] = ..., container_bytes: _Optional[int] = ..., container_reclaimable_bytes: _Optional[int] = ..., volumes: _Optional[int] = ..., volume_bytes: _Optional[int] = ..., volume_reclaimable_bytes: _Optional[int] = ..., log_bytes: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., free_bytes: _Optional[int] = ..., problem: _Optional[str] = ..., images_active: _Optional[int] = ..., containers_running: _Optional[int] = ..., volumes_active: _Optional[int] = ..., log_reclaimable_bytes: _Optional[int] = ..., incomplete: _Optional[bool] = ..., image_list: _Optional[_Iterable[_Union[ImageUsage, _Mapping]]] = ..., container_list: _Optional[_Iterable[_Union[_container_pb2.Container, _Mapping]]] = ..., volume_list: _Optional[_Iterable[_Union[_volume_pb2.Volume, _Mapping]]] = ...) -> None: ...
+
+class ImageUsage(_message.Message):
+    __slots__ = ("digest", "repository", "bytes", "unique_bytes", "containers", "used_at")
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    REPOSITORY_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    UNIQUE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CONTAINERS_FIELD_NUMBER: _ClassVar[int]
+    USED_AT_FIELD_NUMBER: _ClassVar[int]
+    digest: str
+    repository: str
+    bytes: int
+    unique_bytes: int
+    containers: int
+    used_at: _timestamp_pb2.Timestamp
+    def __init__(self, digest: _Optional[str] = ..., repository: _Optional[str] = ..., bytes: _Optional[int] = ..., unique_bytes: _Optional[int] = ..., containers: _Optional[int] = ..., used_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class PruneImagesRequest(_message.Message):
     __slots__ = ("all", "request_id")

@@ -75,6 +75,11 @@ class ClusterServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_cluster__pb2.UpdatePolicyRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.ClusterPolicy.FromString,
                 _registered_method=True)
+        self.GetSystemUsage = channel.unary_unary(
+                '/shoal.v1.ClusterService/GetSystemUsage',
+                request_serializer=shoal__proto_dot_v1_dot_cluster__pb2.SystemUsageRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.SystemUsageResponse.FromString,
+                _registered_method=True)
 
 
 class ClusterServiceServicer:
@@ -137,6 +142,14 @@ class ClusterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSystemUsage(self, request, context):
+        """What takes room on the nodes' disks, which they count for this. A node that does not answer is told with why.
+        Errors: NOT_FOUND (a node that was named).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ClusterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,6 +192,11 @@ def add_ClusterServiceServicer_to_server(servicer, server):
                     servicer.UpdatePolicy,
                     request_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.UpdatePolicyRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_cluster__pb2.ClusterPolicy.SerializeToString,
+            ),
+            'GetSystemUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSystemUsage,
+                    request_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.SystemUsageRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_cluster__pb2.SystemUsageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -398,6 +416,33 @@ class ClusterService:
             '/shoal.v1.ClusterService/UpdatePolicy',
             shoal__proto_dot_v1_dot_cluster__pb2.UpdatePolicyRequest.SerializeToString,
             shoal__proto_dot_v1_dot_cluster__pb2.ClusterPolicy.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSystemUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.ClusterService/GetSystemUsage',
+            shoal__proto_dot_v1_dot_cluster__pb2.SystemUsageRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_cluster__pb2.SystemUsageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,10 @@ class ClusterServiceStub:
     """Allows and denies some of it, for containers that are created from then on; answers what is allowed now.
     Administrators only. Errors: INVALID_ARGUMENT (a name that is not known, or is both allowed and denied).
     """
+    GetSystemUsage: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.SystemUsageRequest, _cluster_pb2.SystemUsageResponse]
+    """What takes room on the nodes' disks, which they count for this. A node that does not answer is told with why.
+    Errors: NOT_FOUND (a node that was named).
+    """
 
 @_typing.type_check_only
 class ClusterServiceAsyncStub(ClusterServiceStub):
@@ -74,6 +78,10 @@ class ClusterServiceAsyncStub(ClusterServiceStub):
     UpdatePolicy: _aio.UnaryUnaryMultiCallable[_cluster_pb2.UpdatePolicyRequest, _cluster_pb2.ClusterPolicy]  # type: ignore[assignment]
     """Allows and denies some of it, for containers that are created from then on; answers what is allowed now.
     Administrators only. Errors: INVALID_ARGUMENT (a name that is not known, or is both allowed and denied).
+    """
+    GetSystemUsage: _aio.UnaryUnaryMultiCallable[_cluster_pb2.SystemUsageRequest, _cluster_pb2.SystemUsageResponse]  # type: ignore[assignment]
+    """What takes room on the nodes' disks, which they count for this. A node that does not answer is told with why.
+    Errors: NOT_FOUND (a node that was named).
     """
 
 class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -143,6 +151,16 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_cluster_pb2.ClusterPolicy, _abc.Awaitable[_cluster_pb2.ClusterPolicy]]:
         """Allows and denies some of it, for containers that are created from then on; answers what is allowed now.
         Administrators only. Errors: INVALID_ARGUMENT (a name that is not known, or is both allowed and denied).
+        """
+
+    @_abc_1.abstractmethod
+    def GetSystemUsage(
+        self,
+        request: _cluster_pb2.SystemUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cluster_pb2.SystemUsageResponse, _abc.Awaitable[_cluster_pb2.SystemUsageResponse]]:
+        """What takes room on the nodes' disks, which they count for this. A node that does not answer is told with why.
+        Errors: NOT_FOUND (a node that was named).
         """
 
 def add_ClusterServiceServicer_to_server(servicer: ClusterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -91,7 +91,7 @@ class NodeSpec(_message.Message):
     def __init__(self, schema: _Optional[int] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., joined_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cordoned: _Optional[bool] = ..., last_request_id: _Optional[str] = ..., removal: _Optional[_Union[NodeRemoval, str]] = ..., cordoned_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class NodeDescription(_message.Message):
-    __slots__ = ("name", "address", "capacity", "labels", "version", "kernel", "operating_system", "architecture", "runtimes", "cgroups", "boot_id", "problems", "bind_paths", "addresses", "configuration", "limits", "cpuset_cpus", "cpuset_mems")
+    __slots__ = ("name", "address", "capacity", "labels", "version", "kernel", "operating_system", "architecture", "runtimes", "cgroups", "boot_id", "problems", "bind_paths", "addresses", "configuration", "limits", "cpuset_cpus", "cpuset_mems", "cleanings")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -124,6 +124,7 @@ class NodeDescription(_message.Message):
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     CPUSET_CPUS_FIELD_NUMBER: _ClassVar[int]
     CPUSET_MEMS_FIELD_NUMBER: _ClassVar[int]
+    CLEANINGS_FIELD_NUMBER: _ClassVar[int]
     name: str
     address: str
     capacity: _resources_pb2.Resources
@@ -142,7 +143,24 @@ class NodeDescription(_message.Message):
     limits: _containers.RepeatedScalarFieldContainer[str]
     cpuset_cpus: str
     cpuset_mems: str
-    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., capacity: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., version: _Optional[str] = ..., kernel: _Optional[str] = ..., operating_system: _Optional[str] = ..., architecture: _Optional[str] = ..., runtimes: _Optional[_Mapping[str, str]] = ..., cgroups: _Optional[str] = ..., boot_id: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[NodeProblem, _Mapping]]] = ..., bind_paths: _Optional[_Iterable[str]] = ..., addresses: _Optional[_Iterable[str]] = ..., configuration: _Optional[int] = ..., limits: _Optional[_Iterable[str]] = ..., cpuset_cpus: _Optional[str] = ..., cpuset_mems: _Optional[str] = ...) -> None: ...
+    cleanings: _containers.RepeatedCompositeFieldContainer[NodeCleaning]
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., capacity: _Optional[_Union[_resources_pb2.Resources, _Mapping]] = ..., labels: _Optional[_Mapping[str, str]] = ..., version: _Optional[str] = ..., kernel: _Optional[str] = ..., operating_system: _Optional[str] = ..., architecture: _Optional[str] = ..., runtimes: _Optional[_Mapping[str, str]] = ..., cgroups: _Optional[str] = ..., boot_id: _Optional[str] = ..., problems: _Optional[_Iterable[_Union[NodeProblem, _Mapping]]] = ..., bind_paths: _Optional[_Iterable[str]] = ..., addresses: _Optional[_Iterable[str]] = ..., configuration: _Optional[int] = ..., limits: _Optional[_Iterable[str]] = ..., cpuset_cpus: _Optional[str] = ..., cpuset_mems: _Optional[str] = ..., cleanings: _Optional[_Iterable[_Union[NodeCleaning, _Mapping]]] = ...) -> None: ...
+
+class NodeCleaning(_message.Message):
+    __slots__ = ("at", "kind", "reason", "count", "names", "freed_bytes")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    FREED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    at: _timestamp_pb2.Timestamp
+    kind: str
+    reason: str
+    count: int
+    names: _containers.RepeatedScalarFieldContainer[str]
+    freed_bytes: int
+    def __init__(self, at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[str] = ..., reason: _Optional[str] = ..., count: _Optional[int] = ..., names: _Optional[_Iterable[str]] = ..., freed_bytes: _Optional[int] = ...) -> None: ...
 
 class NodeProblem(_message.Message):
     __slots__ = ("kind", "message")

@@ -104,10 +104,12 @@ class CreateVolumeRequest(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., driver: _Optional[str] = ..., constraints: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetVolumeRequest(_message.Message):
-    __slots__ = ("volume",)
+    __slots__ = ("volume", "size")
     VOLUME_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
     volume: VolumeRef
-    def __init__(self, volume: _Optional[_Union[VolumeRef, _Mapping]] = ...) -> None: ...
+    size: bool
+    def __init__(self, volume: _Optional[_Union[VolumeRef, _Mapping]] = ..., size: _Optional[bool] = ...) -> None: ...
 
 class ListVolumesRequest(_message.Message):
     __slots__ = ("namespace", "filters", "page_size", "page_token", "size")

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from shoal_common.registry import Registry
-from shoal_proto.v1.agent_pb2 import AgentExecRequest, AgentExecStart, AgentLogsRequest
+from shoal_proto.v1.agent_pb2 import (
+    AgentExecRequest,
+    AgentExecStart,
+    AgentLogsRequest,
+    AgentPullRequest,
+    AgentUsageRequest,
+)
 from shoal_proto.v1.container_pb2 import ContainerState, DesiredState, ExecStart
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from tests.integration.agent.machine import Machine
@@ -137,6 +143,57 @@ async def refuses_images_that_fill_the_disk(host: Machine) -> None:
     host.check_clean()
 
 
+async def clears_its_disk_of_images_that_nobody_has(host: Machine) -> None:
+    """At the high threshold images go that no container has, and old logs; what is used stays, and it is told."""
+    client = Registry(insecure=[host.registry.host])
+    maker = ImageMaker(client, host.registry.host)
+    spare = await maker("spare", [tar_of({"data": os.urandom(4 << 20)})])
+    await client.close()
+    used = host.assignment("sleep", "1000")
+    await host.leader.put(used)
+    await host.leader.until(lambda: last(host, used).state == RUNNING, "one that runs")
+    async with host.service() as service:
+        pull = AgentPullRequest(repository=f"{host.registry.host}/{spare.repository}", digest=spare.digest)
+        assert [each async for each in service.Pull(pull)][-1].done
+        usage = await service.Usage(AgentUsageRequest(images=True))
+        assert {each.digest: each.containers for each in usage.images} == {host.image.digest: 1, spare.digest: 0}
+        assert usage.image_reclaimable_bytes > 8 << 20
+    filler = _fill_to(host.paths.data, percent=90)
+    await host.leader.until(lambda: bool(host.leader.descriptions[-1].cleanings), "what was cleared")
+    told = host.leader.descriptions[-1].cleanings[0]
+    assert (told.kind, told.count) == ("images", 1)
+    assert "/spare@" in told.names[0]
+    assert "85% is the most" in told.reason
+    assert told.freed_bytes > 8 << 20
+    await host.eventually(
+        lambda: not {spare.digest, spare.config, *spare.layers, *spare.diff_ids} & _inventory(host), "its files"
+    )
+    assert {host.image.digest, *host.image.diff_ids} <= _inventory(host)
+    await host.eventually(lambda: not _half_made(host), "nothing half-removed")
+    # It goes on with what it has, and with an image that it had removed, once there is room.
+    filler.unlink()
+    again = host.assignment("true")
+    await host.leader.put(again)
+    await host.leader.until(lambda: last(host, again).state == EXITED, "a start afterwards")
+    async with host.service() as service:
+        assert [each async for each in service.Pull(pull)][-1].done
+    await host.remove(used, again)
+    host.check_clean()
+
+
+def _fill_to(directory: Path, *, percent: int) -> Path:
+    """Write a file until so much of the disk is taken."""
+    path = directory / "filler"
+    stat = os.statvfs(directory)
+    more = stat.f_bavail * stat.f_frsize - stat.f_blocks * stat.f_frsize * (100 - percent) // 100
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, more)
+    finally:
+        os.close(descriptor)
+    return path
+
+
 def _half_made(host: Machine) -> list[Path]:
     return [path for name in ("ingest", "staging") for path in (host.paths.images / name).iterdir()]
 
@@ -150,4 +207,5 @@ def _inventory(host: Machine) -> set[str]:
 FULL_DISK: Final[tuple[Callable[[Machine], Awaitable[None]], ...]] = (
     survives_a_full_disk,
     refuses_images_that_fill_the_disk,
+    clears_its_disk_of_images_that_nobody_has,
 )

@@ -23,9 +23,11 @@ from shoal_common.rpc_client import TlsFiles, local_channel
 from shoal_common.sealing import Sealer
 from shoal_controller.api.cluster import ClusterService
 from shoal_controller.api.containers import ContainerService
+from shoal_controller.api.disk_usage import NodeDisks, SystemUsage
 from shoal_controller.api.images import ImageService
 from shoal_controller.api.nodes import NodeService
 from shoal_controller.api.relay import Agents
+from shoal_controller.api.views import Views
 from shoal_controller.api.volumes import VolumeService
 from shoal_controller.pki.authority import Authority
 from shoal_controller.pki.revocation import Revocations
@@ -119,15 +121,26 @@ async def world(etcd: EtcdServer, registry_host: str, tmp_path: Path) -> AsyncIt
     backup = Backup(cache, maintenance, ControllerFiles(tmp_path))
     strays = Strays(kv, cache, sealer, health, agents)
     containers = ContainerService(kv, cache, sealer, registry, agents, registry_host)
+    disks = NodeDisks(cache, agents)
 
     def add_services(server: grpc.aio.Server) -> None:
         container_pb2_grpc.add_ContainerServiceServicer_to_server(containers, server)
         node_pb2_grpc.add_NodeServiceServicer_to_server(NodeService(kv, cache, strays), server)
-        volume_pb2_grpc.add_VolumeServiceServicer_to_server(VolumeService(kv, cache, sealer), server)
+        volume_pb2_grpc.add_VolumeServiceServicer_to_server(VolumeService(kv, cache, sealer, disks), server)
         image_pb2_grpc.add_ImageServiceServicer_to_server(images, server)
         registration = Registration(kv, cache, Controller(schema=1, name="one", address="127.0.0.1:7400"))
         cluster = ClusterService(
-            kv, cache, "d" * 64, registration, "127.0.0.1:7400", registry_host, maintenance, health, recovery, backup
+            kv,
+            cache,
+            "d" * 64,
+            registration,
+            "127.0.0.1:7400",
+            registry_host,
+            maintenance,
+            health,
+            recovery,
+            backup,
+            SystemUsage(cache, disks, Views(cache, sealer)),
         )
         cluster_pb2_grpc.add_ClusterServiceServicer_to_server(cluster, server)
 

@@ -100,8 +100,8 @@ async def test_what_is_not_counted_in_time_is_missing_and_nothing_goes_on(
         return process
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", starting)
-    measurer = Measurer(limit=0.5)
-    assert await measurer.measure([first, slow]) == {first: 8 * KIB}
+    measurer = Measurer()
+    assert await measurer.measure([first, slow], limit=0.5) == {first: 8 * KIB}
     assert not alive(begun[0])
     # Who comes next has a turn.
     assert await measurer.measure([first]) == {first: 8 * KIB}

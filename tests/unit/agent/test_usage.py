@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from shoal_agent.core.image_room import ImageStore, Room, StoredImage, rooms
-from shoal_agent.measuring import Measurer
+from shoal_agent.measuring import LIMIT, Measurer
 from shoal_agent.paths import NodePaths
 from shoal_agent.usage import DiskUsage
 from shoal_proto.v1.agent_pb2 import AgentUsageRequest
@@ -32,8 +32,11 @@ class FakeMeasurer(Measurer):
 
     late: Path | None = None
 
-    async def measure(self, trees: object) -> dict[Path, int]:
-        found = await super().measure(trees)  # type: ignore[arg-type]
+    limit = 0.0
+
+    async def measure(self, trees: Sequence[Path], *, limit: float = LIMIT) -> dict[Path, int]:
+        self.limit = limit
+        found = await super().measure(trees)
         return {tree: size for tree, size in found.items() if tree != self.late}
 
 
@@ -86,6 +89,8 @@ async def test_all_placements_of_a_container_count(paths: NodePaths, usage: Disk
     assert {each.digest: each.containers for each in found.images} == {WEB.digest: 1, DB.digest: 0}
     assert [each.used_at.ToSeconds() for each in found.images] == [1000, 2000]
     assert found.image_bytes == 18 * MIB
+    # The base stays with the image that is used; what no image has goes.
+    assert found.image_reclaimable_bytes == 6 * MIB
     assert 0 < found.free_bytes < found.disk_bytes
     assert not found.incomplete
 
@@ -109,6 +114,9 @@ async def test_what_was_too_slow_is_marked(paths: NodePaths, usage: DiskUsage, m
     for container in (ONE, TWO):
         write(paths.writable(container, 1) / "upper" / "file", MIB)
     measurer.late = paths.writable(ONE, 1) / "upper"
-    found = await usage.count(AgentUsageRequest(containers=True))
+    found = await usage.count(AgentUsageRequest(containers=True, limit_ms=3_000))
     assert {each.id: each.counted for each in found.containers} == {ONE: False, TWO: True}
     assert found.incomplete
+    assert measurer.limit == 3
+    await usage.count(AgentUsageRequest(containers=True, limit_ms=3_000_000))
+    assert measurer.limit == LIMIT

@@ -42,6 +42,7 @@ def node_events(before: NodeParts | None, after: NodeParts) -> Iterator[Event]:
         yield told
     if after.status is not None and after.status is not old.status:
         yield from _turned(name, after.id, old.status, after.status)
+        yield from _cleaned(name, after.id, old.status, after.status)
 
 
 def _turned(name: str, node: str, old: NodeStatus | None, status: NodeStatus) -> Iterator[Event]:
@@ -53,6 +54,22 @@ def _turned(name: str, node: str, old: NodeStatus | None, status: NodeStatus) ->
     if status.reason and action == "down":
         told.attributes["reason"] = status.reason
     yield told
+
+
+def _cleaned(name: str, node: str, old: NodeStatus | None, status: NodeStatus) -> Iterator[Event]:
+    """Yield what an agent has cleared from its disk: the last times are in its description."""
+    known = {(each.kind, each.at.ToNanoseconds()) for each in old.description.cleanings} if old is not None else set()
+    for each in status.description.cleanings:
+        at = each.at.ToNanoseconds()
+        if (each.kind, at) in known:
+            continue
+        told = event(NODE, node, "clean", each.at, f"{each.kind}.{at}", name=name, node=name)
+        told.attributes["kind"] = each.kind
+        told.attributes["reason"] = each.reason
+        told.attributes["count"] = str(each.count)
+        told.attributes["names"] = ",".join(each.names)
+        told.attributes["freed_bytes"] = str(each.freed_bytes)
+        yield told
 
 
 def revocation_events(revocation: Revocation) -> Iterator[Event]:

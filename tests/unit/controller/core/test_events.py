@@ -293,6 +293,29 @@ def test_what_happens_to_nodes() -> None:
     assert not list(revocation_events(Revocation(role="admin", id="x", revoked_at=at(8))))
 
 
+def test_what_a_node_has_cleared_is_told_once_and_by_its_own_time() -> None:
+    def cleared(*times: int) -> NodeParts:
+        status = NodeStatus(state=NodeState.NODE_STATE_READY, since=at(2))
+        for time in times:
+            status.description.cleanings.add(
+                at=at(time), kind="images", reason="86% taken", count=2, names=["web@1", "db@2"], freed_bytes=7
+            )
+        return NodeParts("n1", NodeSpec(id="n1", name="node1", joined_at=at(0)), status=status)
+
+    (event,) = node_events(cleared(3), cleared(3, 4))
+    assert (event.type, event.action, event.time, event.node) == ("node", "clean", at(4), "node1")
+    assert dict(event.attributes) == {
+        "kind": "images",
+        "reason": "86% taken",
+        "count": "2",
+        "names": "web@1,db@2",
+        "freed_bytes": "7",
+    }
+    # The next agent process remembers none of it.
+    assert not list(node_events(cleared(3, 4), cleared()))
+    assert len({event.id for event in node_events(None, cleared(3, 4))}) == 4
+
+
 def test_what_happens_to_the_cluster() -> None:
     leader = Leader(controller="k", address="10.0.0.1:7400", elected_at=at(3))
     assert leader_event(leader, 7).id != leader_event(leader, 8).id

@@ -10,7 +10,7 @@ from shoal_common.errors import InvalidSpec
 from shoal_controller.leader import intake
 from shoal_proto.v1.container_pb2 import Attempt, ContainerConfig, ContainerState, ContainerStatus, PortBinding
 from shoal_proto.v1.dispatcher_pb2 import Assignment
-from shoal_proto.v1.node_pb2 import NodeDescription
+from shoal_proto.v1.node_pb2 import NodeCleaning, NodeDescription
 from shoal_proto.v1.resources_pb2 import Address, Resources
 
 times = st.builds(Timestamp, seconds=st.integers(-(2**63), 2**63 - 1), nanos=st.integers(-(2**31), 2**31 - 1))
@@ -67,8 +67,10 @@ def test_an_honest_status_is_kept_as_it_is() -> None:
         NodeDescription(runtimes={"a\0": "1"}),
         NodeDescription(capacity=Resources(memory_bytes=2**63 - 1)),
         NodeDescription(capacity=Resources(cpu_millis=-1)),
+        NodeDescription(cleanings=[NodeCleaning(names=["web\x1b[31m"])]),
+        NodeDescription(cleanings=[NodeCleaning(at=Timestamp(seconds=1 << 60))]),
     ],
-    ids=["large", "line", "escape", "nul", "memory", "negative"],
+    ids=["large", "line", "escape", "nul", "memory", "negative", "cleaning", "time"],
 )
 def test_a_description_that_no_agent_gives_is_refused(description: NodeDescription) -> None:
     with pytest.raises(InvalidSpec):
