@@ -48,4 +48,12 @@ LIMITS: Final = (
         "tests/unit/agent/runtime/test_live_limits.py::test_memory_in_use_is_not_taken_away_by_killing",
         "an update of the memory limit kills what runs, with version 2",
     ),
+    Mutant(
+        "a-node-is-asked-anew-with-every-container",
+        "controller/shoal_controller/api/stats.py",
+        "            wanted = dict.fromkeys(wanted, frozenset())\n",
+        "            pass\n",
+        "tests/integration/api/test_stats.py::test_one_stream_for_each_node_however_many_containers",
+        "every start or end breaks off the stream of its node, and all that it has told is reckoned from nothing",
+    ),
 )

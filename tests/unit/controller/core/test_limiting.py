@@ -72,6 +72,8 @@ def test_a_node_that_can_not_change_it_is_told_of() -> None:
 def test_less_is_given_back_once_the_node_has_taken_it_away() -> None:
     more, less = Amounts(4, 4), Amounts(1, 1)
     assert lowered(container(less, changed=2, in_force=more), more) == more
+    # An agent of an older version began it, and did not say with what.
+    assert lowered(container(less, served=0, in_force=NOTHING), more) == more
     assert lowered(container(less, in_force=less), more) == less
     # It could not take the memory.
     assert lowered(container(less, in_force=Amounts(4, 1)), more) == Amounts(4, 1)
