@@ -28,6 +28,8 @@ LEAST_MS: Final = 200
 _ONCE_MS: Final = 500
 #: Seconds for which a look serves others as well.
 _FRESH: Final = 0.15
+#: Looks kept beside those of one stream.
+_KEPT: Final = 1_000
 
 
 class Watching:
@@ -44,6 +46,7 @@ class Watching:
         self._clock = clock
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="shoal-stats")
         self._latest: dict[TaskKey, Reading] = {}
+        self._looking = asyncio.Lock()
 
     def close(self) -> None:
         """End its thread."""
@@ -91,19 +94,23 @@ class Watching:
         return [record for record in records if wanted or _runs(record)]
 
     async def _look(self, running: dict[TaskKey, ContainerRecord]) -> dict[TaskKey, Reading]:
-        now = self._clock()
-        late = [key for key in running if key not in self._latest or now - self._latest[key].at > _FRESH]
-        pids = {key: running[key].status.pid for key in late}
+        # Who comes meanwhile waits, and finds what was read for the one before.
+        async with self._looking:
+            now = self._clock()
+            pids = {
+                key: record.status.pid
+                for key, record in running.items()
+                if key not in self._latest or now - self._latest[key].at > _FRESH
+            }
 
-        def look() -> dict[TaskKey, Reading]:
-            return {key: read(self._groups, str(key), pid, self._clock) for key, pid in pids.items()}
+            def look() -> dict[TaskKey, Reading]:
+                return {key: read(self._groups, str(key), pid, self._clock) for key, pid in pids.items()}
 
-        found = await finished(self._executor, look) if late else {}
-        self._latest |= found
-        if len(self._latest) > 2 * len(running) + 64:
-            # Of those that were asked for some time ago.
-            self._latest = {key: self._latest[key] for key in running}
-        return {key: self._latest[key] for key in running if key in self._latest}
+            self._latest |= await finished(self._executor, look)
+            if len(self._latest) > 2 * len(running) + _KEPT:
+                # Of those that have ended, or were asked for some time ago.
+                self._latest = {key: self._latest[key] for key in running}
+            return {key: self._latest[key] for key in running}
 
 
 def _runs(record: ContainerRecord) -> bool:

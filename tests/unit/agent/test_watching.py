@@ -113,7 +113,8 @@ async def test_a_look_serves_all_who_ask_at_the_same_time(machine: Machine, monk
 
     monkeypatch.setattr(watching, "read", counted)
     streams = [machine.watching.stats(AgentStatsRequest(follow=True)) for _ in range(5)]
+    answers = await asyncio.gather(*(first(stream) for stream in streams))
+    assert [len(answer.stats) for answer in answers] == [1] * 5
     for stream in streams:
-        assert len((await first(stream)).stats) == 1
         await stream.aclose()
     assert len(looks) == 1
