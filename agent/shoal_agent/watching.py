@@ -19,7 +19,7 @@ from shoal_agent.runtime.process_table import processes
 from shoal_agent.runtime.statistics import Reading, millis, read
 from shoal_agent.runtime.tasks import TaskKey
 from shoal_proto.v1.agent_pb2 import AgentStatsRequest, AgentStatsResponse, ContainerRecord
-from shoal_proto.v1.container_pb2 import ContainerStats, TopResponse
+from shoal_proto.v1.container_pb2 import ContainerStats, NetworkMode, TopResponse
 
 #: Milliseconds between two looks of one stream: left out, and at least.
 INTERVAL_MS: Final = 1_000
@@ -28,6 +28,7 @@ LEAST_MS: Final = 200
 _ONCE_MS: Final = 500
 #: Seconds for which a look serves others as well.
 _FRESH: Final = 0.15
+_HOST: Final = NetworkMode.NETWORK_MODE_HOST
 #: Looks kept beside those of one stream.
 _KEPT: Final = 1_000
 
@@ -98,7 +99,8 @@ class Watching:
         async with self._looking:
             now = self._clock()
             pids = {
-                key: record.status.pid
+                # What the node's own network carries is not the container's.
+                key: None if record.assignment.config.network == _HOST else record.status.pid
                 for key, record in running.items()
                 if key not in self._latest or now - self._latest[key].at > _FRESH
             }

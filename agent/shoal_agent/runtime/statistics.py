@@ -55,13 +55,13 @@ class Reading:
     stats: ContainerStats
 
 
-def read(groups: Cgroups, name: str, pid: int, clock: Callable[[], float]) -> Reading:
+def read(groups: Cgroups, name: str, pid: int | None, clock: Callable[[], float]) -> Reading:
     """Read what a container uses.
 
     Args:
         groups: the node's.
         name: of the attempt.
-        pid: of its first process, by which its network is found.
+        pid: of its first process, by which its network is found; None if it has none of its own.
         clock: read with the processor time, for rates.
     """
     texts = {}
@@ -71,7 +71,8 @@ def read(groups: Cgroups, name: str, pid: int, clock: Callable[[], float]) -> Re
         if group is not None:
             for file in files:
                 texts[file] = _text(f"{group}/{file}")
-    texts[NETWORK] = _text(f"/proc/{pid}/{NETWORK}")
+    if pid is not None:
+        texts[NETWORK] = _text(f"/proc/{pid}/{NETWORK}")
     return Reading(at, parse(texts, groups.version))
 
 

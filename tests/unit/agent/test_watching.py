@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -17,7 +18,7 @@ from shoal_agent.runtime.cgroups import Cgroups, Mounts
 from shoal_agent.runtime.statistics import read
 from shoal_agent.watching import Watching
 from shoal_proto.v1.agent_pb2 import AgentStatsRequest, AgentStatsResponse, ContainerRecord
-from shoal_proto.v1.container_pb2 import ContainerState
+from shoal_proto.v1.container_pb2 import ContainerState, NetworkMode
 
 RUNNING = ContainerState.CONTAINER_STATE_RUNNING
 EXITED = ContainerState.CONTAINER_STATE_EXITED
@@ -81,7 +82,7 @@ async def test_how_much_is_used_now_is_told_once_too(machine: Machine, monkeypat
     machine.add("a", used_us=1_000_000)
     real = read
 
-    def busy(groups: Cgroups, name: str, pid: int, clock: Callable[[], float]) -> object:
+    def busy(groups: Cgroups, name: str, pid: int | None, clock: Callable[[], float]) -> object:
         found = real(groups, name, pid, clock)
         machine.use("a", 2_000_000)
         return found
@@ -118,3 +119,18 @@ async def test_a_look_serves_all_who_ask_at_the_same_time(machine: Machine, monk
     for stream in streams:
         await stream.aclose()
     assert len(looks) == 1
+
+
+async def test_the_nodes_own_network_is_not_a_containers(machine: Machine) -> None:
+    machine.add("a")
+    machine.add("b")
+    machine.records["b" * 64].assignment.config.network = NetworkMode.NETWORK_MODE_HOST
+    # The test's own process stands for the first of both.
+    for record in machine.records.values():
+        record.status.pid = os.getpid()
+    async with aclosing(machine.watching.stats(AgentStatsRequest(follow=True))) as answers:
+        told = {each.name: each.network_received_bytes for each in (await first(answers)).stats}
+    assert told["cb"] == 0
+    links = Path("/proc/self/net/dev").read_text().splitlines()[2:]
+    others = [line for line in links if not line.strip().startswith("lo:")]
+    assert bool(told["ca"]) == any(int(line.partition(":")[2].split()[0]) for line in others)
