@@ -60,8 +60,16 @@ def container_columns(now: float, *, whole: bool) -> Columns[Container]:
         "Names": ("NAMES", lambda c: c.spec.name),
         "Labels": ("LABELS", lambda c: _labels(c.spec.config.labels)),
         "Mounts": ("MOUNTS", lambda c: ",".join(each.source or each.target for each in c.spec.config.mounts)),
+        "Size": ("SIZE", _size),
         "Networks": ("NETWORKS", lambda c: ",".join(each.network for each in c.placement.addresses)),
     }
+
+
+def _size(container: Container) -> str:
+    """Return what a container has written, and what it has with its image; its node may not have said."""
+    if not container.HasField("writable_bytes"):
+        return "unknown"
+    return f"{format_bytes(container.writable_bytes)} (virtual {format_bytes(container.root_bytes)})"
 
 
 def _phase(phase: int) -> str:

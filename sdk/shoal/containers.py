@@ -12,7 +12,7 @@ from shoal.container_use import ContainerUse
 from shoal.execution import ExecProcess, exec_start
 from shoal.logs import Moment
 from shoal.names import random_name
-from shoal.transport import COUNTING
+from shoal.transport import COUNTING, DEADLINE
 from shoal.waiting import CONDITIONS, Until
 from shoal_common.errors import InvalidSpec, NotFound, Unavailable
 from shoal_common.ids import check_container_id, check_name, new_container_id, new_request_id
@@ -122,14 +122,21 @@ class Containers(ContainerUse):
         )
         return response.container if response.HasField("container") else _ended(response)
 
-    async def get(self, ref: str) -> Container:
+    async def get(self, ref: str, *, size: bool = False) -> Container:
         """Return a container.
+
+        Args:
+            ref: the container.
+            size: with the bytes of its writable layer and its root, which its node counts for this; left out if it
+                does not answer.
 
         Raises:
             InvalidSpec: the beginning of an id fits several.
         """
-        request = GetContainerRequest(container=self._ref(ref))
-        return await self._transport.unary(lambda channel: ContainerServiceStub(channel).GetContainer, request)
+        request = GetContainerRequest(container=self._ref(ref), size=size)
+        return await self._transport.unary(
+            lambda channel: ContainerServiceStub(channel).GetContainer, request, deadline=COUNTING if size else DEADLINE
+        )
 
     async def ports(self, ref: str, port: str = "") -> list[PortBinding]:
         """Return by which addresses and ports of its node a container is reached; none before it is placed.
@@ -153,6 +160,7 @@ class Containers(ContainerUse):
         node: str = "",
         filters: Iterable[str] = (),
         last: int = 0,
+        size: bool = False,
     ) -> list[Container]:
         """Return containers in the order of their creation.
 
@@ -163,6 +171,7 @@ class Containers(ContainerUse):
             filters: as `docker ps --filter` has them, such as "status=exited"; see `shoal_common.container_filters`.
                 The same key twice lets any of its values through (of labels all must fit), different keys must all fit.
             last: only so many that were created last, also those that do not run; 0: all.
+            size: with their bytes, as `get` has them.
 
         Raises:
             Conflict: the controller is of an older version, which can't choose so.
@@ -170,7 +179,13 @@ class Containers(ContainerUse):
             NotFound: a filter names a node or a container that does not exist.
         """
         request = ListContainersRequest(
-            namespace=self._namespace, all=all, labels=list(labels), node=node, filters=list(filters), last=last
+            namespace=self._namespace,
+            all=all,
+            labels=list(labels),
+            node=node,
+            filters=list(filters),
+            last=last,
+            size=size,
         )
         async with aclosing(watching.pages(self._transport, request)) as pages:
             return [container async for page in pages for container in page.containers]

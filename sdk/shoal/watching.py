@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from shoal.transport import Transport
+from shoal.transport import COUNTING, DEADLINE, Transport
 from shoal_common.errors import Compacted, Conflict
 from shoal_proto.v1.container_pb2 import (
     Container,
@@ -39,7 +39,11 @@ async def pages(transport: Transport, request: ListContainersRequest) -> AsyncGe
         Conflict: the controller would list what the request's filters leave out.
     """
     while True:
-        page = await transport.unary(lambda channel: ContainerServiceStub(channel).ListContainers, request)
+        page = await transport.unary(
+            lambda channel: ContainerServiceStub(channel).ListContainers,
+            request,
+            deadline=COUNTING if request.size else DEADLINE,
+        )
         if (request.filters or request.last) and not page.selected:
             raise Conflict("the controller is of an older version, which can't filter containers so (update it)")
         yield page

@@ -53,4 +53,12 @@ INSPECTION: Final = (
         f"{_TEMPLATE_TESTS}::test_text_of_others_moves_no_cursor_and_json_stays_json",
         "a container's label rewrites the terminal of whoever lists it",
     ),
+    Mutant(
+        "any-node-tells-of-any-container",
+        "controller/shoal_controller/api/disk_usage.py",
+        "if each.counted and each.id in request.ids",
+        "if each.counted",
+        "tests/integration/api/test_disk_usage.py::test_sizes_of_containers_are_asked_for_only_when_wanted",
+        "a node says how large the containers of others are",
+    ),
 )

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     type=click.Choice(list(params.KINDS)),
     help="Look for this only; left out: for all, in this order.",
 )
+@click.option(
+    "-s", "--size", is_flag=True, help="Also what containers and volumes take; their nodes count it for this."
+)
 @click.argument("names", nargs=-1, required=True, type=params.OBJECT, metavar="NAME...")
-def inspect(names: tuple[str, ...], form: str | None, kind: str | None) -> int:
+def inspect(names: tuple[str, ...], form: str | None, kind: str | None, size: bool) -> int:
     """Show all there is to know of containers, or of images, volumes and nodes: a JSON list of what Docker has of one.
 
     json as a format shows the API's objects, in which templates can look as well.
@@ -43,13 +46,15 @@ def inspect(names: tuple[str, ...], form: str | None, kind: str | None) -> int:
     from shoal_cli.session import converse
 
     async def action(cluster: Cluster) -> int:
+        from functools import partial
+
         from shoal_cli.documents.kinds import document
         from shoal_cli.looking import look
         from shoal_common.errors import NotFound
 
         getters: dict[str, Callable[[str], Awaitable[Message]]] = {
-            "container": cluster.containers.get,
-            "volume": cluster.volumes.get,
+            "container": partial(cluster.containers.get, size=size),
+            "volume": partial(cluster.volumes.get, size=size),
             "node": cluster.nodes.get,
             "image": cluster.images.get,
         }

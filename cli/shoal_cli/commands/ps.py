@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @listing.no_trunc("Whole ids and commands.")
 @click.option("-n", "--last", type=click.IntRange(1), metavar="N", help="The N that were created last, in any state.")
 @click.option("-l", "--latest", is_flag=True, help="The one that was created last, in any state.")
+@click.option("-s", "--size", is_flag=True, help="Also what each has written; the nodes count it for this.")
 @click.option(
     "-f",
     "--filter",
@@ -36,15 +37,18 @@ def ps(
     no_trunc: bool,
     last: int | None,
     latest: bool,
+    size: bool,
     filters: tuple[str, ...],
     form: str,
 ) -> int:
     """List containers, newest first.
 
     The same KEY several times lets any of its values through (of labels all must fit); different keys must all fit.
-    status, exited, -n and -l also show containers that do not run. A template has {{.ID}}, {{.Image}}, {{.Command}},
-    {{.CreatedAt}}, {{.RunningFor}}, {{.Status}}, {{.State}}, {{.Ports}}, {{.Node}}, {{.Names}}, {{.Labels}},
-    {{.Label "KEY"}}, {{.Mounts}}, {{.Networks}}, and the fields of the API's object, which json shows.
+    status, exited, -n and -l also show containers that do not run. SIZE is unknown where a node does not answer.
+
+    A template has {{.ID}}, {{.Image}}, {{.Command}}, {{.CreatedAt}}, {{.RunningFor}}, {{.Status}}, {{.State}},
+    {{.Ports}}, {{.Node}}, {{.Names}}, {{.Labels}}, {{.Label "KEY"}}, {{.Mounts}}, {{.Networks}}, {{.Size}}, and the
+    fields of the API's object, which json shows.
 
     \b
     Examples:
@@ -67,9 +71,11 @@ def ps(
         from shoal_cli.formats import show_list
         from shoal_cli.rows import CONTAINER_HEADINGS, container_columns
 
-        found = await cluster.containers.list(all=everything, filters=filters, last=newest)
+        counted = size or ".Size" in form
+        found = await cluster.containers.list(all=everything, filters=filters, last=newest, size=counted)
         found.reverse()
         columns = container_columns(time.time(), whole=no_trunc)
-        show_list(found, form, columns, CONTAINER_HEADINGS, quiet=quiet, labels=lambda c: c.spec.config.labels)
+        headings = (*CONTAINER_HEADINGS, "Size") if size else CONTAINER_HEADINGS
+        show_list(found, form, columns, headings, quiet=quiet, labels=lambda c: c.spec.config.labels)
 
     return converse(action)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import cache
 from typing import Final
 
 from shoal.ports import published
@@ -72,8 +72,15 @@ def document(container: Container) -> Struct:
             "Mounts": [_mount(each) for each in spec.config.mounts],
             "Config": _config(container, command),
             "NetworkSettings": _network_settings(container),
+            # Only where it was asked for, and its node has answered.
+            **(
+                {"SizeRw": container.writable_bytes, "SizeRootFs": container.root_bytes}
+                if container.HasField("writable_bytes")
+                else {}
+            ),
         },
-        cache(partial(api_fields, container)),
+        # What was not counted can be asked for all the same.
+        cache(lambda: {**api_fields(container), "SizeRw": None, "SizeRootFs": None}),
     )
 
 

@@ -65,11 +65,12 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         self._finder = Finder(kv, cache)
         self._updates = SpecUpdates(kv, cache, self._finder)
         self._creation = Creation(kv, cache, sealer, registry, default_registry, self._views, self._finder)
-        self._lister = Lister(kv, cache, self._views)
+        self._disks = NodeDisks(cache, agents)
+        self._lister = Lister(kv, cache, self._views, self._disks)
         self._waiter = Waiter(cache, self._finder, self._views)
         self._logs = LogRelay(cache, self._finder, agents)
         self._renaming = Renaming(cache, self._finder, self._updates)
-        self._pruning = Pruning(cache, self._finder, self._updates, NodeDisks(cache, agents))
+        self._pruning = Pruning(cache, self._finder, self._updates, self._disks)
         self._exec = ExecRelay(cache, self._finder, agents)
         self._stats = StatsRelay(cache, self._finder, agents)
         self._copies = CopyRelay(cache, self._finder, agents)
@@ -86,13 +87,17 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         self, request: container_pb2.GetContainerRequest, context: _Context
     ) -> container_pb2.Container:
         """See container.proto."""
-        return self._views.container(await self._finder.container(request.container))
+        entry = await self._finder.container(request.container)
+        view = self._views.container(entry)
+        if request.size:
+            await self._disks.add_sizes((entry,), (view,))
+        return view
 
     async def ListContainers(
         self, request: container_pb2.ListContainersRequest, context: _Context
     ) -> container_pb2.ListContainersResponse:
         """See container.proto."""
-        return self._lister.page(request)
+        return await self._lister.page(request)
 
     def WatchContainers(
         self, request: container_pb2.WatchContainersRequest, context: _Context

@@ -74,14 +74,30 @@ class NodeDisks:
 
     async def container_sizes(self, entries: Iterable[ContainerEntry], *, limit_ms: int = 0) -> dict[str, int]:
         """Return the bytes of writable layers and logs of containers, as `volume_sizes` does."""
+        counted = await self.containers(entries, limit_ms=limit_ms)
+        return {id_: each.writable_bytes + each.log_bytes for id_, each in counted.items()}
+
+    async def containers(
+        self, entries: Iterable[ContainerEntry], *, limit_ms: int = 0
+    ) -> dict[str, AgentUsage.ContainerUsage]:
+        """Return what takes room of containers, as `volume_sizes` does. A node is believed about its own only."""
         places = [(each.id, each.placement.value.node) for each in entries if each.placement is not None]
-        answers = await self.ask(_by_node(places, AgentUsageRequest(containers=True, limit_ms=limit_ms)))
+        wanted = _by_node(places, AgentUsageRequest(containers=True, limit_ms=limit_ms))
+        answers = await self.ask(wanted)
         return {
-            each.id: each.writable_bytes + each.log_bytes
-            for answer in answers.values()
-            for each in answer.usage.containers
-            if each.counted
+            each.id: each
+            for node, request in wanted.items()
+            for each in answers[node].usage.containers
+            if each.counted and each.id in request.ids
         }
+
+    async def add_sizes(self, entries: Iterable[ContainerEntry], views: Iterable[Container]) -> None:
+        """Note in views of containers how large they are, as far as their nodes answer and count them in time."""
+        counted = await self.containers(entries, limit_ms=BESIDE_MS)
+        for view in views:
+            if (said := counted.get(view.spec.id)) is not None:
+                view.writable_bytes = said.writable_bytes
+                view.root_bytes = said.writable_bytes + said.image_bytes
 
     async def _ask(self, node: str, request: AgentUsageRequest) -> Answer:
         action = "what is on its disk is not known"

@@ -10,6 +10,7 @@ from shoal_common.errors import InvalidSpec
 from shoal_common.ids import check_container_id
 from shoal_controller.api import validate
 from shoal_controller.api.container_filters import Named, Place, place, shows
+from shoal_controller.api.disk_usage import NodeDisks
 from shoal_controller.api.views import Views, revision_of
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
@@ -29,13 +30,16 @@ _FIRST: Final[Place] = (0, "")
 class Lister:
     """Serves `ListContainers` and `WatchContainers`."""
 
-    def __init__(self, kv: KV, cache: ClusterCache, views: Views) -> None:
+    def __init__(self, kv: KV, cache: ClusterCache, views: Views, disks: NodeDisks) -> None:
         self._kv = kv
         self._cache = cache
         self._views = views
+        self._disks = disks
 
-    def page(self, request: ListContainersRequest) -> ListContainersResponse:
+    async def page(self, request: ListContainersRequest) -> ListContainersResponse:
         """Return a page of containers in the order of their creation, which is that of the store's revisions.
+
+        Only where sizes are asked for are nodes; of one that does not answer they are left out.
 
         Raises:
             InvalidSpec: a filter or the page's token is malformed.
@@ -60,12 +64,15 @@ class Lister:
         )
         newest = found[-request.last :] if request.last else found
         left = [entry for entry in newest if place(entry) > after]
-        return ListContainersResponse(
+        response = ListContainersResponse(
             containers=[self._views.container(entry) for entry in left[:size]],
             next_page_token=_token(place(left[size - 1])) if len(left) > size else "",
             revision=self._cache.revision,
             selected=True,
         )
+        if request.size:
+            await self._disks.add_sizes(left[:size], response.containers)
+        return response
 
     async def watch(self, request: WatchContainersRequest) -> AsyncGenerator[WatchContainersResponse, None]:
         """Yield every container that changes, and the id of every one that is removed.

@@ -652,10 +652,12 @@ class CreateContainerResponse(_message.Message):
     def __init__(self, container: _Optional[_Union[Container, _Mapping]] = ..., tombstone: _Optional[_Union[Tombstone, _Mapping]] = ...) -> None: ...
 
 class GetContainerRequest(_message.Message):
-    __slots__ = ("container",)
+    __slots__ = ("container", "size")
     CONTAINER_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
     container: ContainerRef
-    def __init__(self, container: _Optional[_Union[ContainerRef, _Mapping]] = ...) -> None: ...
+    size: bool
+    def __init__(self, container: _Optional[_Union[ContainerRef, _Mapping]] = ..., size: _Optional[bool] = ...) -> None: ...
 
 class ListContainersRequest(_message.Message):
     __slots__ = ("namespace", "all", "page_size", "page_token", "labels", "node", "filters", "size", "last")

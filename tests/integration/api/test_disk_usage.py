@@ -9,7 +9,16 @@ from shoal_common.ids import new_container_id
 from shoal_controller.state import keys
 from shoal_proto.v1.agent_pb2 import AgentUsage
 from shoal_proto.v1.cluster_pb2 import NodeUsage, SystemUsageRequest
-from shoal_proto.v1.container_pb2 import ContainerState, Mount, MountKind, PruneContainersRequest
+from shoal_proto.v1.container_pb2 import (
+    ContainerPlacement,
+    ContainerRef,
+    ContainerState,
+    GetContainerRequest,
+    ListContainersRequest,
+    Mount,
+    MountKind,
+    PruneContainersRequest,
+)
 from shoal_proto.v1.node_pb2 import NodeState
 from shoal_proto.v1.volume_pb2 import (
     CreateVolumeRequest,
@@ -86,6 +95,39 @@ async def test_a_node_that_is_down_or_does_not_answer_is_named(world: World) -> 
     assert "node node2 at" in found.problem
     assert "does not answer" in found.problem
     assert found.images == found.disk_bytes == 0
+
+
+async def test_sizes_of_containers_are_asked_for_only_when_wanted(world: World) -> None:
+    await world.image()
+    await world.node()
+    await world.start_agent()
+    runs = await world.running("runs")
+    await world.create("nowhere")
+    tell(world, runs, 3 * MIB, 5)
+    world.agent.usage.containers[0].image_bytes = 4 * MIB
+    # It tells of one that is not its own as well.
+    elsewhere = await world.running("elsewhere")
+    await world.put(
+        keys.container_placement("default", elsewhere), ContainerPlacement(schema=1, node="9" * 32, generation=1)
+    )
+    tell(world, elsewhere, 99 * MIB, 0)
+
+    async def sizes(**request: bool) -> dict[str, tuple[int, int] | None]:
+        listed = await world.containers.ListContainers(ListContainersRequest(all=True, **request))  # type: ignore[arg-type]
+        return {
+            each.spec.name: (each.writable_bytes, each.root_bytes) if each.HasField("writable_bytes") else None
+            for each in listed.containers
+        }
+
+    assert await sizes() == {"runs": None, "nowhere": None, "elsewhere": None}
+    assert world.agent.usage_calls == []
+    assert await sizes(size=True) == {"runs": (3 * MIB, 7 * MIB), "nowhere": None, "elsewhere": None}
+    (call,) = world.agent.usage_calls
+    assert (call.containers, call.volumes, list(call.ids)) == (True, False, [runs])
+    found = await world.containers.GetContainer(GetContainerRequest(container=ContainerRef(ref="runs"), size=True))
+    assert found.root_bytes == 7 * MIB
+    await world.stop_agent()
+    assert set((await sizes(size=True)).values()) == {None}
 
 
 async def test_sizes_of_volumes_are_asked_for_only_when_wanted(world: World) -> None:

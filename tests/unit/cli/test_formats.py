@@ -87,6 +87,7 @@ def inspected(template: str) -> str:
         ),
         ("{{.Node.Name}} {{.node_name}} {{.spec.config.image}} {{.status.oom_killed}}", "node1 node1 web:3 true"),
         ("{{.placement.addresses.0.ip}}", "10.88.0.7"),
+        ("{{if .SizeRw}}{{.SizeRw}}{{else}}unknown{{end}}", "unknown"),
     ],
 )
 def test_inspect_has_what_docker_s_has(template: str, made: str) -> None:
@@ -147,6 +148,15 @@ def listed(form: str, capsys: pytest.CaptureFixture[str]) -> str:
     columns = rows.container_columns(1_700_000_200, whole=False)
     formats.show([container()], form, columns, rows.CONTAINER_HEADINGS, lambda one: one.spec.config.labels)
     return capsys.readouterr().out
+
+
+def test_sizes_are_shown_where_they_are_known() -> None:
+    one = container()
+    column = rows.container_columns(0, whole=False)["Size"][1]
+    assert column(one) == "unknown"
+    one.writable_bytes, one.root_bytes = 0, 3 << 20
+    assert column(one) == "0 B (virtual 3 MiB)"
+    assert formats.expand("{{.SizeRw}} {{.SizeRootFs}}", containers.document(one)) == f"0 {3 << 20}"
 
 
 def test_lists_show_columns_and_tables_of_them(capsys: pytest.CaptureFixture[str]) -> None:
