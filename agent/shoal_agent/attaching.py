@@ -211,7 +211,7 @@ def _attempt_of(console: Console) -> tuple[int, int]:
 
 def _pieces(batch: LogsResponse) -> list[AttachResponse]:
     """Return a batch of a log as output, and the place after it."""
-    responses: list[AttachResponse] = []
+    responses = [AttachResponse(lost_bytes=batch.lost_bytes)] if batch.lost_bytes else []
     data: list[bytes] = []
     for number, entry in enumerate(batch.entries):
         data.append(entry.data)

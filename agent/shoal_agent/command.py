@@ -78,6 +78,13 @@ _data_root = click.option(
     help="Let containers mount this path and what is below it, with :ro only to read. Can be repeated.",
 )
 @click.option(
+    "--log-opt",
+    "log_options",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="max-size=SIZE (16m), max-file=N (5): what is kept of the logs of containers that say nothing of it.",
+)
+@click.option(
     "--cgroup-parent",
     default=_CGROUP_PARENT,
     show_default=True,
@@ -126,6 +133,7 @@ def agent(
     cpus: str,
     uid_range: str,
     allowed_binds: tuple[str, ...],
+    log_options: tuple[str, ...],
     cgroup_parent: str,
     runtimes: tuple[str, ...],
     clear_above: int,
@@ -156,6 +164,7 @@ def agent(
     import asyncio
 
     from shoal_agent.core.collecting import Thresholds
+    from shoal_agent.core.log_rotation import DEFAULT_FILES, DEFAULT_SIZE, Limits
     from shoal_agent.daemon import serve
     from shoal_agent.paths import NodePaths
     from shoal_agent.sandbox.uid_ranges import parse_bases
@@ -163,12 +172,16 @@ def agent(
     from shoal_agent.volumes.binds import AllowedBind
     from shoal_common.daemon_logging import configure_logging
     from shoal_common.ids import check_name
+    from shoal_common.log_options import parse_log_options
     from shoal_common.units import parse_bytes, parse_cpus
 
     configure_logging(debug=debug, form=log_format, node=name)
     try:
         if not listen.rpartition(":")[2].isdecimal():
             raise InvalidSpec(f'address "{listen}" has no port (write IP:PORT, such as 192.0.2.11:7410)')
+        kept = parse_log_options(log_options)
+        if kept.labels or kept.env:
+            raise InvalidSpec("log options labels and env are a container's (an agent takes max-size and max-file)")
         settings = Settings(
             paths=NodePaths(data=data_root, run=run_root),
             listen=listen,
@@ -185,6 +198,7 @@ def agent(
             own_registries=registry_own,
             insecure_registries=registry_insecure,
             clearing=Thresholds(clear_above, clear_below),
+            log_limits=Limits(size=kept.max_size or DEFAULT_SIZE, files=kept.max_files or DEFAULT_FILES),
         )
         asyncio.run(serve(settings))
     except ShoalError as error:

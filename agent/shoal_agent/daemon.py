@@ -21,6 +21,7 @@ from shoal_agent.describe import describe
 from shoal_agent.disk import Disk, Spares
 from shoal_agent.images.store import Images
 from shoal_agent.join import Membership, join_persistently, membership, parse_token
+from shoal_agent.log_rotation import LogRotation
 from shoal_agent.measuring import Measurer
 from shoal_agent.network.node import NodeNetwork
 from shoal_agent.node import Node
@@ -190,6 +191,8 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
         stack.callback(watcher.close)
         service = AgentService(paths, node, tasks, images, Copies(entrances), commits, usage, watcher)
         stack.callback(service.close)
+        rotation = LogRotation(paths, node, settings.log_limits)
+        stack.callback(rotation.close)
         closing = asyncio.Event()
         async with (
             agent_server(listen=settings.listen, tls=member.tls, service=service),
@@ -199,6 +202,7 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             removing = group.create_task(removals.run(), name="volume-removals")
             watching = group.create_task(disk.watch(), name="disk")
             clearing_disk = group.create_task(clearing.run(), name="clearing")
+            rotating = group.create_task(rotation.watch(), name="log-rotation")
             talking = group.create_task(session.run(), name="session")
             log.info("agent of Shoal %s serves node %s on %s", shoal_version(), settings.name, settings.listen)
             await stopping.wait()
@@ -207,4 +211,5 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             watching.cancel()
             clearing_disk.cancel()
             removing.cancel()
+            rotating.cancel()
             closing.set()

@@ -58,8 +58,9 @@ class Output:
                 for number in await self._attempts(record, request.run, after=attempt):
                     attempt = number
                     async for response in self._one(worker, generation, number, cursor, request, passed):
+                        # With each file that is read, it is known what is missing if the next is gone.
+                        cursor = response.cursor
                         yield response
-                    cursor = None
                 if not request.follow:
                     return
                 following = worker.until(partial(_next, generation=generation, run=request.run, seen=attempt))

@@ -182,7 +182,7 @@ class RuntimeHost:
                 sandbox=sandbox,
                 resources=config.resources,
                 runtime=config.runtime,
-                log=self._paths.logs(assignment.id, status.generation) / f"{status.attempt}.0.log",
+                logs=self._paths.logs(assignment.id, status.generation),
                 systems=self._mounts.systems(key, config),
                 names=names_of(named, addresses),
                 confinement=confinement,

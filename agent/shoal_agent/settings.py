@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shoal_agent.core.collecting import Thresholds
+from shoal_agent.core.log_rotation import Limits
 from shoal_agent.paths import NodePaths
 from shoal_agent.volumes.binds import AllowedBind
 
@@ -28,6 +29,7 @@ class Settings:
         own_registries: "HOST:PORT" of registries that trust the cluster's certificates, and are trusted by them.
         insecure_registries: "HOST:PORT" of registries that are spoken to in plain HTTP.
         clearing: how full the disk is when it is cleared of images and old logs, and until when.
+        log_limits: of containers that say nothing of their log.
     """
 
     paths: NodePaths
@@ -45,3 +47,4 @@ class Settings:
     own_registries: tuple[str, ...]
     insecure_registries: tuple[str, ...]
     clearing: Thresholds
+    log_limits: Limits

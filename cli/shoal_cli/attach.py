@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from shoal.cluster import Cluster
+from shoal.logs import lost_text
 from shoal.waiting import Until
 from shoal_cli import pipes, terminal
 from shoal_cli.codes import CANNOT
@@ -215,7 +216,7 @@ class Attachment:
     async def _print(self, run: int) -> None:
         async with aclosing(self._cluster.containers.log_batches(self._id, follow=True, run=run)) as batches:
             async for batch in batches:
-                await print_batch(batch)
+                await print_batch(self._name, batch)
 
     async def _join(self, run: int) -> None:
         attachment = self._cluster.containers.attach(
@@ -242,12 +243,14 @@ class Attachment:
         note(f"what container {self._name} wrote can't be read: {problem}")
 
 
-async def print_batch(batch: LogsResponse) -> None:
-    """Write a batch of output to stdout and stderr, the pieces of each as they came.
+async def print_batch(name: str, batch: LogsResponse) -> None:
+    """Write a batch of a container's output to stdout and stderr, the pieces of each as they came.
 
     Raises:
         BrokenPipeError: nobody reads any more.
     """
+    if batch.lost_bytes:
+        note(lost_text(name, batch.lost_bytes))
     run: list[bytes] = []
     current = LogStream.LOG_STREAM_STDOUT
     for entry in batch.entries:

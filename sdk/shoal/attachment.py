@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 
 from shoal.execution import PIECE, ByteStream
+from shoal.logs import lost_text
 from shoal.streams import received
 from shoal.transport import Transport
 from shoal_common.errors import Conflict, ShoalError
@@ -137,6 +138,8 @@ class Attachment:
                 await self.stdout.feed(response.stdout)
             case "stderr":
                 await self.stderr.feed(response.stderr)
+            case "lost_bytes":
+                log.warning(lost_text(self._ref.ref, response.lost_bytes))
             case "cursor":
                 self._start.cursor.CopyFrom(response.cursor)
             case "exit_code":

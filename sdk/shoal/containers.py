@@ -371,7 +371,7 @@ class Containers(ContainerUse):
                     return response
         raise Unavailable(f'the wait for container "{ref}" ended without an answer')
 
-    async def logs(
+    def logs(
         self,
         ref: str,
         *,
@@ -391,11 +391,7 @@ class Containers(ContainerUse):
             since: only what was written then or later.
             until: only what was written before then; who follows ends there.
         """
-        found = self.log_batches(ref, follow=follow, tail=tail, run=run, since=since, until=until)
-        async with aclosing(found) as batches:
-            async for batch in batches:
-                for entry in batch.entries:
-                    yield entry
+        return logs.entries(self.log_batches(ref, follow=follow, tail=tail, run=run, since=since, until=until), ref)
 
     def log_batches(
         self,
@@ -409,6 +405,8 @@ class Containers(ContainerUse):
         until: Moment | None = None,
     ) -> AsyncGenerator[LogsResponse, None]:
         """Yield the same by batches of about 64 KiB, each with the cursor after which it goes on.
+
+        What was rotated away before it was read is missing: `lost_bytes` of the batch after that says how much.
 
         Args:
             ref: the container.

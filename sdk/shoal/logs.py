@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -11,8 +12,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from shoal.transport import Transport
 from shoal_common.log_period import Period
-from shoal_proto.v1.container_pb2 import ContainerRef, LogCursor, LogsRequest, LogsResponse
+from shoal_common.units import format_bytes
+from shoal_proto.v1.container_pb2 import ContainerRef, LogCursor, LogEntry, LogsRequest, LogsResponse
 from shoal_proto.v1.container_pb2_grpc import ContainerServiceStub
+
+log = logging.getLogger("shoal")
 
 #: A time; a datetime without a zone is a local one, and a Timestamp has nanoseconds.
 Moment: TypeAlias = "datetime | Timestamp"
@@ -55,6 +59,24 @@ async def batches(
             yield response
             if over:
                 return
+
+
+async def entries(batches: AsyncGenerator[LogsResponse, None], ref: str) -> AsyncGenerator[LogEntry, None]:
+    """Yield what is in batches one by one; what is missing is told as a warning."""
+    async with aclosing(batches) as found:
+        async for batch in found:
+            if batch.lost_bytes:
+                log.warning(lost_text(ref, batch.lost_bytes))
+            for entry in batch.entries:
+                yield entry
+
+
+def lost_text(ref: str, lost: int) -> str:
+    """Return what is said where so many recorded bytes are missing."""
+    return (
+        f'{format_bytes(lost)} of the log of container "{ref}" are missing here: they were rotated away before they '
+        "were read (more is kept with: --log-opt max-size=, max-file=)"
+    )
 
 
 def _timestamp(moment: Moment) -> Timestamp:

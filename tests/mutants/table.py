@@ -18,6 +18,7 @@ from tests.mutants.inspection import INSPECTION
 from tests.mutants.leader import LEADER
 from tests.mutants.life import LIFE
 from tests.mutants.limits import LIMITS
+from tests.mutants.logs import LOGS
 from tests.mutants.mutant import Mutant
 from tests.mutants.nodes import NODES
 from tests.mutants.observation import OBSERVATION
@@ -42,6 +43,7 @@ MUTANTS: Final = (
     *CONTROLLERS,
     *LIFE,
     *LIMITS,
+    *LOGS,
     *PORTS,
     *COPYING,
     *REQUESTS,

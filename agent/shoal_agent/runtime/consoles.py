@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import secrets
 import socket
-import termios
 from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Final
 
 from shoal_agent.runtime.conmon import TaskFiles
+from shoal_agent.runtime.control import Control
 from shoal_agent.runtime.task import Streams, TaskKey
 from shoal_common.errors import Conflict, Unavailable
 
@@ -34,11 +33,6 @@ _PIECE: Final = 64 << 10
 #: conmon cuts off what is beyond 32 KiB of one packet, and reads 8 KiB of output at a time.
 _PACKET: Final = 16 << 10
 _MOST: Final = 64 << 10
-#: conmon refuses a terminal with more rows or columns.
-_MOST_CELLS: Final = 1000
-#: Seconds between looks at whether conmon has read what it was told, and how many.
-_LOOK: Final = 0.001
-_LOOKS: Final = 200
 
 
 @dataclass(eq=False, slots=True)
@@ -109,7 +103,7 @@ class Console:
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
         self._input = asyncio.Lock()
-        self._sizing = asyncio.Lock()
+        self._control = Control.of(files.directory)
         self._input_over = not streams.stdin
 
     @property
@@ -212,31 +206,12 @@ class Console:
     async def resize(self, columns: int, rows: int) -> None:
         """Tell the terminal its size; nothing happens once it has ended."""
         if self.streams.tty and columns and rows:
-            async with self._sizing:
-                await self._set_size(columns, rows)
+            await self._control.resize([(columns, rows)])
 
     async def redraw(self, columns: int, rows: int) -> None:
         """Tell the terminal its size so that a program draws its screen anew, whatever the size was before."""
         if self.streams.tty and columns and rows:
-            async with self._sizing:
-                await self._set_size(columns + 1, rows)
-                await self._set_size(columns, rows)
-
-    async def _set_size(self, columns: int, rows: int) -> None:
-        # What conmon reads together it takes the first line of: the next waits until it has read this one. It passes it
-        # on to itself through a second FIFO, and nothing else tells that it has. Without a reader nobody is to be told.
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            fifos = []
-            for name in ("ctl", "winsz"):
-                fd = os.open(self._files.directory / name, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-                stack.callback(os.close, fd)
-                fifos.append(fd)
-            os.write(fifos[0], f"1 {min(rows, _MOST_CELLS)} {min(columns, _MOST_CELLS)}\n".encode())
-            for fd in fifos:
-                for _ in range(_LOOKS):
-                    if not _unread(fd):
-                        break
-                    await asyncio.sleep(_LOOK)
+            await self._control.resize([(columns + 1, rows), (columns, rows)])
 
     async def _receive(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -334,10 +309,6 @@ class Consoles:
     def _forget(self, key: TaskKey, console: Console) -> None:
         if self._consoles.get(key) is console:
             del self._consoles[key]
-
-
-def _unread(fd: int) -> bool:
-    return any(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))
 
 
 def _now() -> float:

@@ -1,7 +1,7 @@
-"""Reads what containers wrote, from conmon's log files, by cursor.
+"""Reads what containers wrote, from conmon's log files (see `log_files`), by cursor.
 
-An attempt writes to `<attempt>.<segment>.log`, segments from 0. A cursor is a place in one of these files, always at
-the start of a record; files are never reused, so it means the same place for ever, also to the next agent.
+A cursor is a place in one of these files, always at the start of a record; files are never reused, so it means the same
+place for ever, also to the next agent. If the file is gone by then, it is told how much is, and the rest follows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from shoal_agent.kernel.inotify import Bell, Event
-from shoal_agent.runtime.log_files import segment_path
+from shoal_agent.runtime.log_files import position, removed, segment_path, settle
 from shoal_agent.runtime.log_format import parse_line
 from shoal_common.log_period import Period
 from shoal_proto.v1.container_pb2 import LogCursor, LogsResponse
@@ -44,11 +44,13 @@ async def read_attempt(
         directory: of the placement's logs. It is never made here: what is being removed would come back.
         generation: of the placement, for cursors.
         attempt: whose output.
-        cursor: where to go on; None, or one of another attempt, for the beginning.
+        cursor: what was read last, of this attempt or one before it; None: begin with what there is.
         follow: wait for more until `ended` is set, then read to the end.
         ended: set once the attempt writes no more.
         period: only what was written then.
     """
+    # What conmon was asked to begin just before an agent was killed.
+    settle(directory, attempt)
     reader = _Reader(directory, generation, attempt, cursor, period)
     try:
         if not follow:
@@ -72,6 +74,8 @@ async def read_attempt(
                 while True:
                     # Looked at before reading: what was written until then is found by the reading after it.
                     over = ended.is_set()
+                    if over:
+                        settle(directory, attempt)
                     while (batch := reader.read()) is not None:
                         yield batch
                         await asyncio.sleep(0)
@@ -96,27 +100,40 @@ class _Reader:
         self._generation = generation
         self._attempt = attempt
         self._segment, self._offset, self._fd = 0, 0, -1
-        if cursor is not None and (cursor.generation, cursor.attempt) == (generation, attempt):
+        self._lost = 0
+        if cursor is not None and cursor.generation != generation:
+            cursor = None
+        gone = removed(directory)
+        if cursor is not None and gone.covers(cursor.attempt, cursor.segment):
+            if cursor.position:
+                self._lost = max(0, gone.size - cursor.position)
+        elif cursor is not None and cursor.attempt == attempt:
             self._segment, self._offset = cursor.segment, cursor.offset
+        if gone.attempt == attempt:
+            self._segment = max(self._segment, gone.segment)
+        self._position = position(directory, attempt, self._segment) + self._offset
 
     def read(self) -> LogsResponse | None:
         """Return the next batch; None if there is no more now."""
         while True:
+            if self._lost:
+                lost, self._lost = self._lost, 0
+                return LogsResponse(lost_bytes=lost, cursor=self._cursor())
             # Whether there is another file is asked first: then nothing is added to this one after it was read.
             more = segment_path(self._directory, self._attempt, self._segment + 1).exists()
             data = self._read_records()
             if data:
                 self._offset += len(data)
+                self._position += len(data)
                 parsed = (parse_line(line) for line in data[:-1].split(_NEWLINE))
                 entries = [entry for entry in parsed if entry is not None]
                 if not self._period.open:
                     entries = self._period.chosen(entries)
                 if entries:
                     return LogsResponse(entries=entries, cursor=self._cursor())
-            elif more:
-                self.close()
-                self._segment, self._offset = self._segment + 1, 0
-            else:
+            elif more and self._fd >= 0:
+                self._go_to(self._segment + 1)
+            elif not self._skip():
                 return None
 
     def close(self) -> None:
@@ -124,6 +141,20 @@ class _Reader:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def _go_to(self, segment: int) -> None:
+        self.close()
+        self._segment, self._offset = segment, 0
+
+    def _skip(self) -> bool:
+        """Go on with the first file that there is if those before it are gone; say whether that is so."""
+        gone = removed(self._directory)
+        if gone.attempt != self._attempt or gone.segment <= self._segment:
+            return False
+        self._go_to(gone.segment)
+        self._lost = max(0, gone.size - self._position)
+        self._position = gone.size
+        return True
 
     def _read_records(self) -> bytes:
         if self._fd < 0:
@@ -143,4 +174,10 @@ class _Reader:
         return data[:end] if end or len(data) < _MAX_LINE else data
 
     def _cursor(self) -> LogCursor:
-        return LogCursor(generation=self._generation, attempt=self._attempt, segment=self._segment, offset=self._offset)
+        return LogCursor(
+            generation=self._generation,
+            attempt=self._attempt,
+            segment=self._segment,
+            offset=self._offset,
+            position=self._position,
+        )

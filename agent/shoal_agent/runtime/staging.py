@@ -10,7 +10,7 @@ from typing import Final
 
 from shoal_agent.kernel import syscalls
 from shoal_agent.kernel.syscalls import MountFlag
-from shoal_agent.runtime import host_files, own_sys
+from shoal_agent.runtime import host_files, log_files, own_sys
 from shoal_agent.runtime.bundle import configuration
 from shoal_agent.runtime.cgroups import Cgroups
 from shoal_agent.runtime.conmon import Runtime, TaskFiles
@@ -69,7 +69,7 @@ def stage(
         "env": list(spec.process.env),
         "cwd": spec.process.cwd,
         "args": spec.process.args,
-        "log": str(spec.log),
+        "log": str(log_files.written_path(spec.logs, spec.key.attempt)),
         "confinement": spec.confinement.encode(),
         "streams": {"tty": spec.streams.tty, "stdin": spec.streams.stdin, "stdin_once": spec.streams.stdin_once},
         "run": spec.run,
@@ -111,7 +111,7 @@ def stage(
         # crun takes the compiled filter as it is and saves a third of the time of a start. Others don't look at it.
         config["annotations"] = {_CRUN_FILTER: base64.b64encode(seccomp_program).decode()}
     write_file(files.config, json.dumps(config))
-    spec.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log_files.begin(spec.logs, spec.key.attempt)
     return groups.make_supervisor(name)
 
 

@@ -76,7 +76,7 @@ class TaskSpec:
         sandbox: the namespaces to join.
         resources: limits.
         runtime: name of the OCI runtime; "" for the node's default.
-        log: the first file of its output; its directory is made.
+        logs: directory of its output; it is made.
         systems: mounts beside the root file system.
         names: what it is given to know beside the host's.
         confinement: what its processes are held to.
@@ -92,7 +92,7 @@ class TaskSpec:
     sandbox: Sandbox
     resources: Resources
     runtime: str
-    log: Path
+    logs: Path
     systems: FileSystems
     names: Names
     confinement: Confinement

@@ -36,6 +36,7 @@ from shoal_agent.runtime.exec_section import exec_section
 from shoal_agent.runtime.exits import Exits
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
 from shoal_agent.runtime.live_limits import Limited, hold_to
+from shoal_agent.runtime.log_files import written_path
 from shoal_agent.runtime.orphans import claim, orphans
 from shoal_agent.runtime.shared import NETWORK, check_joined
 from shoal_agent.runtime.staging import (
@@ -178,7 +179,7 @@ class Tasks:
                 name=name,
                 runtime=runtime,
                 groups=groups,
-                log=spec.log,
+                log=written_path(spec.logs, spec.key.attempt),
                 exits=self._paths.exits,
                 streams=spec.streams,
             )

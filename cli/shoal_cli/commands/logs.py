@@ -101,7 +101,7 @@ def logs(
         async with aclosing(batches) as found:
             async for batch in found:
                 prefix.apply(batch)
-                await print_batch(batch)
+                await print_batch(container, batch)
 
     return converse(action)
 

@@ -17,7 +17,7 @@ OPTIONS: Final = (
         multiple=True,
         type=types.LOG_OPTION,
         metavar="KEY=VALUE",
-        help="labels=NAME,... and env=NAME,...: what logs --details shows with each line. Can be repeated.",
+        help="max-size=SIZE, max-file=N: what is kept of its log; labels=NAME, env=NAME: shown by logs --details.",
     ),
 )
 
@@ -29,4 +29,9 @@ def read(values: dict[str, Any]) -> LogOptions:
     from shoal_common.log_options import parse_log_options
 
     said = parse_log_options(values["log_opt"])
-    return {"log_labels": said.labels, "log_env": said.env}
+    options: LogOptions = {"log_labels": said.labels, "log_env": said.env}
+    if said.max_size:
+        options["log_max_size"] = said.max_size
+    if said.max_files:
+        options["log_max_files"] = said.max_files
+    return options

@@ -243,7 +243,9 @@ class _Reading:
 
 
 def merge_logs(first: LogsResponse, second: LogsResponse) -> bool:
-    """Add the entries of `second` to `first`."""
+    """Add the entries of `second` to `first`, unless some are missing between them."""
+    if second.lost_bytes:
+        return False
     first.entries.extend(second.entries)
     if second.HasField("cursor"):
         first.cursor.CopyFrom(second.cursor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shoal_common.log_options import check_names
+from shoal_common.log_options import check_files, check_names, check_size
 from shoal_proto.v1.container_pb2 import ContainerConfig
 
 
@@ -12,5 +12,9 @@ def logs(config: ContainerConfig) -> None:
     Raises:
         InvalidSpec: it can never be.
     """
+    if config.log.max_size_bytes:
+        check_size(config.log.max_size_bytes)
+    if config.log.max_files:
+        check_files(config.log.max_files)
     check_names("labels", config.log.labels)
     check_names("env", config.log.env)

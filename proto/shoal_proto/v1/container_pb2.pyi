@@ -798,16 +798,18 @@ class WaitContainerResponse(_message.Message):
     def __init__(self, done: _Optional[bool] = ..., exit_code: _Optional[int] = ..., phase: _Optional[_Union[ContainerPhase, str]] = ..., detail: _Optional[str] = ..., oom_killed: _Optional[bool] = ..., id: _Optional[str] = ...) -> None: ...
 
 class LogCursor(_message.Message):
-    __slots__ = ("generation", "attempt", "segment", "offset")
+    __slots__ = ("generation", "attempt", "segment", "offset", "position")
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_FIELD_NUMBER: _ClassVar[int]
     OFFSET_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
     generation: int
     attempt: int
     segment: int
     offset: int
-    def __init__(self, generation: _Optional[int] = ..., attempt: _Optional[int] = ..., segment: _Optional[int] = ..., offset: _Optional[int] = ...) -> None: ...
+    position: int
+    def __init__(self, generation: _Optional[int] = ..., attempt: _Optional[int] = ..., segment: _Optional[int] = ..., offset: _Optional[int] = ..., position: _Optional[int] = ...) -> None: ...
 
 class LogsRequest(_message.Message):
     __slots__ = ("container", "follow", "cursor", "tail", "run", "since", "until")
@@ -838,12 +840,14 @@ class LogEntry(_message.Message):
     def __init__(self, stream: _Optional[_Union[LogStream, str]] = ..., data: _Optional[bytes] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class LogsResponse(_message.Message):
-    __slots__ = ("entries", "cursor")
+    __slots__ = ("entries", "cursor", "lost_bytes")
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
+    LOST_BYTES_FIELD_NUMBER: _ClassVar[int]
     entries: _containers.RepeatedCompositeFieldContainer[LogEntry]
     cursor: LogCursor
-    def __init__(self, entries: _Optional[_Iterable[_Union[LogEntry, _Mapping]]] = ..., cursor: _Optional[_Union[LogCursor, _Mapping]] = ...) -> None: ...
+    lost_bytes: int
+    def __init__(self, entries: _Optional[_Iterable[_Union[LogEntry, _Mapping]]] = ..., cursor: _Optional[_Union[LogCursor, _Mapping]] = ..., lost_bytes: _Optional[int] = ...) -> None: ...
 
 class ExecStart(_message.Message):
     __slots__ = ("container", "args", "env", "working_dir", "user", "stdin", "tty", "size", "privileged", "detach")
@@ -934,18 +938,20 @@ class AttachRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[AttachStart, _Mapping]] = ..., stdin: _Optional[bytes] = ..., close_stdin: _Optional[bool] = ..., resize: _Optional[_Union[TerminalSize, _Mapping]] = ...) -> None: ...
 
 class AttachResponse(_message.Message):
-    __slots__ = ("opened", "stdout", "stderr", "exit_code", "cursor")
+    __slots__ = ("opened", "stdout", "stderr", "exit_code", "cursor", "lost_bytes")
     OPENED_FIELD_NUMBER: _ClassVar[int]
     STDOUT_FIELD_NUMBER: _ClassVar[int]
     STDERR_FIELD_NUMBER: _ClassVar[int]
     EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
+    LOST_BYTES_FIELD_NUMBER: _ClassVar[int]
     opened: AttachOpened
     stdout: bytes
     stderr: bytes
     exit_code: int
     cursor: LogCursor
-    def __init__(self, opened: _Optional[_Union[AttachOpened, _Mapping]] = ..., stdout: _Optional[bytes] = ..., stderr: _Optional[bytes] = ..., exit_code: _Optional[int] = ..., cursor: _Optional[_Union[LogCursor, _Mapping]] = ...) -> None: ...
+    lost_bytes: int
+    def __init__(self, opened: _Optional[_Union[AttachOpened, _Mapping]] = ..., stdout: _Optional[bytes] = ..., stderr: _Optional[bytes] = ..., exit_code: _Optional[int] = ..., cursor: _Optional[_Union[LogCursor, _Mapping]] = ..., lost_bytes: _Optional[int] = ...) -> None: ...
 
 class AttachOpened(_message.Message):
     __slots__ = ("tty", "run")

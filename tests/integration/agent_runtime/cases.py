@@ -26,7 +26,7 @@ from shoal_common.capabilities import NAMES, mask
 from shoal_common.errors import Conflict
 from shoal_proto.v1.container_pb2 import ContainerConfig, Device, Security, Ulimit
 from shoal_proto.v1.resources_pb2 import Resources
-from tests.integration.agent_runtime import life
+from tests.integration.agent_runtime import life, rotating
 from tests.integration.agent_runtime.node import (
     CONTAINER,
     UID_BASE,
@@ -36,6 +36,7 @@ from tests.integration.agent_runtime.node import (
     next_exit,
     opened,
     refused,
+    spawn,
 )
 from tests.parts.raw_calls import CALLS
 
@@ -669,11 +670,6 @@ async def starter(node: Node, point: str) -> None:
     die()
 
 
-def spawn(command: list[str]) -> subprocess.Popen[bytes]:
-    """Start a process that stands for an agent."""
-    return subprocess.Popen(command, stdout=subprocess.PIPE)
-
-
 def steal_network(node: Node) -> None:
     """Put a network namespace of the host's in place of the sandbox's own."""
     subprocess.run(["umount", str(node.sandbox.net_ns)], check=True)
@@ -703,10 +699,11 @@ def group_processes() -> str:
 async def main() -> None:
     name, runtime, top, parent, *arguments = sys.argv[1:]
     node = Node(Path(top), runtime, parent)
-    if name != "starter":
+    if name not in ("starter", "rotator"):
         node.prepare()
+    case = globals().get(name) or getattr(life, name, None) or getattr(rotating, name)
     async with asyncio.timeout(90):
-        await (globals().get(name) or getattr(life, name))(node, *arguments)
+        await case(node, *arguments)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ class Node:
             sandbox=self.sandbox,
             resources=Resources(**limits),
             runtime="",
-            log=self.log(attempt),
+            logs=self.paths.logs(CONTAINER, 1),
             systems=FileSystems(),
             names=Names(),
             confinement=confinement_of(
@@ -182,6 +182,11 @@ async def refused(kind: type[E], call: Awaitable[object]) -> E:
     except kind as error:
         return error
     raise AssertionError(f"no {kind.__name__}")
+
+
+def spawn(command: list[str]) -> subprocess.Popen[bytes]:
+    """Start a process that stands for an agent."""
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 
 def kill_hard(process: subprocess.Popen[bytes]) -> None:

@@ -25,6 +25,7 @@ Inside = Callable[..., str]
         "executes_in_terminals",
         "consoles",
         "logs",
+        "rotated",
         "monitor_killed",
         "isolation",
         "confined_as_asked",
