@@ -142,7 +142,7 @@ class _Session:
         if self._start.stdin:
             self._console = await self._console_of(record)
             self._present.set()
-        request = AgentLogsRequest(id=self._worker.id, follow=True, run=run)
+        request = AgentLogsRequest(id=self._worker.id, follow=True, run=run, joined=True)
         if self._start.HasField("cursor"):
             request.cursor.CopyFrom(self._start.cursor)
         elif not self._start.logs:

@@ -127,6 +127,7 @@ class Output:
                 follow=request.follow,
                 ended=ended,
                 period=Period.of(request),
+                joined=request.joined,
             ):
                 yield response
         finally:

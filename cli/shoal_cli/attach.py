@@ -214,7 +214,9 @@ class Attachment:
         return await self._cluster.containers.wait(self._id, run=run, on_change=look)
 
     async def _print(self, run: int) -> None:
-        async with aclosing(self._cluster.containers.log_batches(self._id, follow=True, run=run)) as batches:
+        async with aclosing(
+            self._cluster.containers.log_batches(self._id, follow=True, run=run, joined=True)
+        ) as batches:
             async for batch in batches:
                 await print_batch(self._name, batch)
 

@@ -31,8 +31,10 @@ class LinePrefix:
         for entry in batch.entries:
             fresh = self._fresh.get(entry.stream, True)
             self._fresh[entry.stream] = entry.data.endswith(b"\n")
-            if fresh:
-                entry.data = self._before(entry) + entry.data
+            before = self._before(entry)
+            # Several lines of one time may be one entry.
+            whole, end = (entry.data[:-1], b"\n") if entry.data.endswith(b"\n") else (entry.data, b"")
+            entry.data = (before if fresh else b"") + whole.replace(b"\n", b"\n" + before) + end
 
     def _before(self, entry: LogEntry) -> bytes:
         return (_time(entry) + b" " if self._timestamps else b"") + self._details

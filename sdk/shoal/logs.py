@@ -32,9 +32,10 @@ async def batches(
     cursor: LogCursor | None,
     since: Moment | None,
     until: Moment | None,
+    joined: bool,
 ) -> AsyncGenerator[LogsResponse, None]:
     """Yield batches; see `Containers.log_batches`."""
-    wanted = LogsRequest(container=container, follow=follow, run=run)
+    wanted = LogsRequest(container=container, follow=follow, run=run, joined=joined)
     if since is not None:
         wanted.since.CopyFrom(_timestamp(since))
     if until is not None:
@@ -61,6 +62,12 @@ async def batches(
                 return
 
 
+def lines_of(data: bytes) -> list[bytes]:
+    """Return the lines of an entry, each with its newline but for a last one that goes on in another entry."""
+    *whole, rest = data.split(b"\n")
+    return [line + b"\n" for line in whole] + ([rest] if rest else [])
+
+
 async def entries(batches: AsyncGenerator[LogsResponse, None], ref: str) -> AsyncGenerator[LogEntry, None]:
     """Yield what is in batches one by one; what is missing is told as a warning."""
     async with aclosing(batches) as found:
@@ -68,7 +75,8 @@ async def entries(batches: AsyncGenerator[LogsResponse, None], ref: str) -> Asyn
             if batch.lost_bytes:
                 log.warning(lost_text(ref, batch.lost_bytes))
             for entry in batch.entries:
-                yield entry
+                for line in lines_of(entry.data):
+                    yield LogEntry(stream=entry.stream, data=line, time=entry.time)
 
 
 def lost_text(ref: str, lost: int) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -36,13 +37,49 @@ def parse_line(line: bytes) -> LogEntry | None:
     return LogEntry(stream=_STREAMS[fields[1]], data=fields[3] + end, time=time)
 
 
+def parse_records(data: bytes, *, joined: bool) -> list[LogEntry]:
+    """Return the entries that whole lines record.
+
+    Args:
+        data: the lines, each with its newline.
+        joined: what conmon read together, which has one time, may be one entry, however many lines it is.
+    """
+    lines = data.split(b"\n")
+    # What follows the last newline.
+    lines.pop()
+    if not joined:
+        return [entry for entry in map(parse_line, lines) if entry is not None]
+    entries = []
+    number = 0
+    while number < len(lines):
+        entry = parse_line(lines[number])
+        begin, number = number, number + 1
+        if entry is None:
+            continue
+        whole = entry.data.endswith(b"\n")
+        size = len(lines[begin]) - len(entry.data) + whole
+        before = lines[begin][:size]
+        while number < len(lines) and lines[number].startswith(before):
+            number += 1
+        if number > begin + 1:
+            end = b"\n" if whole else b""
+            entry.data = end.join([line[size:] for line in lines[begin:number]]) + end
+        entries.append(entry)
+    return entries
+
+
 def _parse_time(text: bytes) -> Timestamp | None:
     match = _TIME.fullmatch(text)
     if match is None:
         return None
-    zone = b"+00:00" if match[3] == b"Z" else match[3]
+    seconds = _seconds(match[1] + (b"+00:00" if match[3] == b"Z" else match[3]))
+    return None if seconds is None else Timestamp(seconds=seconds, nanos=int((match[2] or b"0").ljust(9, b"0")))
+
+
+# The same second comes in many lines.
+@lru_cache(maxsize=64)
+def _seconds(text: bytes) -> int | None:
     try:
-        seconds = int(datetime.fromisoformat((match[1] + zone).decode()).timestamp())
+        return int(datetime.fromisoformat(text.decode()).timestamp())
     except ValueError:
         return None
-    return Timestamp(seconds=seconds, nanos=int((match[2] or b"0").ljust(9, b"0")))

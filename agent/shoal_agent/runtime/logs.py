@@ -15,12 +15,13 @@ from typing import Final
 
 from shoal_agent.kernel.inotify import Bell, Event
 from shoal_agent.runtime.log_files import position, removed, segment_path, settle
-from shoal_agent.runtime.log_format import parse_line
+from shoal_agent.runtime.log_format import parse_records
 from shoal_common.log_period import Period
 from shoal_proto.v1.container_pb2 import LogCursor, LogsResponse
 
-#: Bytes of a file that are read at a time, and about what one response carries.
+#: Bytes of a file that are read at a time, and about what one response carries: as much as is brief to parse.
 _BATCH: Final = 64 << 10
+_JOINED_BATCH: Final = 256 << 10
 #: conmon reads its pipes 8 KiB at a time, so that no line of its own is longer than that and some 50 bytes. A "line"
 #: beyond this is damage, and is passed over.
 _MAX_LINE: Final = 1 << 20
@@ -37,8 +38,9 @@ async def read_attempt(
     follow: bool,
     ended: asyncio.Event,
     period: Period = _ALWAYS,
+    joined: bool = False,
 ) -> AsyncIterator[LogsResponse]:
-    """Give an attempt's output in batches of about 64 KiB.
+    """Give an attempt's output in batches.
 
     Args:
         directory: of the placement's logs. It is never made here: what is being removed would come back.
@@ -48,10 +50,11 @@ async def read_attempt(
         follow: wait for more until `ended` is set, then read to the end.
         ended: set once the attempt writes no more.
         period: only what was written then.
+        joined: see `parse_records`.
     """
     # What conmon was asked to begin just before an agent was killed.
     settle(directory, attempt)
-    reader = _Reader(directory, generation, attempt, cursor, period)
+    reader = _Reader(directory, generation, attempt, cursor, period, joined=joined)
     try:
         if not follow:
             while (batch := reader.read()) is not None:
@@ -93,10 +96,19 @@ class _Reader:
     """Reads whole records of one attempt, one file after the other."""
 
     def __init__(
-        self, directory: Path, generation: int, attempt: int, cursor: LogCursor | None, period: Period
+        self,
+        directory: Path,
+        generation: int,
+        attempt: int,
+        cursor: LogCursor | None,
+        period: Period,
+        *,
+        joined: bool,
     ) -> None:
         self._directory = directory
         self._period = period
+        self._joined = joined
+        self._batch = _JOINED_BATCH if joined else _BATCH
         self._generation = generation
         self._attempt = attempt
         self._segment, self._offset, self._fd = 0, 0, -1
@@ -125,8 +137,7 @@ class _Reader:
             if data:
                 self._offset += len(data)
                 self._position += len(data)
-                parsed = (parse_line(line) for line in data[:-1].split(_NEWLINE))
-                entries = [entry for entry in parsed if entry is not None]
+                entries = parse_records(data, joined=self._joined)
                 if not self._period.open:
                     entries = self._period.chosen(entries)
                 if entries:
@@ -163,7 +174,7 @@ class _Reader:
                 self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
                 return b""
-        size = _BATCH
+        size = self._batch
         while True:
             data = os.pread(self._fd, size, self._offset)
             end = data.rfind(_NEWLINE) + 1

@@ -97,6 +97,7 @@ def logs(
             tail=tail if isinstance(tail, int) else None,
             since=_timestamp(since),
             until=_timestamp(until),
+            joined=True,
         )
         async with aclosing(batches) as found:
             async for batch in found:

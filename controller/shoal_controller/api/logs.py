@@ -80,7 +80,7 @@ class _Reading:
         self._changes = changes
         self._request = request
         self._namespace, self._id = entry.namespace, entry.id
-        self._asked = AgentLogsRequest(id=entry.id, follow=request.follow, run=request.run)
+        self._asked = AgentLogsRequest(id=entry.id, follow=request.follow, run=request.run, joined=request.joined)
         if request.HasField("cursor"):
             self._asked.cursor.CopyFrom(request.cursor)
         if request.HasField("tail"):

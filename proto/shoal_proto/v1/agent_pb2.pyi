@@ -13,7 +13,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class AgentLogsRequest(_message.Message):
-    __slots__ = ("id", "follow", "cursor", "tail", "run", "since", "until")
+    __slots__ = ("id", "follow", "cursor", "tail", "run", "since", "until", "joined")
     ID_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class AgentLogsRequest(_message.Message):
     RUN_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     UNTIL_FIELD_NUMBER: _ClassVar[int]
+    JOINED_FIELD_NUMBER: _ClassVar[int]
     id: str
     follow: bool
     cursor: _container_pb2.LogCursor
@@ -28,7 +29,8 @@ class AgentLogsRequest(_message.Message):
     run: int
     since: _timestamp_pb2.Timestamp
     until: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., follow: _Optional[bool] = ..., cursor: _Optional[_Union[_container_pb2.LogCursor, _Mapping]] = ..., tail: _Optional[int] = ..., run: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    joined: bool
+    def __init__(self, id: _Optional[str] = ..., follow: _Optional[bool] = ..., cursor: _Optional[_Union[_container_pb2.LogCursor, _Mapping]] = ..., tail: _Optional[int] = ..., run: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., joined: _Optional[bool] = ...) -> None: ...
 
 class AgentSignalRequest(_message.Message):
     __slots__ = ("id", "generation", "signal")

@@ -812,7 +812,7 @@ class LogCursor(_message.Message):
     def __init__(self, generation: _Optional[int] = ..., attempt: _Optional[int] = ..., segment: _Optional[int] = ..., offset: _Optional[int] = ..., position: _Optional[int] = ...) -> None: ...
 
 class LogsRequest(_message.Message):
-    __slots__ = ("container", "follow", "cursor", "tail", "run", "since", "until")
+    __slots__ = ("container", "follow", "cursor", "tail", "run", "since", "until", "joined")
     CONTAINER_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
@@ -820,6 +820,7 @@ class LogsRequest(_message.Message):
     RUN_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     UNTIL_FIELD_NUMBER: _ClassVar[int]
+    JOINED_FIELD_NUMBER: _ClassVar[int]
     container: ContainerRef
     follow: bool
     cursor: LogCursor
@@ -827,7 +828,8 @@ class LogsRequest(_message.Message):
     run: int
     since: _timestamp_pb2.Timestamp
     until: _timestamp_pb2.Timestamp
-    def __init__(self, container: _Optional[_Union[ContainerRef, _Mapping]] = ..., follow: _Optional[bool] = ..., cursor: _Optional[_Union[LogCursor, _Mapping]] = ..., tail: _Optional[int] = ..., run: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    joined: bool
+    def __init__(self, container: _Optional[_Union[ContainerRef, _Mapping]] = ..., follow: _Optional[bool] = ..., cursor: _Optional[_Union[LogCursor, _Mapping]] = ..., tail: _Optional[int] = ..., run: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., joined: _Optional[bool] = ...) -> None: ...
 
 class LogEntry(_message.Message):
     __slots__ = ("stream", "data", "time")

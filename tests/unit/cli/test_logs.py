@@ -55,6 +55,13 @@ def test_each_line_has_one_time_and_its_details_before_it() -> None:
     ]
 
 
+def test_lines_in_one_entry_have_it_each() -> None:
+    prefix = LinePrefix(timestamps=False, details="x")
+    batch = LogsResponse(entries=[entry(b"a\nb\nc"), entry(b"d\n\n")])
+    prefix.apply(batch)
+    assert b"".join(each.data for each in batch.entries) == b"x a\nx b\nx cd\nx \n"
+
+
 def test_details_are_what_the_options_name() -> None:
     container = Container()
     config = container.spec.config

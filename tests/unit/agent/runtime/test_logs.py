@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoal.logs import lines_of
 from shoal_agent.runtime.log_files import segment_path
-from shoal_agent.runtime.log_format import parse_line
+from shoal_agent.runtime.log_format import parse_line, parse_records
 from shoal_agent.runtime.log_tail import first_since, tail
 from shoal_agent.runtime.logs import read_attempt
 from shoal_common.log_period import Period
@@ -69,6 +70,36 @@ def test_a_line_is_taken_apart() -> None:
     assert (partial.stream, partial.data) == (ERR, b"")
     for damaged in (b"", b"x", TIME + b" stdout F", b"x stdout F y", TIME + b" stdin F y", TIME + b" stdout X y"):
         assert parse_line(damaged) is None
+
+
+@given(
+    lines=st.lists(
+        st.tuples(st.sampled_from([0, 1]), st.booleans(), st.booleans(), st.binary(max_size=5)), max_size=20
+    ),
+    damaged=st.sets(st.integers(0, 20)),
+)
+def test_joined_entries_say_the_same(lines: list[tuple[int, bool, bool, bytes]], damaged: set[int]) -> None:
+    """Whatever is recorded, damage included, and however often the time and the stream change."""
+    data = b""
+    for number, (second, is_error, whole, content) in enumerate(lines):
+        stream, tag = b"stderr" if is_error else b"stdout", b"F" if whole else b"P"
+        data += record(content.replace(b"\n", b""), stream, tag, at(second))[5 if number in damaged else 0 :]
+    apart, joined = parse_records(data, joined=False), parse_records(data, joined=True)
+
+    def said(entries: list[LogEntry]) -> list[tuple[int, int, bytes]]:
+        return [(entry.time.seconds, entry.stream, line) for entry in entries for line in lines_of(entry.data) or [b""]]
+
+    def merged(found: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
+        result: list[tuple[int, int, bytes]] = []
+        for second, stream, line in found:
+            if result and result[-1][:2] == (second, stream):
+                result[-1] = (second, stream, result[-1][2] + line)
+            else:
+                result.append((second, stream, line))
+        return result
+
+    assert merged(said(joined)) == merged(said(apart))
+    assert len(joined) <= len(apart)
 
 
 pieces = st.lists(st.tuples(st.booleans(), st.binary(max_size=40) | st.just(b"\n") | st.just(b"line\n")), max_size=30)
