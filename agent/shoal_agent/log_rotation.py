@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from shoal_agent.core.lifecycle import RUNNING, STOPPING
+from shoal_agent.core.lifecycle import ACTIVE
 from shoal_agent.core.log_rotation import Growth, Limits, next_look
 from shoal_agent.host import task_key
 from shoal_agent.kernel_work import finished
@@ -37,8 +37,8 @@ class LogRotation:
         self._node = node
         self._limits = limits
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="shoal-log-rotation")
-        #: By placement: the attempt since which its files were not looked through.
-        self._thinned: dict[tuple[str, int], int] = {}
+        #: By placement: the attempt since which its files were not looked through, and whether that had not ended.
+        self._thinned: dict[tuple[str, int], tuple[int, bool]] = {}
         self._sizes: dict[TaskKey, tuple[float, int]] = {}
         self._working: dict[tuple[str, int], asyncio.Task[None]] = {}
 
@@ -62,25 +62,28 @@ class LogRotation:
     def _look(self) -> float:
         """Look at all logs, begin what is to be done, and return the seconds until the next look."""
         now = asyncio.get_running_loop().time()
-        growing, seen, sizes = [], {}, {}
+        growing: list[Growth] = []
+        thinned: dict[tuple[str, int], tuple[int, bool]] = {}
+        sizes: dict[TaskKey, tuple[float, int]] = {}
         for record, _ in self._node.inventory(()):
             key = task_key(record)
             placement = (key.container, key.generation)
-            seen[placement] = self._thinned.get(placement, 0)
             limits = self._limits_of(record.assignment.config.log)
-            size = self._size(key) if record.status.state in (RUNNING, STOPPING) else None
+            written = record.status.state in ACTIVE
+            size = self._size(key) if written else None
             if size is not None:
                 before, was = self._sizes.get(key, (now, size))
                 sizes[key] = (now, size)
                 growing.append(Growth(size, (size - was) / (now - before) if now > before else 0, limits.size))
+            thinned[placement] = self._thinned.get(placement, (0, False))
             if placement in self._working:
                 continue
             if size is not None and size >= limits.size:
                 self._begin(placement, self._rotate(key, limits))
-            elif key.attempt > seen[placement]:
-                seen[placement] = key.attempt
-                self._begin(placement, self._thin(key, limits))
-        self._thinned, self._sizes = seen, sizes
+            elif thinned[placement] != (key.attempt, written):
+                thinned[placement] = key.attempt, written
+                self._begin(placement, self._thin(key, limits, written=written))
+        self._thinned, self._sizes = thinned, sizes
         return next_look(growing)
 
     def _begin(self, placement: tuple[str, int], work: Coroutine[None, None, None]) -> None:
@@ -93,15 +96,15 @@ class LogRotation:
         directory = self._paths.logs(key.container, key.generation)
         try:
             if await rotate(directory, key.attempt, Control.of(self._paths.tasks / str(key)), limits.size):
-                await self._thin(key, limits)
+                await self._thin(key, limits, written=True)
         except OSError as error:
             # It has just ended, or is being removed; or there is no room for another file. It is tried again.
             log.debug("container %s: its log was not rotated: %s", key.container[:12], error)
 
-    async def _thin(self, key: TaskKey, limits: Limits) -> None:
+    async def _thin(self, key: TaskKey, limits: Limits, *, written: bool) -> None:
         directory = self._paths.logs(key.container, key.generation)
         try:
-            freed = await finished(self._executor, lambda: thin(directory, limits))
+            freed = await finished(self._executor, lambda: thin(directory, limits, written=written))
         except OSError as error:
             log.debug("container %s: its old logs were not removed: %s", key.container[:12], error)
             return

@@ -14,7 +14,7 @@ from shoal_agent.core.lifecycle import ACTIVE, ENDED
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.log_files import log_files
-from shoal_agent.runtime.log_tail import first_since, tail
+from shoal_agent.runtime.log_tail import end_of, first_since, tail
 from shoal_agent.runtime.logs import read_attempt
 from shoal_agent.worker import Worker
 from shoal_common.log_period import Period
@@ -47,8 +47,11 @@ class Output:
         record = await worker.until(lambda stored: stored)
         generation = record.status.generation
         cursor = request.cursor if request.HasField("cursor") and request.cursor.generation == generation else None
-        if cursor is None:
-            cursor = await self._beginning(record, request)
+        attempts = await self._attempts(record, request.run, after=0)
+        # One that writes faster than is read would never come to its end.
+        end = await self.end(worker, generation, attempts[-1]) if attempts else None
+        if cursor is None and end is not None:
+            cursor = await self._beginning(record, request, attempts, end)
         attempt = cursor.attempt - 1 if cursor is not None else 0
         with _passing(Period.of(request).until) as passed:
             while True:
@@ -57,7 +60,8 @@ class Output:
                     return
                 for number in await self._attempts(record, request.run, after=attempt):
                     attempt = number
-                    async for response in self._one(worker, generation, number, cursor, request, passed):
+                    stop = None if request.follow else end
+                    async for response in self._one(worker, generation, number, cursor, request, passed, stop):
                         # With each file that is read, it is known what is missing if the next is gone.
                         cursor = response.cursor
                         yield response
@@ -70,21 +74,18 @@ class Output:
     async def end(self, worker: Worker, generation: int, attempt: int) -> LogCursor:
         """Return the place after all that an attempt has written by now."""
         directory = self._paths.logs(worker.id, generation)
-        place = await finished(
-            self._executor, lambda: tail(directory, generation=generation, attempts=[attempt], lines=0)
-        )
-        return place or LogCursor(generation=generation, attempt=attempt)
+        return await finished(self._executor, lambda: end_of(directory, generation=generation, attempt=attempt))
 
-    async def _beginning(self, record: ContainerRecord, request: AgentLogsRequest) -> LogCursor | None:
+    async def _beginning(
+        self, record: ContainerRecord, request: AgentLogsRequest, attempts: list[int], end: LogCursor
+    ) -> LogCursor | None:
         """Return the place from which a request without one is answered; None: from the beginning."""
         generation, period = record.status.generation, Period.of(request)
         directory = self._paths.logs(record.assignment.id, generation)
-        attempts = await self._attempts(record, request.run, after=0)
         if request.HasField("tail"):
             lines = request.tail
             return await finished(
-                self._executor,
-                lambda: tail(directory, generation=generation, attempts=attempts, lines=lines, period=period),
+                self._executor, lambda: tail(directory, attempts=attempts, end=end, lines=lines, period=period)
             )
         if period.since is not None:
             return await finished(
@@ -110,6 +111,7 @@ class Output:
         cursor: LogCursor | None,
         request: AgentLogsRequest,
         passed: asyncio.Event,
+        end: LogCursor | None,
     ) -> AsyncGenerator[LogsResponse, None]:
         ended = asyncio.Event()
 
@@ -128,6 +130,7 @@ class Output:
                 ended=ended,
                 period=Period.of(request),
                 joined=request.joined,
+                end=end,
             ):
                 yield response
         finally:

@@ -39,8 +39,8 @@ LOGS: Final = (
     Mutant(
         "tail-of-the-newest-start-only",
         f"{_AGENT}/runtime/log_tail.py",
-        "    for attempt in reversed(attempts):\n        numbers",
-        "    for attempt in attempts[-1:]:\n        numbers",
+        "    for attempt in reversed(attempts):\n        #: Streams",
+        "    for attempt in attempts[-1:]:\n        #: Streams",
         f"{_READING}::test_what_is_asked_for_is_the_end_of_what_was_written_then_over_all_attempts",
         "after a restart the last lines before a crash are not shown",
     ),

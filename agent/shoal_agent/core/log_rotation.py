@@ -12,8 +12,8 @@ DEFAULT_FILES: Final = 5
 #: Files of one placement at most, however small: one that crashes again and again leaves one with each start.
 MOST_FILES: Final = 128
 #: Seconds between two looks at how large logs are, and between two where one is about to be full.
-LOOK: Final = 0.25
-QUICK_LOOK: Final = 0.025
+LOOK: Final = 0.1
+QUICK_LOOK: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Limits:
 
     Attributes:
         size: bytes after which a file is rotated.
-        files: so many of that size are kept. At least two: with one, the last lines would go with each rotation.
+        files: so many times that many are kept. At least two: with one, the last lines would go with each rotation.
     """
 
     size: int = DEFAULT_SIZE
@@ -47,20 +47,31 @@ class Growth:
     limit: int
 
 
-def surplus(files: Sequence[LogFile], limits: Limits) -> int:
-    """Return how many of the first of a placement's files, in order, have to go.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What goes of a placement's files, in order: so many of the first, and so many bytes of the one after them."""
 
-    The last one, which is written, stays. A file counts as no more than the size at which it is rotated, so that what
-    came too fast costs itself and not its neighbours.
+    files: int
+    offset: int
+
+
+def cut(files: Sequence[LogFile], limits: Limits, *, written: bool) -> Cut:
+    """Return what has to go, so that no more is left than there is room for.
+
+    Args:
+        files: all that there are, in order.
+        limits: what they are held to.
+        written: the last of them is still written to. It stays whole, and has its own part of the room.
     """
-    room = limits.size * max(1, limits.files - 1)
-    kept = 1
-    for file in reversed(files[:-1]):
-        room -= min(file.size, limits.size)
-        if room < 0 or kept == MOST_FILES:
-            break
-        kept += 1
-    return max(0, len(files) - kept)
+    room = limits.size * (max(2, limits.files) - written)
+    first = last = len(files) - written
+    for number in range(last - 1, max(-1, len(files) - 1 - MOST_FILES), -1):
+        if files[number].size > room:
+            # What came too fast is larger than a file should be: of its end there may be room.
+            return Cut(number, files[number].size - room) if room else Cut(first, 0)
+        room -= files[number].size
+        first = number
+    return Cut(first, 0)
 
 
 def next_look(growing: Iterable[Growth]) -> float:

@@ -26,6 +26,9 @@ _OPEN_TREE_CLOEXEC = os.O_CLOEXEC
 _MOVE_MOUNT_F_EMPTY_PATH = 0x4
 _MOVE_MOUNT_T_EMPTY_PATH = 0x40
 
+_FALLOC_FL_KEEP_SIZE = 0x1
+_FALLOC_FL_PUNCH_HOLE = 0x2
+
 _PR_SET_SECUREBITS = 28
 _SECBIT_NO_SETUID_FIXUP = 1 << 2
 
@@ -155,6 +158,12 @@ def open_tree_clone_of(fd: int) -> int:
 def syncfs(fd: int) -> None:
     """Write everything of the file system that `fd` is on to its disk (syncfs(2))."""
     _checked(_libc.syncfs(fd), "syncfs")
+
+
+def punch_hole(fd: int, offset: int, size: int) -> None:
+    """Give back what a part of a file takes on the disk; it reads as zeros then (fallocate(2))."""
+    mode = _FALLOC_FL_KEEP_SIZE | _FALLOC_FL_PUNCH_HOLE
+    _checked(_libc.fallocate(fd, mode, ctypes.c_long(offset), ctypes.c_long(size)), "fallocate")
 
 
 def mount_setattr(fd: int, attributes: MountAttr, *, userns_fd: int = 0) -> None:

@@ -5,37 +5,50 @@ to `<attempt>.current`, which is a second name of the last of them; asked to ope
 there, and the one before stays under its own name for good. So there is no moment at which an agent that dies would
 lose any: what conmon writes has either its name as a segment or gets it from the next who looks (`settle`).
 
-The oldest files go when there are too many. A symbolic link, `removed`, says which, and how much was in them: it finds
-room on a full disk, and is there before they are gone.
+The oldest files go when there are too many, and the beginning of the oldest that stays if it is too large. A symbolic
+link, `removed`, says what, and how much was in it: it finds room on a full disk, and is there before anything is gone.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from shoal_agent.core.log_rotation import Limits, LogFile, surplus
+from shoal_agent.core.log_rotation import Limits, LogFile, cut
+from shoal_agent.kernel import syscalls
 
 _NAME: Final = re.compile(r"(\d+)\.(\d+)\.log")
 _WRITTEN: Final = re.compile(r"(\d+)\.current")
 _REMOVED: Final = "removed"
+#: Bytes that are looked through at a time.
+_PIECE: Final = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """What is gone: all before a file, and the bytes that were in it."""
+    """What is gone: all before a place in a file, and the bytes that were in it."""
 
     attempt: int = 0
     segment: int = 0
+    offset: int = 0
     size: int = 0
 
-    def covers(self, attempt: int, segment: int) -> bool:
+    def has(self, attempt: int, segment: int, offset: int) -> bool:
+        """Say whether what is after a place is gone."""
+        return (attempt, segment, offset) < (self.attempt, self.segment, self.offset)
+
+    def has_all(self, attempt: int, segment: int) -> bool:
         """Say whether a file is gone."""
         return (attempt, segment) < (self.attempt, self.segment)
+
+    def begin(self, attempt: int, segment: int) -> int:
+        """Return the place in a file from which on it is there."""
+        return self.offset if (attempt, segment) == (self.attempt, self.segment) else 0
 
 
 def segment_path(directory: Path, attempt: int, segment: int) -> Path:
@@ -94,38 +107,74 @@ def removed(directory: Path) -> Removed:
 def log_files(directory: Path) -> list[tuple[int, int]]:
     """Return attempt and segment of all files of a placement, in the order in which they were written."""
     gone = removed(directory)
-    return [name for name in _names(directory) if not gone.covers(*name)]
+    return [name for name in _names(directory) if not gone.has_all(*name)]
 
 
 def position(directory: Path, attempt: int, segment: int) -> int:
     """Return how many bytes were recorded before a file, those that are gone included."""
-    before = (
-        file.size
-        for file in _sizes(directory, log_files(directory))
-        if (file.attempt, file.segment) < (attempt, segment)
-    )
-    return removed(directory).size + sum(before)
+    gone = removed(directory)
+    before = [name for name in log_files(directory) if name < (attempt, segment)]
+    return gone.size - gone.offset + sum(file.size for file in _sizes(directory, before))
 
 
-def thin(directory: Path, limits: Limits) -> int:
-    """Remove what is too much, the oldest first; return the bytes. Broken off, it is done by the next call."""
+def thin(directory: Path, limits: Limits, *, written: bool) -> int:
+    """Remove what is too much, the oldest first; return the bytes. Broken off, it is done by the next call.
+
+    Args:
+        directory: of the placement's logs.
+        limits: what they are held to.
+        written: the newest attempt has not ended.
+    """
     gone = removed(directory)
     names = _names(directory)
-    kept = _sizes(directory, [name for name in names if not gone.covers(*name)])
-    too_many = kept[: surplus(kept, limits)]
-    freed = sum(file.size for file in too_many)
-    if too_many:
-        first = kept[len(too_many)]
-        gone = Removed(first.attempt, first.segment, gone.size + freed)
+    left = [
+        replace(file, size=file.size - gone.begin(file.attempt, file.segment))
+        for file in _sizes(directory, [name for name in names if not gone.has_all(*name)])
+    ]
+    place = cut(left, limits, written=written and bool(left))
+    freed = 0
+    if place.files or place.offset:
+        first = left[place.files]
+        begin = gone.begin(first.attempt, first.segment)
+        offset = begin
+        if place.offset:
+            offset = _record_from(segment_path(directory, first.attempt, first.segment), begin + place.offset)
+        freed = sum(file.size for file in left[: place.files]) + offset - begin
+        gone = Removed(first.attempt, first.segment, offset, gone.size + freed)
         draft = directory / f"{_REMOVED}.new"
         draft.unlink(missing_ok=True)
-        os.symlink(f"{gone.attempt} {gone.segment} {gone.size}", draft)
+        os.symlink(f"{gone.attempt} {gone.segment} {gone.offset} {gone.size}", draft)
         os.rename(draft, directory / _REMOVED)
     _forget_written(directory, newest=max((attempt for attempt, _ in names), default=0))
     for name in names:
-        if gone.covers(*name):
+        if gone.has_all(*name):
             segment_path(directory, *name).unlink(missing_ok=True)
+    if gone.offset:
+        _give_back(segment_path(directory, gone.attempt, gone.segment), gone.offset)
     return freed
+
+
+def _record_from(path: Path, offset: int) -> int:
+    """Return where the first record begins that does so at a place or after it; the end of the file if none does."""
+    with path.open("rb") as file:
+        file.seek(offset - 1)
+        while piece := file.read(_PIECE):
+            if (end := piece.find(b"\n")) >= 0:
+                return file.tell() - len(piece) + end + 1
+        return file.tell()
+
+
+def _give_back(path: Path, size: int) -> None:
+    """Free what the beginning of a file takes on the disk, where its file system can do that."""
+    with contextlib.suppress(FileNotFoundError):
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            syscalls.punch_hole(fd, 0, size)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+        finally:
+            os.close(fd)
 
 
 def _forget_written(directory: Path, *, newest: int) -> None:

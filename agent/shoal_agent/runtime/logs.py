@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from shoal_agent.kernel.inotify import Bell, Event
-from shoal_agent.runtime.log_files import position, removed, segment_path, settle
+from shoal_agent.runtime.log_files import Removed, position, removed, segment_path, settle
 from shoal_agent.runtime.log_format import parse_records
 from shoal_common.log_period import Period
 from shoal_proto.v1.container_pb2 import LogCursor, LogsResponse
@@ -39,6 +39,7 @@ async def read_attempt(
     ended: asyncio.Event,
     period: Period = _ALWAYS,
     joined: bool = False,
+    end: LogCursor | None = None,
 ) -> AsyncIterator[LogsResponse]:
     """Give an attempt's output in batches.
 
@@ -51,10 +52,11 @@ async def read_attempt(
         ended: set once the attempt writes no more.
         period: only what was written then.
         joined: see `parse_records`.
+        end: what is written after this place is not read; None: all is.
     """
     # What conmon was asked to begin just before an agent was killed.
     settle(directory, attempt)
-    reader = _Reader(directory, generation, attempt, cursor, period, joined=joined)
+    reader = _Reader(directory, generation, attempt, cursor, period, joined=joined, end=end)
     try:
         if not follow:
             while (batch := reader.read()) is not None:
@@ -104,10 +106,12 @@ class _Reader:
         period: Period,
         *,
         joined: bool,
+        end: LogCursor | None,
     ) -> None:
         self._directory = directory
         self._period = period
         self._joined = joined
+        self._end = (end.segment, end.offset) if end is not None and end.attempt == attempt else None
         self._batch = _JOINED_BATCH if joined else _BATCH
         self._generation = generation
         self._attempt = attempt
@@ -116,13 +120,13 @@ class _Reader:
         if cursor is not None and cursor.generation != generation:
             cursor = None
         gone = removed(directory)
-        if cursor is not None and gone.covers(cursor.attempt, cursor.segment):
+        if cursor is not None and gone.has(cursor.attempt, cursor.segment, cursor.offset):
             if cursor.position:
                 self._lost = max(0, gone.size - cursor.position)
         elif cursor is not None and cursor.attempt == attempt:
             self._segment, self._offset = cursor.segment, cursor.offset
-        if gone.attempt == attempt:
-            self._segment = max(self._segment, gone.segment)
+        if gone.has(attempt, self._segment, self._offset) and gone.attempt == attempt:
+            self._segment, self._offset = gone.segment, gone.offset
         self._position = position(directory, attempt, self._segment) + self._offset
 
     def read(self) -> LogsResponse | None:
@@ -134,6 +138,14 @@ class _Reader:
             # Whether there is another file is asked first: then nothing is added to this one after it was read.
             more = segment_path(self._directory, self._attempt, self._segment + 1).exists()
             data = self._read_records()
+            # Asked after it was read: what goes is said to be gone before it goes.
+            gone = removed(self._directory)
+            if gone.has(self._attempt, self._segment, self._offset):
+                if gone.attempt > self._attempt:
+                    # How much is missing is told with what is read next, of a later attempt.
+                    return None
+                self._skip(gone)
+                continue
             if data:
                 self._offset += len(data)
                 self._position += len(data)
@@ -142,9 +154,9 @@ class _Reader:
                     entries = self._period.chosen(entries)
                 if entries:
                     return LogsResponse(entries=entries, cursor=self._cursor())
-            elif more and self._fd >= 0:
-                self._go_to(self._segment + 1)
-            elif not self._skip():
+            elif more and (self._end is None or self._segment < self._end[0]):
+                self._go_to(self._segment + 1, 0)
+            else:
                 return None
 
     def close(self) -> None:
@@ -153,19 +165,14 @@ class _Reader:
             os.close(self._fd)
             self._fd = -1
 
-    def _go_to(self, segment: int) -> None:
+    def _go_to(self, segment: int, offset: int) -> None:
         self.close()
-        self._segment, self._offset = segment, 0
+        self._segment, self._offset = segment, offset
 
-    def _skip(self) -> bool:
-        """Go on with the first file that there is if those before it are gone; say whether that is so."""
-        gone = removed(self._directory)
-        if gone.attempt != self._attempt or gone.segment <= self._segment:
-            return False
-        self._go_to(gone.segment)
+    def _skip(self, gone: Removed) -> None:
+        self._go_to(gone.segment, gone.offset)
         self._lost = max(0, gone.size - self._position)
         self._position = gone.size
-        return True
 
     def _read_records(self) -> bytes:
         if self._fd < 0:
@@ -175,6 +182,10 @@ class _Reader:
             except FileNotFoundError:
                 return b""
         size = self._batch
+        if self._end is not None and self._segment >= self._end[0]:
+            size = min(size, self._end[1] - self._offset) if self._segment == self._end[0] else 0
+            if size <= 0:
+                return b""
         while True:
             data = os.pread(self._fd, size, self._offset)
             end = data.rfind(_NEWLINE) + 1

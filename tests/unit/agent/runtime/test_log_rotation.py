@@ -17,11 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal_agent import log_rotation
-from shoal_agent.core.log_rotation import LOOK, MOST_FILES, QUICK_LOOK, Growth, Limits, LogFile, next_look, surplus
+from shoal_agent.core.log_rotation import LOOK, MOST_FILES, QUICK_LOOK, Cut, Growth, Limits, LogFile, cut, next_look
 from shoal_agent.log_rotation import rotate
 from shoal_agent.runtime import control, log_files
 from shoal_agent.runtime.control import Control
 from shoal_agent.runtime.log_files import begin, position, removed, segment_path, settle, thin, written_path
+from shoal_agent.runtime.log_tail import end_of, tail
 from shoal_agent.runtime.logs import read_attempt
 from shoal_proto.v1.container_pb2 import LogCursor, LogsResponse
 
@@ -195,7 +196,7 @@ def test_the_last_of_a_former_attempt_keeps_its_name_and_loses_its_second(tmp_pa
     begin(tmp_path, 1)
     written_path(tmp_path, 1).write_bytes(b"first")
     begin(tmp_path, 2)
-    thin(tmp_path, Limits())
+    thin(tmp_path, Limits(), written=True)
     assert sorted(os.listdir(tmp_path)) == ["1.0.log", "2.0.log", "2.current"]
     assert not settle(tmp_path, 1)
     assert segment_path(tmp_path, 1, 0).stat().st_nlink == 1
@@ -209,52 +210,86 @@ def fill(directory: Path, attempts: list[list[int]]) -> list[LogFile]:
     found = []
     for attempt, files in enumerate(attempts, 1):
         for segment, size in enumerate(files):
-            segment_path(directory, attempt, segment).write_bytes(b"x" * size)
+            segment_path(directory, attempt, segment).write_bytes((b"ab\n" * size)[:size])
             found.append(LogFile(attempt, segment, size))
     return found
 
 
-@given(attempts=sizes, limits=limits)
-def test_what_is_kept_is_the_last_and_within_the_bound(attempts: list[list[int]], limits: Limits) -> None:
+@given(attempts=sizes, limits=limits, written=st.booleans())
+def test_what_is_kept_is_the_last_and_all_that_there_is_room_for(
+    attempts: list[list[int]], limits: Limits, written: bool
+) -> None:
     files = [
         LogFile(attempt, segment, size) for attempt, each in enumerate(attempts, 1) for segment, size in enumerate(each)
     ]
-    gone = surplus(files, limits)
-    kept = files[gone:]
-    assert kept
-    counted = [min(file.size, limits.size) for file in kept[:-1]]
-    assert sum(counted) <= limits.size * max(1, limits.files - 1)
-    if gone:
-        # Not one file more would have had room.
-        assert sum(counted) + min(files[gone - 1].size, limits.size) > limits.size * max(1, limits.files - 1)
+    found = cut(files, limits, written=written)
+    last = len(files) - written
+    assert 0 <= found.files <= last
+    assert found.offset == 0 or (found.files < last and 0 < found.offset < files[found.files].size)
+    kept = sum(file.size for file in files[found.files : last]) - found.offset
+    room = limits.size * (max(2, limits.files) - written)
+    assert kept <= room
+    if sum(file.size for file in files[: found.files]) + found.offset:
+        assert kept == room
 
 
 def test_files_of_many_starts_are_bounded_in_number() -> None:
     files = [LogFile(attempt, 0, 1) for attempt in range(1000)]
-    assert len(files) - surplus(files, Limits()) == MOST_FILES
+    assert len(files) - cut(files, Limits(), written=True).files == MOST_FILES
+    assert cut([], Limits(), written=False) == Cut(0, 0)
 
 
-@given(attempts=sizes, limits=limits, lines=st.lists(st.integers(0, 80), max_size=3))
+@given(attempts=sizes, limits=limits, lines=st.lists(st.integers(0, 120), max_size=3))
 def test_what_is_gone_is_told_of_wherever_an_agent_is_killed(
     attempts: list[list[int]], limits: Limits, lines: list[int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     directory = tmp_path_factory.mktemp("thin")
     files = fill(directory, attempts)
+    whole = sum(file.size for file in files)
+
+    def left() -> int:
+        gone = removed(directory)
+        names = log_files.log_files(directory)
+        return sum(segment_path(directory, *name).stat().st_size for name in names) - gone.offset
+
     for line in lines:
         with killed_at(line):
-            thin(directory, limits)
+            thin(directory, limits, written=True)
         # At no time is less known to be gone than is gone.
-        left = log_files.log_files(directory)
-        assert removed(directory).size + sum(segment_path(directory, *name).stat().st_size for name in left) == sum(
-            file.size for file in files
-        )
-    thin(directory, limits)
-    kept = files[surplus(files, limits) :]
-    assert log_files.log_files(directory) == [(file.attempt, file.segment) for file in kept]
-    assert len(list(directory.glob("*.log"))) == len(kept)
-    for number, file in enumerate(kept):
-        before = files[: len(files) - len(kept) + number]
-        assert position(directory, file.attempt, file.segment) == sum(each.size for each in before)
+        assert removed(directory).size + left() == whole
+    thin(directory, limits, written=True)
+    assert removed(directory).size + left() == whole
+    names = log_files.log_files(directory)
+    assert len(list(directory.glob("*.log"))) == len(names)
+    last = segment_path(directory, *names[-1]).stat().st_size
+    assert left() - last <= limits.size * max(1, limits.files - 1)
+    # What is left begins with a record.
+    gone = removed(directory)
+    assert gone.offset % 3 == 0 or gone.offset == segment_path(directory, *names[0]).stat().st_size
+    for attempt, segment in names:
+        before = [file.size for file in files if (file.attempt, file.segment) < (attempt, segment)]
+        assert position(directory, attempt, segment) == sum(before)
+
+
+async def test_of_a_file_that_is_too_large_the_end_stays(tmp_path: Path) -> None:
+    """What was written between two looks is more than there is room for."""
+    data = records(range(100_000))
+    segment_path(tmp_path, 1, 0).write_bytes(data)
+    segment_path(tmp_path, 1, 1).write_bytes(records(range(100_000, 100_010)))
+    whole = await read_all(tmp_path)
+    thin(tmp_path, Limits(size=1 << 20, files=1), written=True)
+    assert segment_path(tmp_path, 1, 0).stat().st_blocks * 512 <= (1 << 20) + 8192
+    kept = told(await read_all(tmp_path))
+    assert kept == list(range(kept[0], 100_010))
+    assert len(records(range(kept[0], 100_000))) <= 1 << 20 < len(records(range(kept[0] - 2, 100_000)))
+    for batch in (whole[0], whole[-1]):
+        rest = await read_all(tmp_path, batch.cursor)
+        seen = told([batch])[-1] + 1
+        assert sum(each.lost_bytes for each in rest) == len(records(range(seen, kept[0])))
+        assert told(rest) == list(range(max(seen, kept[0]), 100_010))
+    end = end_of(tmp_path, generation=1, attempt=1)
+    last = tail(tmp_path, attempts=[1], end=end, lines=len(kept) + 5)
+    assert told(await read_all(tmp_path, last)) == kept
 
 
 async def test_a_reader_hears_how_much_was_rotated_away_before_it_came(tmp_path: Path) -> None:
@@ -262,7 +297,7 @@ async def test_a_reader_hears_how_much_was_rotated_away_before_it_came(tmp_path:
         segment_path(tmp_path, 1, segment).write_bytes(records(range(segment * 10, segment * 10 + 10)))
     whole = await read_all(tmp_path)
     each = len(records(range(10, 20)))
-    thin(tmp_path, Limits(size=each, files=3))
+    thin(tmp_path, Limits(size=each, files=3), written=True)
     assert told(await read_all(tmp_path)) == list(range(30, 60))
     assert not any(batch.lost_bytes for batch in await read_all(tmp_path))
     for batch in whole:
@@ -282,9 +317,8 @@ async def test_a_slow_reader_hears_what_was_rotated_away_before_it_had_read_it(t
     ended = asyncio.Event()
     batches = read_attempt(tmp_path, generation=1, attempt=1, cursor=None, follow=False, ended=ended)
     first = await anext(aiter(batches))
-    thin(tmp_path, Limits(size=len(records(range(10, 20))), files=3))
+    thin(tmp_path, Limits(size=len(records(range(10, 20))), files=3), written=True)
     rest = [batch async for batch in batches]
-    # The file that it has open is read to its end, though it is gone.
     assert told([first]) == list(range(10))
     assert rest[0].lost_bytes == len(records(range(10, 30)))
     assert told(rest) == list(range(30, 60))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from shoal.logs import lines_of
 from shoal_agent.runtime.log_files import segment_path
 from shoal_agent.runtime.log_format import parse_line, parse_records
-from shoal_agent.runtime.log_tail import first_since, tail
+from shoal_agent.runtime.log_tail import end_of, first_since, tail
 from shoal_agent.runtime.logs import read_attempt
 from shoal_common.log_period import Period
 from shoal_proto.v1.container_pb2 import LogCursor, LogEntry, LogsResponse, LogStream
@@ -50,6 +50,10 @@ async def read_all(directory: Path, cursor: LogCursor | None = None) -> tuple[li
         entries += batch.entries
         cursors.append(batch.cursor)
     return entries, cursors
+
+
+def last(directory: Path, attempt: int) -> LogCursor:
+    return end_of(directory, generation=1, attempt=attempt)
 
 
 def joined(entries: list[LogEntry], stream: int) -> bytes:
@@ -127,7 +131,7 @@ async def test_tail_is_the_end_of_what_is_read_from_the_beginning(
         segment_path(directory, 1, 1).write_bytes(b"".join(lines[cut:]))
     whole, _ = await read_all(directory)
     assert len(whole) == count
-    some, _ = await read_all(directory, tail(directory, generation=1, attempts=[1], lines=wanted))
+    some, _ = await read_all(directory, tail(directory, attempts=[1], end=last(directory, 1), lines=wanted))
     assert some == whole[max(0, count - wanted) :]
 
 
@@ -135,7 +139,7 @@ async def test_tail_counts_a_line_in_pieces_once(tmp_path: Path) -> None:
     data = record(b"one") + record(b"two-a", tag=b"P") + record(b"two-b", tag=b"P") + record(b"two-c")
     segment_path(tmp_path, 1, 0).write_bytes(data + record(b"open", tag=b"P") + TIME)
     for wanted, expected in ((0, b""), (1, b"open"), (2, b"two-atwo-btwo-c\nopen"), (9, b"one\ntwo-atwo-btwo-c\nopen")):
-        entries, _ = await read_all(tmp_path, tail(tmp_path, generation=1, attempts=[1], lines=wanted))
+        entries, _ = await read_all(tmp_path, tail(tmp_path, attempts=[1], end=last(tmp_path, 1), lines=wanted))
         assert joined(entries, OUT) == expected
 
 
@@ -248,10 +252,10 @@ async def test_what_is_asked_for_is_the_end_of_what_was_written_then_over_all_at
     if lines is None:
         cursor = first_since(directory, generation=1, attempts=attempts, period=wanted)
     else:
-        cursor = tail(directory, generation=1, attempts=attempts, lines=lines, period=wanted)
+        cursor = tail(directory, attempts=attempts, end=last(directory, attempts[-1]), lines=lines, period=wanted)
     before = [number for number in range(second) if until is None or number < until]
-    last = before if lines is None else before[max(0, len(before) - lines) :]
-    expected = [b"%d\n" % number for number in last if since is None or number >= since]
+    chosen = before if lines is None else before[max(0, len(before) - lines) :]
+    expected = [b"%d\n" % number for number in chosen if since is None or number >= since]
     assert await read_period(directory, attempts, wanted, cursor) == expected
 
 
@@ -259,12 +263,27 @@ async def test_a_line_that_an_attempt_did_not_end_is_not_joined_to_the_next_ones
     segment_path(tmp_path, 1, 0).write_bytes(record(b"one") + record(b"cut", tag=b"P"))
     segment_path(tmp_path, 2, 0).write_bytes(record(b"two"))
     for lines, expected in ((1, b"two\n"), (2, b"cuttwo\n"), (3, b"one\ncuttwo\n")):
-        cursor = tail(tmp_path, generation=1, attempts=[1, 2], lines=lines)
+        cursor = tail(tmp_path, attempts=[1, 2], end=last(tmp_path, 2), lines=lines)
         assert b"".join(await read_period(tmp_path, [1, 2], period(None, None), cursor)) == expected
 
 
 def test_the_end_of_what_attempts_wrote_is_in_the_newest(tmp_path: Path) -> None:
-    assert tail(tmp_path, generation=1, attempts=[], lines=5) is None
     segment_path(tmp_path, 1, 0).write_bytes(record(b"one"))
-    place = tail(tmp_path, generation=1, attempts=[1, 2], lines=0)
-    assert place == LogCursor(generation=1, attempt=2)
+    assert last(tmp_path, 2) == LogCursor(generation=1, attempt=2)
+    assert tail(tmp_path, attempts=[1, 2], end=last(tmp_path, 2), lines=0) == LogCursor(generation=1, attempt=2)
+
+
+async def test_what_comes_after_the_end_is_not_read(tmp_path: Path) -> None:
+    """Who writes faster than is read does not keep a reader for ever."""
+    segment_path(tmp_path, 1, 0).write_bytes(record(b"1") + record(b"2"))
+    segment_path(tmp_path, 1, 1).write_bytes(record(b"3") + record(b"4", tag=b"P") + TIME)
+    end = last(tmp_path, 1)
+    with segment_path(tmp_path, 1, 1).open("ab") as file:
+        file.write(b" stdout F five\n" + record(b"6"))
+    segment_path(tmp_path, 1, 2).write_bytes(record(b"7"))
+    for lines, expected in ((1, b"4"), (2, b"3\n4"), (9, b"1\n2\n3\n4")):
+        cursor = tail(tmp_path, attempts=[1], end=end, lines=lines)
+        stream = read_attempt(
+            tmp_path, generation=1, attempt=1, cursor=cursor, follow=False, ended=asyncio.Event(), end=end
+        )
+        assert b"".join([entry.data async for batch in stream for entry in batch.entries]) == expected
