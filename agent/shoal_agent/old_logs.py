@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shoal_agent.paths import NodePaths
+from shoal_agent.runtime.log_files import forget
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +42,12 @@ def find(paths: NodePaths, newest: Mapping[str, tuple[int, int]]) -> list[OldLog
 
 
 def remove(logs: OldLogs) -> int:
-    """Remove files, and return the bytes that they had on the disk. One that is gone already has none."""
-    freed = 0
-    for path in logs.files:
-        try:
-            size = path.lstat().st_blocks * 512
-            path.unlink()
-        except FileNotFoundError:
-            continue
-        freed += size
-    return freed
+    """Remove files, and those of attempts before; return the bytes that they had on the disk.
+
+    Whoever reads them just now is told how much is missing (`log_files`).
+    """
+    place = _place(logs.files[0])
+    return forget(logs.files[0].parent, place[1]) if place is not None else 0
 
 
 def _place(path: Path) -> tuple[int, int] | None:

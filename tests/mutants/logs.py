@@ -31,7 +31,7 @@ LOGS: Final = (
     Mutant(
         "old-logs-removed-before-that-is-known",
         f"{_AGENT}/runtime/log_files.py",
-        "        os.rename(draft, directory / _REMOVED)\n",
+        "    os.rename(draft, directory / _REMOVED)\n",
         "",
         f"{_ROTATION}::test_what_is_gone_is_told_of_wherever_an_agent_is_killed",
         "a slow reader takes what it is shown for the whole",

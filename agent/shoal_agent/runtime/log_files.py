@@ -27,6 +27,8 @@ _WRITTEN: Final = re.compile(r"(\d+)\.current")
 _REMOVED: Final = "removed"
 #: Bytes that are looked through at a time.
 _PIECE: Final = 64 << 10
+#: Of st_blocks (stat(2)).
+_BLOCK: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,31 +128,56 @@ def thin(directory: Path, limits: Limits, *, written: bool) -> int:
         written: the newest attempt has not ended.
     """
     gone = removed(directory)
-    names = _names(directory)
-    left = [
-        replace(file, size=file.size - gone.begin(file.attempt, file.segment))
-        for file in _sizes(directory, [name for name in names if not gone.has_all(*name)])
-    ]
+    left = _left(directory, gone)
     place = cut(left, limits, written=written and bool(left))
-    freed = 0
     if place.files or place.offset:
         first = left[place.files]
-        begin = gone.begin(first.attempt, first.segment)
-        offset = begin
+        begin = offset = gone.begin(first.attempt, first.segment)
         if place.offset:
             offset = _record_from(segment_path(directory, first.attempt, first.segment), begin + place.offset)
-        freed = sum(file.size for file in left[: place.files]) + offset - begin
-        gone = Removed(first.attempt, first.segment, offset, gone.size + freed)
-        draft = directory / f"{_REMOVED}.new"
-        draft.unlink(missing_ok=True)
-        os.symlink(f"{gone.attempt} {gone.segment} {gone.offset} {gone.size}", draft)
-        os.rename(draft, directory / _REMOVED)
+        size = sum(file.size for file in left[: place.files]) + offset - begin
+        gone = Removed(first.attempt, first.segment, offset, gone.size + size)
+        _note(directory, gone)
+    return _clear(directory, gone)
+
+
+def forget(directory: Path, attempt: int) -> int:
+    """Remove what an attempt, which another has followed, and those before it have written; return the bytes."""
+    gone = removed(directory)
+    size = sum(file.size for file in _left(directory, gone) if file.attempt <= attempt)
+    if size:
+        gone = Removed(attempt + 1, 0, 0, gone.size + size)
+        _note(directory, gone)
+    return _clear(directory, gone)
+
+
+def _left(directory: Path, gone: Removed) -> list[LogFile]:
+    """Return the files that are not gone, the first without what is gone of it."""
+    names = [name for name in _names(directory) if not gone.has_all(*name)]
+    return [replace(file, size=file.size - gone.begin(file.attempt, file.segment)) for file in _sizes(directory, names)]
+
+
+def _note(directory: Path, gone: Removed) -> None:
+    draft = directory / f"{_REMOVED}.new"
+    draft.unlink(missing_ok=True)
+    os.symlink(f"{gone.attempt} {gone.segment} {gone.offset} {gone.size}", draft)
+    os.rename(draft, directory / _REMOVED)
+
+
+def _clear(directory: Path, gone: Removed) -> int:
+    """Free what is gone, and return the bytes that it had on the disk."""
+    names = _names(directory)
     _forget_written(directory, newest=max((attempt for attempt, _ in names), default=0))
+    freed = 0
     for name in names:
         if gone.has_all(*name):
-            segment_path(directory, *name).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                path = segment_path(directory, *name)
+                blocks = path.stat().st_blocks
+                path.unlink()
+                freed += blocks * _BLOCK
     if gone.offset:
-        _give_back(segment_path(directory, gone.attempt, gone.segment), gone.offset)
+        freed += _give_back(segment_path(directory, gone.attempt, gone.segment), gone.offset)
     return freed
 
 
@@ -164,17 +191,22 @@ def _record_from(path: Path, offset: int) -> int:
         return file.tell()
 
 
-def _give_back(path: Path, size: int) -> None:
-    """Free what the beginning of a file takes on the disk, where its file system can do that."""
-    with contextlib.suppress(FileNotFoundError):
+def _give_back(path: Path, size: int) -> int:
+    """Free what the beginning of a file takes on the disk, where its file system can do that; return the bytes."""
+    try:
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            syscalls.punch_hole(fd, 0, size)
-        except OSError as error:
-            if error.errno != errno.EOPNOTSUPP:
-                raise
-        finally:
-            os.close(fd)
+    except FileNotFoundError:
+        return 0
+    try:
+        before = os.fstat(fd).st_blocks
+        syscalls.punch_hole(fd, 0, size)
+        return (before - os.fstat(fd).st_blocks) * _BLOCK
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        return 0
+    finally:
+        os.close(fd)
 
 
 def _forget_written(directory: Path, *, newest: int) -> None:

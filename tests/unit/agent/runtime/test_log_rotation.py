@@ -21,7 +21,7 @@ from shoal_agent.core.log_rotation import LOOK, MOST_FILES, QUICK_LOOK, Cut, Gro
 from shoal_agent.log_rotation import rotate
 from shoal_agent.runtime import control, log_files
 from shoal_agent.runtime.control import Control
-from shoal_agent.runtime.log_files import begin, position, removed, segment_path, settle, thin, written_path
+from shoal_agent.runtime.log_files import begin, forget, position, removed, segment_path, settle, thin, written_path
 from shoal_agent.runtime.log_tail import end_of, tail
 from shoal_agent.runtime.logs import read_attempt
 from shoal_proto.v1.container_pb2 import LogCursor, LogsResponse
@@ -269,6 +269,22 @@ def test_what_is_gone_is_told_of_wherever_an_agent_is_killed(
     for attempt, segment in names:
         before = [file.size for file in files if (file.attempt, file.segment) < (attempt, segment)]
         assert position(directory, attempt, segment) == sum(before)
+
+
+async def test_former_attempts_can_go_as_a_whole(tmp_path: Path) -> None:
+    for attempt in (1, 2, 3):
+        begin(tmp_path, attempt)
+        written_path(tmp_path, attempt).write_bytes(records(range(attempt * 10, attempt * 10 + 10)))
+    before = LogCursor(
+        generation=1, attempt=1, offset=len(records(range(10, 15))), position=len(records(range(10, 15)))
+    )
+    forget(tmp_path, 2)
+    assert sorted(os.listdir(tmp_path)) == ["3.0.log", "3.current", "removed"]
+    batches = read_attempt(tmp_path, generation=1, attempt=3, cursor=before, follow=False, ended=asyncio.Event())
+    rest = [batch async for batch in batches]
+    assert rest[0].lost_bytes == len(records(range(15, 30)))
+    assert told(rest) == list(range(30, 40))
+    assert forget(tmp_path, 2) == 0
 
 
 async def test_of_a_file_that_is_too_large_the_end_stays(tmp_path: Path) -> None:
