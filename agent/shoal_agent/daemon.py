@@ -71,7 +71,10 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stopping.set)
     paths = settings.paths
     for root in (paths.data, paths.run):
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"{root} can't be made: {error.strerror} (is it root who starts the agent?)") from error
     check_data_root(paths)
     if missing := check_kernel():
         raise Unavailable("this host can't run containers: " + "; ".join(missing))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from typing import Final
 
 import click
@@ -63,6 +63,34 @@ async def remove_now(cluster: Cluster, identifier: str) -> None:
         note(
             f"container {identifier[:12]} could not be removed: {error} (remove it with: shoal rm -f {identifier[:12]})"
         )
+
+
+async def taken_back(
+    identifier: str,
+    made: asyncio.Future[Container] | None,
+    undo: Callable[[], Awaitable[None]],
+    signals: asyncio.Queue[signal.Signals],
+) -> signal.Signals | None:
+    """Take back what was begun; a further signal, which is returned, leaves it as it is."""
+
+    async def take_back() -> None:
+        # A request under way is let come to its end: what is removed before it is made would be left behind.
+        if made is not None:
+            await asyncio.wait([made], timeout=REST)
+        await undo()
+
+    taking = asyncio.create_task(take_back(), name="shoal-take-back")
+    try:
+        again = await next_signal(taking, signals)
+        if again is None:
+            taking.result()
+        else:
+            short = identifier[:12]
+            note(f"container {short} may be there or come (see: shoal ps -a; remove it with: shoal rm -f {short})")
+        return again
+    finally:
+        taking.cancel()
+        await asyncio.wait([taking])
 
 
 async def gone(cluster: Cluster, identifier: str) -> bool:
@@ -152,7 +180,7 @@ class Attachment:
         sending: set[asyncio.Task[None]] = set()
         while (number := await next_signal(work, signals)) is not None:
             if not self._started:
-                return await self._give_up(work, number)
+                return await self._give_up(work, number, signals)
             # A terminal passes its keys on as they are: a signal is meant for this process.
             if self._streams.raw or not self._proxy or (number is signal.SIGINT and interrupted):
                 self._let_go()
@@ -163,15 +191,15 @@ class Attachment:
             forward.add_done_callback(sending.discard)
         return work.result()
 
-    async def _give_up(self, work: asyncio.Task[int], number: signal.Signals) -> int:
-        # A request under way is let come to its end: what is removed before it is made would be left behind.
-        made = self._made
-        if made is not None:
-            await asyncio.wait([made], timeout=REST)
-        work.cancel()
-        await asyncio.wait([work])
-        await self._abandon()
-        return 128 + number
+    async def _give_up(
+        self, work: asyncio.Task[int], number: signal.Signals, signals: asyncio.Queue[signal.Signals]
+    ) -> int:
+        async def undo() -> None:
+            work.cancel()
+            await asyncio.wait([work])
+            await self._abandon()
+
+        return 128 + (await taken_back(self._id, self._made, undo, signals) or number)
 
     async def _forward(self, number: signal.Signals) -> None:
         try:
@@ -299,10 +327,8 @@ async def detached(cluster: Cluster, identifier: str, create: Callable[[], Await
                     end = waiting.result()
                     failed = end.phase in (ContainerPhase.CONTAINER_PHASE_FAILED, ContainerPhase.CONTAINER_PHASE_LOST)
                     return (outcome(end) if failed else 0), container.spec.id
-            with suppress(ShoalError):
-                await work
-            await remove_now(cluster, identifier)
-            return 128 + arrived.result(), ""
+            again = await taken_back(identifier, work, lambda: remove_now(cluster, identifier), signals)
+            return 128 + (again or arrived.result()), ""
         finally:
             for task in (work, arrived, waiting):
                 if task is not None:

@@ -10,7 +10,7 @@ import click
 
 from shoal_cli.codes import FAILED
 from shoal_cli.session import note
-from shoal_common.errors import ShoalError
+from shoal_common.errors import ShoalError, first_cause
 
 #: At a time.
 WIDTH: Final = 32
@@ -30,7 +30,11 @@ async def each(refs: Sequence[str], action: Callable[[str], Awaitable[str]]) -> 
                 failed = True
                 note(error.message)
 
-    async with asyncio.TaskGroup() as tasks:
-        for ref in dict.fromkeys(refs):
-            tasks.create_task(do(ref), name=f"shoal-{ref}")
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for ref in dict.fromkeys(refs):
+                tasks.create_task(do(ref), name=f"shoal-{ref}")
+    except BaseExceptionGroup as group:
+        # What keeps one of them from being asked keeps all.
+        raise first_cause(group) from None
     return FAILED if failed else 0

@@ -17,7 +17,7 @@ _COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _PATH: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _HOST: Final = re.compile(
     r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*"
-    r"|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
+    r"|\[[0-9a-fA-F:]+\])(?::(?P<port>[0-9]{1,5}))?"
 )
 MAX_REPOSITORY: Final = 255
 
@@ -82,7 +82,8 @@ def parse_reference(text: str) -> Reference:
     registry = ""
     first, slash, path = rest.partition("/")
     if slash and ("." in first or ":" in first or first == "localhost"):
-        if _HOST.fullmatch(first) is None:
+        host = _HOST.fullmatch(first)
+        if host is None or int(host["port"] or 1) not in range(1, 1 << 16):
             raise bad
         registry, rest = first, path
     repository, colon, tag = rest.partition(":")

@@ -18,7 +18,7 @@ from shoal.configuration import Configuration, Context
 from shoal_common.errors import Conflict, DeadlineExceeded, InvalidSpec, NotFound, PermissionDenied, ShoalError
 from shoal_lab import cgroups, daemons, disks, network, store_pki
 from shoal_lab.hosts import Orders, boot, inside, missing_programs
-from shoal_lab.layout import API_PORT, DATA_ROOT, RUN_ROOT, Host
+from shoal_lab.layout import API_PORT, DATA_ROOT, RUN_ROOT, Host, check_name
 from shoal_lab.network import Cut, Slowness, Way
 from shoal_lab.plan import Plan, default_capacity, names
 from shoal_proto.v1.node_pb2 import Node, NodeState
@@ -48,8 +48,10 @@ class Lab:
         """Return the lab of that name.
 
         Raises:
+            InvalidSpec: no lab can have that name.
             NotFound: it isn't up.
         """
+        check_name(name)
         try:
             return cls(Plan.read(DATA_ROOT / name / "lab.json"), say)
         except FileNotFoundError as error:

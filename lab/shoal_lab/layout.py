@@ -47,6 +47,14 @@ class Host:
     services: tuple[str, ...]
 
 
+def check_name(name: str) -> None:
+    """Raise InvalidSpec if a lab can't be called that."""
+    if _NAME.fullmatch(name) is None:
+        raise InvalidSpec(
+            f'lab name "{name[:40]}" is not valid (use up to 10 lower-case letters, digits and "-", a letter first)'
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """One lab.
@@ -66,10 +74,7 @@ class Layout:
     members: int = 1
 
     def __post_init__(self) -> None:
-        if _NAME.fullmatch(self.name) is None:
-            raise InvalidSpec(
-                f'lab name "{self.name}" is not valid (use up to 10 lower-case letters, digits and "-", a letter first)'
-            )
+        check_name(self.name)
         if not 1 <= self.nodes <= MAX_NODES:
             raise InvalidSpec(f"a lab can't have {self.nodes} nodes (ask for 1 to {MAX_NODES})")
         for number, what in ((self.controllers, "controllers"), (self.members, "etcd members")):

@@ -198,13 +198,7 @@ class Cgroups:
         files = []
         for tree in self._own:
             group = tree / self._parent / "supervisors" / name
-            # A parent that was empty may be removed between its making and the child's: make both again.
-            while True:
-                try:
-                    group.mkdir(parents=True, exist_ok=True)
-                    break
-                except FileNotFoundError:
-                    continue
+            group.mkdir(parents=True, exist_ok=True)
             files.append(group / "cgroup.procs")
         return files
 
@@ -337,7 +331,9 @@ class Cgroups:
                 await asyncio.sleep(0.001)
 
     def remove(self, name: str) -> None:
-        """Remove the groups of an attempt, which must be empty, and parents that are empty then.
+        """Remove the groups of an attempt, which must be empty.
+
+        What is above them stays: the runtime may be making a group there, parents first.
 
         Raises:
             OSError: a process is in one.
@@ -347,10 +343,12 @@ class Cgroups:
                 _remove_tree(tree / self._parent / kind / name)
         if self._mounts.stray is not None:
             shutil.rmtree(self._mounts.stray / self._parent / "containers" / name, ignore_errors=True)
-        self.remove_emptied()
 
     def remove_emptied(self) -> None:
-        """Remove the groups above attempts where nothing is left; the delegated one of version 2 stays."""
+        """Remove the groups above attempts where nothing is left; the delegated one of version 2 stays.
+
+        Only while nothing is started.
+        """
         for tree in (*self._every, *([self._mounts.stray] if self._mounts.stray is not None else [])):
             kinds = ("supervisors",) if self.version == 2 else ("supervisors", "containers")
             for path in (*(self._parent / kind for kind in kinds), self._parent):

@@ -25,7 +25,12 @@ def cluster() -> None:
 
 @cluster.command("token", short_help="Print a token with which hosts join.")
 @click.option(
-    "--valid", type=click.IntRange(60), default=86400, show_default=True, metavar="SECONDS", help="How long it is good."
+    "--valid",
+    type=click.IntRange(60, params.MOST),
+    default=86400,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long it is good.",
 )
 def token(valid: int) -> int:
     """Print a new token with which hosts join the cluster, as often as wanted until it expires.
@@ -138,7 +143,7 @@ def backup(file: Path, passphrase_file: Path | None) -> int:
 @cluster.command("recover", short_help="Bring back a cluster whose store was lost or restored.")
 @click.option("--from-nodes", is_flag=True, help="etcd is empty, or another cluster's: take all from the nodes.")
 @click.option("--accept-restore", is_flag=True, help="etcd was restored: bring it up to date from the nodes.")
-@click.option("--nodes", type=click.IntRange(1), metavar="N", help="Wait for N nodes (all that etcd knows).")
+@click.option("--nodes", type=params.POSITIVE, metavar="N", help="Wait for N nodes (all that etcd knows).")
 @click.option(
     "--wait", type=click.IntRange(1, 3600), default=30, show_default=True, metavar="SECONDS", help="How long."
 )

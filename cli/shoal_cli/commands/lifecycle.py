@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _containers = click.argument("containers", nargs=-1, required=True, type=params.CONTAINER, metavar="CONTAINER...")
 #: `--time` is what Docker called it up to version 27.
 _time = click.option(
-    "-t", "--timeout", "--time", "time", type=click.IntRange(0), metavar="SECONDS", help="From stop signal to SIGKILL."
+    "-t", "--timeout", "--time", "time", type=params.COUNT, metavar="SECONDS", help="From stop signal to SIGKILL."
 )
 
 

@@ -22,6 +22,10 @@ else:
     Tail = Time = click.ParamType
 
 
+#: As many as numbers of lines have.
+_DIGITS = 15
+
+
 class _Tail(Tail):
     """A number of lines, or "all"."""
 
@@ -31,8 +35,8 @@ class _Tail(Tail):
         """Return the number, or "all"."""
         if value == "all":
             return value
-        if not value.isdecimal():
-            self.fail(f'"{value}" is not a number of lines (write a number, or all)', param, ctx)
+        if not value.isdecimal() or len(value) > _DIGITS:
+            self.fail(f'"{value[:40]}" is not a number of lines (write a number, or all)', param, ctx)
         return int(value)
 
 

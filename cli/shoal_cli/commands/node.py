@@ -157,7 +157,7 @@ def _update(
 
 @node.command("drain", short_help="Stop what runs on a node, and give it nothing new.")
 @click.option("-f", "--force", is_flag=True, help="Also stop containers that are then removed (run --rm).")
-@click.option("-t", "--timeout", type=click.IntRange(0), metavar="SECONDS", help="From stop signal to SIGKILL.")
+@click.option("-t", "--timeout", type=params.COUNT, metavar="SECONDS", help="From stop signal to SIGKILL.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Lines, or JSON lines.")
 @click.argument("name", type=params.NODE, metavar="NODE")
 def drain(name: str, force: bool, timeout: int | None, form: str) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shoal_cli import listing
+from shoal_cli import listing, params
 from shoal_cli.container_filters import CONTAINER_FILTER
 from shoal_common.container_filters import FILTER_KEYS
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("-a", "--all", "everything", is_flag=True, help="Also those that do not run.")
 @listing.quiet
 @listing.no_trunc("Whole ids and commands.")
-@click.option("-n", "--last", type=click.IntRange(1), metavar="N", help="The N that were created last, in any state.")
+@click.option("-n", "--last", type=params.POSITIVE, metavar="N", help="The N that were created last, in any state.")
 @click.option("-l", "--latest", is_flag=True, help="The one that was created last, in any state.")
 @click.option("-s", "--size", is_flag=True, help="Also what each has written; the nodes count it for this.")
 @click.option(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
+from shoal_cli import params
 from shoal_cli.container_options import types
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _HEALTH: Final = (
 )
 OPTIONS: Final = (
     click.option("--stop-signal", metavar="SIGNAL", help="Signal that asks it to end, such as SIGQUIT."),
-    click.option("--stop-timeout", type=click.IntRange(0), metavar="SECONDS", help="From that signal to SIGKILL (10)."),
+    click.option("--stop-timeout", type=params.COUNT, metavar="SECONDS", help="From that signal to SIGKILL (10)."),
     click.option(
         "--restart",
         type=types.RESTART,
@@ -44,7 +45,7 @@ OPTIONS: Final = (
         "--health-start-interval", type=types.DURATION, metavar="TIME", help="Between two checks in that time (5s)."
     ),
     click.option(
-        "--health-retries", type=click.IntRange(0), metavar="N", help="Failures in a row that make it unhealthy (3)."
+        "--health-retries", type=params.COUNT, metavar="N", help="Failures in a row that make it unhealthy (3)."
     ),
     click.option("--no-healthcheck", is_flag=True, help="No health check, whatever the image says."),
     click.option("--rm", "auto_remove", is_flag=True, help="Remove the container once it has ended."),

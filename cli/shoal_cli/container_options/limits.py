@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from shoal_cli import params
 from shoal_cli.container_options import types
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ LIMITS: Final = (
     ),
     click.option("--cpuset-cpus", type=types.CPUSET, metavar="LIST", help="Only these processors, such as 0-2,4."),
     click.option("--cpuset-mems", type=types.CPUSET, metavar="LIST", help="Only these memory nodes, such as 0."),
-    click.option("--pids-limit", type=click.IntRange(1), metavar="N", help="Most processes and threads (4096)."),
+    click.option("--pids-limit", type=params.POSITIVE, metavar="N", help="Most processes and threads (4096)."),
     click.option(
         "--blkio-weight",
         type=click.IntRange(10, 1000),

@@ -18,6 +18,7 @@ from shoal_common.errors import InvalidSpec, NotFound, ShoalError, Unavailable
 from shoal_common.references import Reference, parse_reference
 from shoal_common.registry import Registry, parse_config, parse_manifest
 from shoal_common.registry.manifests import OCI_MANIFEST, Descriptor, Platform
+from shoal_common.timestamps import checked
 from shoal_common.tracing import current_trace, trace_metadata
 from shoal_controller.api import imports, validate
 from shoal_controller.api.relay import Agents
@@ -90,7 +91,9 @@ class ImageService(image_pb2_grpc.ImageServiceServicer):
                 f'architecture "{architecture[:40]}" for image "{reference}" is not known '
                 f"(use one of {', '.join(_ARCHITECTURES)})"
             )
-        created = start.created_at.ToDatetime(UTC) if start.HasField("created_at") else datetime.now(UTC)
+        created = datetime.now(UTC)
+        if start.HasField("created_at"):
+            created = checked("the time of creation", start.created_at).ToDatetime(UTC)
         loop = asyncio.get_running_loop()
         cancelled = threading.Event()
         with imports.Spool(self._spool, str(reference)) as spool:

@@ -9,6 +9,7 @@ from typing import Final
 
 import grpc.aio
 
+from shoal_common.timestamps import checked
 from shoal_controller.core.events.filters import Filters
 from shoal_controller.events.derivation import history
 from shoal_controller.events.log import EventLog
@@ -41,18 +42,19 @@ class EventService(event_pb2_grpc.EventServiceServicer):
         """Yield what is asked for.
 
         Raises:
-            InvalidSpec: a filter is malformed.
+            InvalidSpec: a filter or a time is malformed.
             Unavailable: the store does not answer, and this controller is behind `after_revision`.
         """
         filters = Filters(request.filters)
-        until = request.until.ToNanoseconds() if request.HasField("until") else None
+        since = checked("since", request.since).ToNanoseconds()
+        until = checked("until", request.until).ToNanoseconds() if request.HasField("until") else None
         after = request.after_revision
         # Who was told at one controller may go on at another, which is a little behind.
         await self._caught_up(max(after, self._cache.revision))
         place, reached = self._log.ring.end, self._log.revision
         told, told_until = frozenset[str](), 0
         if request.HasField("since"):
-            past = await self._past(filters, request.since.ToNanoseconds(), until)
+            past = await self._past(filters, since, until)
             told, told_until = frozenset(event.id for event in past), self._log.ring.end
             for batch in _batches(past):
                 yield WatchEventsResponse(events=batch, revision=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -67,6 +68,24 @@ async def test_a_command_that_works_loads_nothing_it_can_do_without(configuratio
     )
     code, _, stderr = await outcome(process)
     assert (code, stderr) == (0, "[]\n")
+
+
+@pytest.mark.parametrize("words", [("run", "web"), ("run", "-d", "web")])
+async def test_a_second_ctrl_c_ends_what_is_being_taken_back(
+    words: tuple[str, ...], command: Shoal, state: State
+) -> None:
+    state.failures["CreateContainer"] = [shoal.Unavailable("the registry does not answer") for _ in range(10_000)]
+    process = await command(*words)
+    await calls(state, "CreateContainer")
+    async with asyncio.timeout(10):
+        while process.returncode is None:
+            # Those that come at the same time are one.
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), 0.3)
+    code, _, stderr = await outcome(process)
+    assert code == 130
+    assert "may be there or come" in stderr
 
 
 async def test_attached_run_keeps_streams_apart_and_ends_with_the_code(command: Shoal, state: State) -> None:

@@ -122,7 +122,9 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str]) -> None:
     assert "'grpc'" not in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [["run", "web", b"caf\xe9"], ["exec", "web", b"\xff"]])
+@pytest.mark.parametrize(
+    "arguments", [["run", "web", b"caf\xe9"], ["exec", "web", b"\xff"], ["kill", "-s", b"\xff", "a"]]
+)
 def test_words_that_are_no_text_are_named(arguments: list[str | bytes], tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"current": "x", "contexts": {"x": {"socket": str(tmp_path / "none")}}}))

@@ -6,6 +6,7 @@ import pytest
 
 from shoal_agent.sandbox.uid_ranges import parse_bases
 from shoal_common.errors import InvalidSpec
+from shoal_lab.cluster import Lab
 from shoal_lab.layout import MAX_NODES, Layout
 from shoal_lab.network import cable_batch, host_batch, switch_batch
 
@@ -86,3 +87,9 @@ def test_nodes_have_uids_of_their_own_that_the_agent_takes() -> None:
     layout = Layout("lab", "10.77.0.0/24", MAX_NODES)
     bases = [base for host in layout.node_hosts for base in parse_bases(layout.uid_range(host))]
     assert len(set(bases)) == len(bases) == MAX_NODES * 256
+
+
+@pytest.mark.parametrize("name", ["", "A", "../x", "x" * 300, "\U0001f41a" * 300, "1a"])
+def test_a_lab_that_no_name_can_be_of_is_not_looked_for(name: str) -> None:
+    with pytest.raises(InvalidSpec, match="not valid"):
+        Lab.load(name)

@@ -76,3 +76,18 @@ def test_version_one_counts_kills(tmp_path: Path) -> None:
     container.mkdir(parents=True)
     (container / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n")
     assert groups.oom_kills("x") == 3
+
+
+def test_what_is_above_an_attempt_stays_for_the_next(tmp_path: Path) -> None:
+    trees = {name: tmp_path / name for name in ("memory", "pids", "cpu")}
+    groups = Cgroups("/shoal", Mounts(version=1, trees=trees))
+    groups.make_supervisor("x")
+    above = [tree / "shoal/containers" for tree in trees.values()]
+    for group in above:
+        (group / "x").mkdir(parents=True)
+    groups.remove("x")
+    assert groups.names() == set()
+    # Another runtime may have made it just now, and be about to make what is to be in it.
+    assert all(group.exists() for group in above)
+    groups.remove_emptied()
+    assert not any(group.exists() for group in above)
