@@ -32,6 +32,8 @@ class Controller:
     join_listen: str = field(default_factory=lambda: f"127.0.0.1:{free_ports(1)[0]}")
     #: Words before those of the command, such as those of `timed_controller.py`.
     before: tuple[str, ...] = ()
+    #: Further words of the command.
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -51,7 +53,7 @@ class Controller:
         words += ["--join-listen", self.join_listen, "--socket", str(self.socket)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.before, SHOAL, "controller", *words],
+                [*self.before, SHOAL, "controller", *words, *self.options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
