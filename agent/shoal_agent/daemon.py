@@ -192,7 +192,7 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
         stack.callback(usage.close)
         watcher = Watching(node, tasks.groups)
         stack.callback(watcher.close)
-        service = AgentService(paths, node, tasks, images, Copies(entrances), commits, usage, watcher)
+        service = AgentService(paths, node, tasks, images, Copies(entrances), commits, usage, clearing, watcher)
         stack.callback(service.close)
         rotation = LogRotation(paths, node, settings.log_limits)
         stack.callback(rotation.close)

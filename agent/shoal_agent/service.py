@@ -12,6 +12,7 @@ from typing import Final
 import grpc.aio
 
 from shoal_agent.attaching import Attaching
+from shoal_agent.clearing import Clearing
 from shoal_agent.copying.commits import Commits
 from shoal_agent.copying.copies import Copies
 from shoal_agent.core.lifecycle import RUNNING, STARTING, STOPPING, state_name
@@ -37,6 +38,8 @@ from shoal_proto.v1.agent_pb2 import (
     AgentInventoryItem,
     AgentInventoryRequest,
     AgentLogsRequest,
+    AgentPruneRequest,
+    AgentPruneResponse,
     AgentPullRequest,
     AgentSignalRequest,
     AgentSignalResponse,
@@ -88,9 +91,11 @@ class AgentService(AgentServiceServicer):
         copies: Copies,
         commits: Commits,
         usage: DiskUsage,
+        clearing: Clearing,
         watching: Watching,
     ) -> None:
         self._usage = usage
+        self._clearing = clearing
         self._watching = watching
         self._copies = copies
         self._commits = commits
@@ -253,6 +258,17 @@ class AgentService(AgentServiceServicer):
         """Count what takes room on the disk."""
         with self._stream():
             return await self._usage.count(request)
+
+    async def Prune(self, request: AgentPruneRequest, context: _Context) -> AgentPruneResponse:
+        """Remove images that no container here has."""
+        if not request.images:
+            raise InvalidSpec("nothing was named that can be pruned (name images)")
+        with self._stream():
+            done = await self._clearing.remove_images(request.digests)
+            return AgentPruneResponse(
+                digests=[digest for each in done for digest in each.images],
+                freed_bytes=sum(each.bytes for each in done),
+            )
 
     async def Stats(self, request: AgentStatsRequest, context: _Context) -> AsyncIterator[AgentStatsResponse]:
         """Tell what containers use."""

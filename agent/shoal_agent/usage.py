@@ -102,6 +102,7 @@ class DiskUsage:
                 unique_bytes=room[image.digest].unique,
                 containers=users[image.digest],
                 used_at=timestamp(image.used_at),
+                labels=local.config.labels if (local := self._images.find(image.digest)) is not None else {},
             )
 
 

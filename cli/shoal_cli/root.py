@@ -45,7 +45,7 @@ TABLE: Final = {
     "start": command(f"{_COMMANDS}.lifecycle", "start", "Start stopped containers."),
     "stats": command(f"{_COMMANDS}.stats", "stats", "Show what containers use."),
     "stop": command(f"{_COMMANDS}.lifecycle", "stop", "Stop running containers."),
-    "system": command(f"{_COMMANDS}.system", "system", "See what takes room on the nodes."),
+    "system": command(f"{_COMMANDS}.system", "system", "See what takes room on the nodes, and make room."),
     "top": command(f"{_COMMANDS}.top", "top", "Show the processes of a container."),
     "unpause": command(f"{_COMMANDS}.pause", "unpause", "Let paused containers go on."),
     "update": command(f"{_COMMANDS}.alter", "update", "Change limits and restart policy of containers."),

@@ -18,6 +18,7 @@ from shoal_common.version import shoal_version
 from shoal_controller.api.cluster import ClusterService
 from shoal_controller.api.containers import ContainerService
 from shoal_controller.api.disk_usage import NodeDisks, SystemUsage
+from shoal_controller.api.image_pruning import ImagePruning
 from shoal_controller.api.images import ImageService
 from shoal_controller.api.nodes import NodeService
 from shoal_controller.api.relay import Agents
@@ -125,6 +126,7 @@ async def serve(settings: Settings) -> None:
             recovery,
             Backup(cache, maintenance, files),
             SystemUsage(cache, disks, Views(cache, sealer)),
+            ImagePruning(cache, disks, agents, registry, settings.registry),
         )
         cluster_pb2_grpc.add_ClusterServiceServicer_to_server(cluster, server)
         event_pb2_grpc.add_EventServiceServicer_to_server(EventService(cache, events), server)

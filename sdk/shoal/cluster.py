@@ -27,6 +27,8 @@ from shoal_proto.v1.cluster_pb2 import (
     GetPolicyRequest,
     GetVersionRequest,
     GetVersionResponse,
+    PruneImagesRequest,
+    PruneImagesResponse,
     RecoverClusterRequest,
     RecoverClusterResponse,
     RecoverySource,
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from shoal.volumes import Volumes
 
 DAY: Final = 24 * 3600
+#: Seconds for nodes to remove images, beside counting what there is.
+REMOVING: Final = 60.0
 #: Seconds for etcd's members to rewrite their databases, one after the other.
 _COMPACTION: Final = 900.0
 
@@ -122,6 +126,25 @@ class Cluster:
         request = SystemUsageRequest(nodes=list(nodes), detail=detail)
         return await self._transport.unary(
             lambda channel: ClusterServiceStub(channel).GetSystemUsage, request, deadline=COUNTING
+        )
+
+    async def prune_images(self, *, all: bool = False, filters: Iterable[str] = ()) -> PruneImagesResponse:
+        """Remove images from the nodes that no container there has, and tell which, and of how many bytes.
+
+        The registry keeps them. A node that does not answer is told among `problems`.
+
+        Args:
+            all: also those to which a tag in the cluster's registry leads, and those of other registries.
+            filters: "label=KEY[=VALUE]", "label!=KEY[=VALUE]", "until=SECONDS" (last of use before then, in seconds
+                since 1970); all must hold.
+
+        Raises:
+            InvalidSpec: a filter is malformed.
+            Unavailable: the registry does not answer.
+        """
+        request = PruneImagesRequest(all=all, filters=list(filters), request_id=new_request_id())
+        return await self._transport.unary(
+            lambda channel: ClusterServiceStub(channel).PruneImages, request, deadline=COUNTING + REMOVING
         )
 
     async def version(self) -> GetVersionResponse:

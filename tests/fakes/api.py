@@ -512,6 +512,9 @@ class Cluster(cluster_pb2_grpc.ClusterServiceServicer):
     async def GetSystemUsage(self, request, context):  # type: ignore[no-untyped-def]
         return cluster_pb2.SystemUsageResponse(nodes=[cluster_pb2.NodeUsage(node_name="node1", images=1)])
 
+    async def PruneImages(self, request, context):  # type: ignore[no-untyped-def]
+        return cluster_pb2.PruneImagesResponse(images=1, freed_bytes=10, names=["node1: web@1"])
+
     async def CreateJoinToken(self, request, context):  # type: ignore[no-untyped-def]
         return cluster_pb2.CreateJoinTokenResponse(token="SHOAL-1-x")
 

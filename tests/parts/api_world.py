@@ -89,6 +89,8 @@ class SmallAgent(AgentFiles, agent_pb2_grpc.AgentServiceServicer):
     files: Files = field(default_factory=Files)
     #: What it tells of its disk, and what it was asked for.
     usage: agent_pb2.AgentUsage = field(default_factory=agent_pb2.AgentUsage)
+    #: Digest of an image that a container has begun to use since it told that.
+    began: str = ""
     usage_calls: list[agent_pb2.AgentUsageRequest] = field(default_factory=list)
 
     #: What it tells of containers, and how it was asked.
@@ -209,6 +211,13 @@ class SmallAgent(AgentFiles, agent_pb2_grpc.AgentServiceServicer):
         self, request: agent_pb2.AgentContainerRef, context: grpc.aio.ServicerContext[object, object]
     ) -> container_pb2.TopResponse:
         return container_pb2.TopResponse(processes=[container_pb2.Process(pid=42, command=request.id)])
+
+    async def Prune(
+        self, request: agent_pb2.AgentPruneRequest, context: grpc.aio.ServicerContext[object, object]
+    ) -> agent_pb2.AgentPruneResponse:
+        """Remove what is named and not used now; ten bytes each."""
+        gone = [each for each in self.usage.images if each.digest in request.digests and each.digest != self.began]
+        return agent_pb2.AgentPruneResponse(digests=[each.digest for each in gone], freed_bytes=10 * len(gone))
 
     async def Pull(
         self, request: agent_pb2.AgentPullRequest, context: grpc.aio.ServicerContext[object, object]

@@ -59,9 +59,10 @@ def prune(filters: tuple[str, ...], force: bool) -> int:
       shoal container prune
       shoal container prune -f --filter until=24h --filter label!=keep
     """
+    from shoal_cli.pruning import reclaimed, sent_filter, show_containers
     from shoal_cli.session import converse, note
 
-    sent = [_filter(each) for each in filters]
+    sent = [sent_filter(each) for each in filters]
     if not force:
         which = f" that match {', '.join(filters)}" if filters else ""
         if not click.confirm(f"This removes all containers that do not run{which}. Go on?", err=True):
@@ -69,45 +70,8 @@ def prune(filters: tuple[str, ...], force: bool) -> int:
             return FAILED
 
     async def action(cluster: Cluster) -> int:
-        from shoal_cli.attach import gone
-        from shoal_cli.many import each
-        from shoal_cli.pruning import reclaimed
-
-        found = await cluster.containers.prune(filters=sent)
-        if found.ids:
-            click.echo("Deleted Containers:")
-
-        async def leave(identifier: str) -> str:
-            if not await gone(cluster, identifier):
-                note(f"what container {identifier[:12]} has on its node is removed once the node answers")
-            return identifier
-
-        code = await each(found.ids, leave)
-        click.echo(reclaimed(found.freed_bytes))
+        code, freed = await show_containers(cluster, sent)
+        click.echo(reclaimed(freed))
         return code
 
     return converse(action)
-
-
-def _filter(text: str) -> str:
-    """Return a filter as the API has it: times are seconds since 1970."""
-    from datetime import UTC, datetime
-
-    from shoal_cli.times import parse_time
-
-    kind, _, value = text.partition("=")
-    if kind == "until" and value:
-        try:
-            return f"until={parse_time(value, datetime.now(UTC)).timestamp():.6f}"
-        except ValueError as error:
-            raise _wrong(text) from error
-    if kind not in ("label", "label!") or not value:
-        raise _wrong(text)
-    return text
-
-
-def _wrong(text: str) -> click.UsageError:
-    return click.UsageError(
-        f'filter "{text}" is not valid (write label=KEY, label=KEY=VALUE, label!=KEY or until=TIME)',
-        click.get_current_context(),
-    )

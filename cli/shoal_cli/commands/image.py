@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from shoal_cli import listing, params
+from shoal_cli.codes import FAILED
 from shoal_cli.container_options import types
+from shoal_cli.pruning import FILTER
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
@@ -202,5 +204,42 @@ def pull(ref: str, nodes: tuple[str, ...]) -> int:
                         done.add(response.node)
                         click.echo(response.node)
         return 1 if failed else 0
+
+    return converse(action)
+
+
+@image.command("prune", short_help="Remove images from nodes where nothing has them.")
+@click.option(
+    "-a", "--all", "everything", is_flag=True, help="Also those that a tag leads to, and of other registries."
+)
+@click.option("-f", "--force", is_flag=True, help="Don't ask.")
+@click.option(
+    "--filter", "filters", multiple=True, metavar="KIND=VALUE", help=f"{FILTER} (last used before). Can be repeated."
+)
+def prune(everything: bool, force: bool, filters: tuple[str, ...]) -> int:
+    """Remove images from the nodes that no container there has; the registry keeps them.
+
+    Without --all only those of the cluster's registry to which no tag leads any more. What a node needs again it
+    fetches again.
+
+    \b
+    Examples:
+      shoal image prune
+      shoal image prune --all --force --filter until=72h
+    """
+    from shoal_cli.pruning import reclaimed, sent_filter, show_images
+    from shoal_cli.session import converse, note
+
+    sent = [sent_filter(each) for each in filters]
+    if not force:
+        which = "all images" if everything else "all images without a tag"
+        if not click.confirm(f"This removes {which} that no container has from the nodes. Go on?", err=True):
+            note("nothing was removed")
+            return FAILED
+
+    async def action(cluster: Cluster) -> None:
+        done = await cluster.prune_images(all=everything, filters=sent)
+        show_images(done)
+        click.echo(reclaimed(done.freed_bytes))
 
     return converse(action)

@@ -1,4 +1,4 @@
-"""`shoal system df`."""
+"""`shoal system df` and `prune`."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 import click
 
 from shoal_cli import listing
+from shoal_cli.codes import FAILED
+from shoal_cli.pruning import FILTER
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
 
 
-@click.group(short_help="See what takes room on the nodes.")
+@click.group(short_help="See what takes room on the nodes, and make room.")
 def system() -> None:
-    """See what takes room on the nodes.
+    """See what takes room on the nodes, and make room.
 
     \b
     Examples:
       shoal system df
+      shoal system prune
     """
 
 
@@ -74,5 +77,63 @@ def df(verbose: bool, by_node: bool, nodes: tuple[str, ...], form: str) -> int:
             cells = [dict(zip(usage_tables.FIELDS, row, strict=True)) for row in rows]
             for line in filled(cells, form, names):
                 click.echo(line)
+
+    return converse(action)
+
+
+@system.command("prune", short_help="Remove what nothing uses, on all nodes.")
+@click.option(
+    "-a", "--all", "everything", is_flag=True, help="All images that no container has, not only untagged ones."
+)
+@click.option("--volumes", is_flag=True, help="Also volumes without a name that no container uses.")
+@click.option("-f", "--force", is_flag=True, help="Don't ask.")
+@click.option(
+    "--filter", "filters", multiple=True, metavar="KIND=VALUE", help=f"{FILTER}. Can be repeated; all must hold."
+)
+def prune(everything: bool, volumes: bool, force: bool, filters: tuple[str, ...]) -> int:
+    """Remove containers that do not run, and images that no container of their node has, on all nodes.
+
+    With --volumes also volumes without a name that no container uses; those with a name go with shoal volume prune
+    --all. The registry keeps images. until=TIME, 24h (ago) or a date: containers made before, images last used before.
+    A node that does not answer is named on stderr; its containers are removed once it does.
+
+    \b
+    Examples:
+      shoal system prune
+      shoal system prune --all --volumes --force
+      shoal system prune --force --filter until=24h --filter label!=keep
+    """
+    from shoal_cli.pruning import reclaimed, sent_filter, show_containers, show_images
+    from shoal_cli.session import converse, note
+
+    sent = [sent_filter(each) for each in filters]
+    if volumes and any(each.startswith("until=") for each in sent):
+        raise click.UsageError("--filter until=TIME can't be together with --volumes: volumes have no such time")
+    if not force:
+        lines = [
+            "all containers that do not run",
+            *(["all volumes without a name that no container uses, with their data"] if volumes else []),
+            f"all images {'' if everything else 'without a tag '}that no container has, from the nodes",
+        ]
+        which = f"Only what matches {', '.join(filters)}. " if filters else ""
+        listed = "".join(f"  - {line}\n" for line in lines)
+        if not click.confirm(f"This removes:\n{listed}{which}Go on?", err=True):
+            note("nothing was removed")
+            return FAILED
+
+    async def action(cluster: Cluster) -> int:
+        # What containers have is free only once they are gone.
+        code, freed = await show_containers(cluster, sent)
+        if volumes:
+            pruned = await cluster.volumes.prune(filters=sent)
+            if pruned.names:
+                click.echo("Deleted Volumes:")
+            for name in pruned.names:
+                click.echo(name)
+            freed += pruned.freed_bytes
+        images = await cluster.prune_images(all=everything, filters=sent)
+        show_images(images)
+        click.echo(reclaimed(freed + images.freed_bytes))
+        return code
 
     return converse(action)

@@ -19,6 +19,7 @@ from shoal_common.identity import Role
 from shoal_common.rpc_server import caller
 from shoal_common.version import API, shoal_version
 from shoal_controller.api.disk_usage import SystemUsage
+from shoal_controller.api.image_pruning import ImagePruning
 from shoal_controller.api.phases import phase_of
 from shoal_controller.api.policy import Policies
 from shoal_controller.api.views import is_ready
@@ -79,6 +80,7 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         recovery: brings the cluster back when the store has lost it.
         backup: of the cluster.
         usage: of the nodes' disks.
+        image_pruning: removes images from them.
     """
 
     def __init__(
@@ -94,7 +96,9 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         recovery: Recovery,
         backup: Backup,
         usage: SystemUsage,
+        image_pruning: ImagePruning,
     ) -> None:
+        self._image_pruning = image_pruning
         self._backup = backup
         self._usage = usage
         self._health = health
@@ -212,6 +216,12 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
     ) -> cluster_pb2.SystemUsageResponse:
         """See cluster.proto."""
         return await self._usage.usage(request)
+
+    async def PruneImages(
+        self, request: cluster_pb2.PruneImagesRequest, context: _Context
+    ) -> cluster_pb2.PruneImagesResponse:
+        """See cluster.proto."""
+        return await self._image_pruning.prune(request)
 
     async def CreateJoinToken(
         self, request: cluster_pb2.CreateJoinTokenRequest, context: _Context

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -93,11 +93,23 @@ def prune_filter(filters: Iterable[str]) -> Callable[[ContainerEntry], bool]:
     Raises:
         InvalidSpec: one of them is malformed.
     """
+    fits = filter_by(filters)
+    return lambda entry: (
+        entry.spec is None or fits(dict(entry.spec.value.config.labels), entry.spec.value.created_at.ToNanoseconds())
+    )
+
+
+def filter_by(filters: Iterable[str]) -> Callable[[Mapping[str, str], int], bool]:
+    """Return a predicate on labels and a time, in nanoseconds since 1970, that holds if all filters do.
+
+    Raises:
+        InvalidSpec: one of them is malformed.
+    """
     checks = list(_checks(filters))
-    return lambda entry: all(check(entry.spec.value) for check in checks if entry.spec is not None)
+    return lambda labels, at: all(check(labels, at) for check in checks)
 
 
-def _checks(filters: Iterable[str]) -> Iterator[Callable[[ContainerSpec], bool]]:
+def _checks(filters: Iterable[str]) -> Iterator[Callable[[Mapping[str, str], int], bool]]:
     for each in filters:
         kind, _, value = each.partition("=")
         if kind in ("label", "label!") and value:
@@ -110,10 +122,10 @@ def _checks(filters: Iterable[str]) -> Iterator[Callable[[ContainerSpec], bool]]
             )
 
 
-def _label_check(text: str, *, wanted: bool) -> Callable[[ContainerSpec], bool]:
+def _label_check(text: str, *, wanted: bool) -> Callable[[Mapping[str, str], int], bool]:
     fits = validate.label_filter([text])
-    return lambda spec: fits(dict(spec.config.labels)) is wanted
+    return lambda labels, at: fits(dict(labels)) is wanted
 
 
-def _age_check(before_ns: int) -> Callable[[ContainerSpec], bool]:
-    return lambda spec: spec.created_at.ToNanoseconds() < before_ns
+def _age_check(before_ns: int) -> Callable[[Mapping[str, str], int], bool]:
+    return lambda labels, at: at < before_ns

@@ -186,20 +186,29 @@ class AgentUsage(_message.Message):
         counted: bool
         def __init__(self, id: _Optional[str] = ..., writable_bytes: _Optional[int] = ..., log_bytes: _Optional[int] = ..., image_bytes: _Optional[int] = ..., counted: _Optional[bool] = ...) -> None: ...
     class ImageUsage(_message.Message):
-        __slots__ = ("digest", "bytes", "unique_bytes", "containers", "used_at", "repository")
+        __slots__ = ("digest", "bytes", "unique_bytes", "containers", "used_at", "repository", "labels")
+        class LabelsEntry(_message.Message):
+            __slots__ = ("key", "value")
+            KEY_FIELD_NUMBER: _ClassVar[int]
+            VALUE_FIELD_NUMBER: _ClassVar[int]
+            key: str
+            value: str
+            def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
         DIGEST_FIELD_NUMBER: _ClassVar[int]
         BYTES_FIELD_NUMBER: _ClassVar[int]
         UNIQUE_BYTES_FIELD_NUMBER: _ClassVar[int]
         CONTAINERS_FIELD_NUMBER: _ClassVar[int]
         USED_AT_FIELD_NUMBER: _ClassVar[int]
         REPOSITORY_FIELD_NUMBER: _ClassVar[int]
+        LABELS_FIELD_NUMBER: _ClassVar[int]
         digest: str
         bytes: int
         unique_bytes: int
         containers: int
         used_at: _timestamp_pb2.Timestamp
         repository: str
-        def __init__(self, digest: _Optional[str] = ..., bytes: _Optional[int] = ..., unique_bytes: _Optional[int] = ..., containers: _Optional[int] = ..., used_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., repository: _Optional[str] = ...) -> None: ...
+        labels: _containers.ScalarMap[str, str]
+        def __init__(self, digest: _Optional[str] = ..., bytes: _Optional[int] = ..., unique_bytes: _Optional[int] = ..., containers: _Optional[int] = ..., used_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., repository: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ...) -> None: ...
     class VolumeUsage(_message.Message):
         __slots__ = ("id", "bytes", "counted")
         ID_FIELD_NUMBER: _ClassVar[int]

@@ -112,6 +112,11 @@ class AgentServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentUsageRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentUsage.FromString,
                 _registered_method=True)
+        self.Prune = channel.unary_unary(
+                '/shoal.v1.AgentService/Prune',
+                request_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentPruneRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentPruneResponse.FromString,
+                _registered_method=True)
 
 
 class AgentServiceServicer:
@@ -217,6 +222,14 @@ class AgentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Prune(self, request, context):
+        """Removes images that no container of the node has; one that has begun to be used meanwhile stays.
+        Errors: FAILED_PRECONDITION (what a container has is not known: its record can't be read).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AgentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -294,6 +307,11 @@ def add_AgentServiceServicer_to_server(servicer, server):
                     servicer.Usage,
                     request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentUsageRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentUsage.SerializeToString,
+            ),
+            'Prune': grpc.unary_unary_rpc_method_handler(
+                    servicer.Prune,
+                    request_deserializer=shoal__proto_dot_v1_dot_agent__pb2.AgentPruneRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_agent__pb2.AgentPruneResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -702,6 +720,33 @@ class AgentService:
             '/shoal.v1.AgentService/Usage',
             shoal__proto_dot_v1_dot_agent__pb2.AgentUsageRequest.SerializeToString,
             shoal__proto_dot_v1_dot_agent__pb2.AgentUsage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Prune(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.AgentService/Prune',
+            shoal__proto_dot_v1_dot_agent__pb2.AgentPruneRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_agent__pb2.AgentPruneResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -60,6 +60,10 @@ class AgentServiceStub:
     """Errors: FAILED_PRECONDITION (not running, or not here)."""
     Usage: _grpc.UnaryUnaryMultiCallable[_agent_pb2.AgentUsageRequest, _agent_pb2.AgentUsage]
     """Counts what takes room on the node's disk, for some seconds at most; says what it could not count in time."""
+    Prune: _grpc.UnaryUnaryMultiCallable[_agent_pb2.AgentPruneRequest, _agent_pb2.AgentPruneResponse]
+    """Removes images that no container of the node has; one that has begun to be used meanwhile stays.
+    Errors: FAILED_PRECONDITION (what a container has is not known: its record can't be read).
+    """
 
 @_typing.type_check_only
 class AgentServiceAsyncStub(AgentServiceStub):
@@ -91,6 +95,10 @@ class AgentServiceAsyncStub(AgentServiceStub):
     """Errors: FAILED_PRECONDITION (not running, or not here)."""
     Usage: _aio.UnaryUnaryMultiCallable[_agent_pb2.AgentUsageRequest, _agent_pb2.AgentUsage]  # type: ignore[assignment]
     """Counts what takes room on the node's disk, for some seconds at most; says what it could not count in time."""
+    Prune: _aio.UnaryUnaryMultiCallable[_agent_pb2.AgentPruneRequest, _agent_pb2.AgentPruneResponse]  # type: ignore[assignment]
+    """Removes images that no container of the node has; one that has begun to be used meanwhile stays.
+    Errors: FAILED_PRECONDITION (what a container has is not known: its record can't be read).
+    """
 
 class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
     """Served by every agent, for controllers only."""
@@ -209,5 +217,15 @@ class AgentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_agent_pb2.AgentUsage, _abc.Awaitable[_agent_pb2.AgentUsage]]:
         """Counts what takes room on the node's disk, for some seconds at most; says what it could not count in time."""
+
+    @_abc_1.abstractmethod
+    def Prune(
+        self,
+        request: _agent_pb2.AgentPruneRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_agent_pb2.AgentPruneResponse, _abc.Awaitable[_agent_pb2.AgentPruneResponse]]:
+        """Removes images that no container of the node has; one that has begun to be used meanwhile stays.
+        Errors: FAILED_PRECONDITION (what a container has is not known: its record can't be read).
+        """
 
 def add_AgentServiceServicer_to_server(servicer: AgentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

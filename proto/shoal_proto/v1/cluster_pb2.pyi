@@ -341,19 +341,23 @@ class ImageUsage(_message.Message):
     def __init__(self, digest: _Optional[str] = ..., repository: _Optional[str] = ..., bytes: _Optional[int] = ..., unique_bytes: _Optional[int] = ..., containers: _Optional[int] = ..., used_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class PruneImagesRequest(_message.Message):
-    __slots__ = ("all", "request_id")
+    __slots__ = ("all", "request_id", "filters")
     ALL_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    FILTERS_FIELD_NUMBER: _ClassVar[int]
     all: bool
     request_id: str
-    def __init__(self, all: _Optional[bool] = ..., request_id: _Optional[str] = ...) -> None: ...
+    filters: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, all: _Optional[bool] = ..., request_id: _Optional[str] = ..., filters: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PruneImagesResponse(_message.Message):
-    __slots__ = ("images", "freed_bytes", "problems")
+    __slots__ = ("images", "freed_bytes", "problems", "names")
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     FREED_BYTES_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
     images: int
     freed_bytes: int
     problems: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, images: _Optional[int] = ..., freed_bytes: _Optional[int] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, images: _Optional[int] = ..., freed_bytes: _Optional[int] = ..., problems: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -80,6 +80,11 @@ class ClusterServiceStub:
                 request_serializer=shoal__proto_dot_v1_dot_cluster__pb2.SystemUsageRequest.SerializeToString,
                 response_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.SystemUsageResponse.FromString,
                 _registered_method=True)
+        self.PruneImages = channel.unary_unary(
+                '/shoal.v1.ClusterService/PruneImages',
+                request_serializer=shoal__proto_dot_v1_dot_cluster__pb2.PruneImagesRequest.SerializeToString,
+                response_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.PruneImagesResponse.FromString,
+                _registered_method=True)
 
 
 class ClusterServiceServicer:
@@ -150,6 +155,14 @@ class ClusterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PruneImages(self, request, context):
+        """Removes images from the nodes that no container there has; the registry keeps them.
+        Errors: INVALID_ARGUMENT (a filter); UNAVAILABLE (the registry, which says what has a tag).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ClusterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -197,6 +210,11 @@ def add_ClusterServiceServicer_to_server(servicer, server):
                     servicer.GetSystemUsage,
                     request_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.SystemUsageRequest.FromString,
                     response_serializer=shoal__proto_dot_v1_dot_cluster__pb2.SystemUsageResponse.SerializeToString,
+            ),
+            'PruneImages': grpc.unary_unary_rpc_method_handler(
+                    servicer.PruneImages,
+                    request_deserializer=shoal__proto_dot_v1_dot_cluster__pb2.PruneImagesRequest.FromString,
+                    response_serializer=shoal__proto_dot_v1_dot_cluster__pb2.PruneImagesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -443,6 +461,33 @@ class ClusterService:
             '/shoal.v1.ClusterService/GetSystemUsage',
             shoal__proto_dot_v1_dot_cluster__pb2.SystemUsageRequest.SerializeToString,
             shoal__proto_dot_v1_dot_cluster__pb2.SystemUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PruneImages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/shoal.v1.ClusterService/PruneImages',
+            shoal__proto_dot_v1_dot_cluster__pb2.PruneImagesRequest.SerializeToString,
+            shoal__proto_dot_v1_dot_cluster__pb2.PruneImagesResponse.FromString,
             options,
             channel_credentials,
             insecure,

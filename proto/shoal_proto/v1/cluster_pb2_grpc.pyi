@@ -55,6 +55,10 @@ class ClusterServiceStub:
     """What takes room on the nodes' disks, which they count for this. A node that does not answer is told with why.
     Errors: NOT_FOUND (a node that was named).
     """
+    PruneImages: _grpc.UnaryUnaryMultiCallable[_cluster_pb2.PruneImagesRequest, _cluster_pb2.PruneImagesResponse]
+    """Removes images from the nodes that no container there has; the registry keeps them.
+    Errors: INVALID_ARGUMENT (a filter); UNAVAILABLE (the registry, which says what has a tag).
+    """
 
 @_typing.type_check_only
 class ClusterServiceAsyncStub(ClusterServiceStub):
@@ -82,6 +86,10 @@ class ClusterServiceAsyncStub(ClusterServiceStub):
     GetSystemUsage: _aio.UnaryUnaryMultiCallable[_cluster_pb2.SystemUsageRequest, _cluster_pb2.SystemUsageResponse]  # type: ignore[assignment]
     """What takes room on the nodes' disks, which they count for this. A node that does not answer is told with why.
     Errors: NOT_FOUND (a node that was named).
+    """
+    PruneImages: _aio.UnaryUnaryMultiCallable[_cluster_pb2.PruneImagesRequest, _cluster_pb2.PruneImagesResponse]  # type: ignore[assignment]
+    """Removes images from the nodes that no container there has; the registry keeps them.
+    Errors: INVALID_ARGUMENT (a filter); UNAVAILABLE (the registry, which says what has a tag).
     """
 
 class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -161,6 +169,16 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_cluster_pb2.SystemUsageResponse, _abc.Awaitable[_cluster_pb2.SystemUsageResponse]]:
         """What takes room on the nodes' disks, which they count for this. A node that does not answer is told with why.
         Errors: NOT_FOUND (a node that was named).
+        """
+
+    @_abc_1.abstractmethod
+    def PruneImages(
+        self,
+        request: _cluster_pb2.PruneImagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cluster_pb2.PruneImagesResponse, _abc.Awaitable[_cluster_pb2.PruneImagesResponse]]:
+        """Removes images from the nodes that no container there has; the registry keeps them.
+        Errors: INVALID_ARGUMENT (a filter); UNAVAILABLE (the registry, which says what has a tag).
         """
 
 def add_ClusterServiceServicer_to_server(servicer: ClusterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

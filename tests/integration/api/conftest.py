@@ -24,6 +24,7 @@ from shoal_common.sealing import Sealer
 from shoal_controller.api.cluster import ClusterService
 from shoal_controller.api.containers import ContainerService
 from shoal_controller.api.disk_usage import NodeDisks, SystemUsage
+from shoal_controller.api.image_pruning import ImagePruning
 from shoal_controller.api.images import ImageService
 from shoal_controller.api.nodes import NodeService
 from shoal_controller.api.relay import Agents
@@ -141,6 +142,7 @@ async def world(etcd: EtcdServer, registry_host: str, tmp_path: Path) -> AsyncIt
             recovery,
             backup,
             SystemUsage(cache, disks, Views(cache, sealer)),
+            ImagePruning(cache, disks, agents, registry, registry_host),
         )
         cluster_pb2_grpc.add_ClusterServiceServicer_to_server(cluster, server)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from shoal_common.errors import NotFound
+from shoal_common.errors import InvalidSpec, NotFound
 from shoal_common.ids import new_container_id
 from shoal_controller.state import keys
 from shoal_proto.v1.agent_pb2 import AgentUsage
-from shoal_proto.v1.cluster_pb2 import NodeUsage, SystemUsageRequest
+from shoal_proto.v1.cluster_pb2 import NodeUsage, PruneImagesRequest, SystemUsageRequest
 from shoal_proto.v1.container_pb2 import (
     ContainerPlacement,
     ContainerRef,
@@ -168,3 +168,40 @@ async def test_prune_says_what_it_has_freed_as_far_as_nodes_tell(world: World, a
     gone = await world.containers.PruneContainers(PruneContainersRequest(request_id="r2"))
     assert list(gone.ids) == [ended]
     assert gone.freed_bytes == (2 * MIB + 5 if answers else 0)
+
+
+def stored(world: World, digest: str, *, used: int = 0, at: int = 0, repository: str = "", **labels: str) -> None:
+    image = world.agent.usage.images.add(digest=digest, containers=used, labels=labels)
+    image.repository = repository or f"{world.registry_host}/web"
+    image.used_at.seconds = at
+
+
+async def prune(world: World, *, all: bool = False, filters: tuple[str, ...] = ()) -> list[str]:
+    done = await world.cluster.PruneImages(PruneImagesRequest(all=all, filters=filters, request_id="r1"))
+    assert done.images == len(done.names)
+    assert done.freed_bytes == 10 * len(done.names)
+    return [name.rpartition("@")[2] for name in done.names]
+
+
+async def test_images_go_from_nodes_that_no_container_has_and_no_tag_leads_to(world: World) -> None:
+    tagged = (await world.image("web:3")).digest
+    await world.node()
+    await world.start_agent()
+    stored(world, tagged)
+    stored(world, "sha256:" + "1" * 64, at=1000, tier="front")
+    stored(world, "sha256:" + "2" * 64, at=2000)
+    stored(world, "sha256:" + "3" * 64, used=1)
+    stored(world, "sha256:" + "4" * 64, repository="docker.io/library/web")
+    assert await prune(world) == ["1" * 12, "2" * 12]
+    assert await prune(world, filters=("until=1500",)) == ["1" * 12]
+    assert await prune(world, filters=("label!=tier",)) == ["2" * 12]
+    everything = ["1" * 12, "2" * 12, "4" * 12, tagged.removeprefix("sha256:")[:12]]
+    assert sorted(await prune(world, all=True)) == sorted(everything)
+    # The node has the last word.
+    world.agent.began = "sha256:" + "1" * 64
+    assert await prune(world) == ["2" * 12]
+    await refused(world.cluster.PruneImages(PruneImagesRequest(filters=["until=yesterday"])), InvalidSpec)
+    await world.stop_agent()
+    done = await world.cluster.PruneImages(PruneImagesRequest(all=True))
+    assert done.images == 0
+    assert "node2" in done.problems[0]

@@ -58,7 +58,9 @@ def usage(paths: NodePaths, measurer: FakeMeasurer) -> Iterator[DiskUsage]:
         return STORE
 
     node = SimpleNamespace(images=lambda: {ONE: WEB.digest, TWO: "sha256:gone"})
-    made = DiskUsage(paths, cast("Node", node), cast("Images", SimpleNamespace(stored=stored)), measurer)
+    made = DiskUsage(
+        paths, cast("Node", node), cast("Images", SimpleNamespace(stored=stored, find=lambda digest: None)), measurer
+    )
     yield made
     made.close()
 

@@ -30,6 +30,7 @@ from shoal_proto.v1.node_pb2 import HoldRole
 from tests.fakes.container_host import FakeHost, Killed
 
 if TYPE_CHECKING:
+    from shoal_agent.clearing import Clearing
     from shoal_agent.copying.commits import Commits
     from shoal_agent.copying.copies import Copies
     from shoal_agent.images.store import Images
@@ -165,6 +166,7 @@ async def test_a_signal_waits_for_a_start_under_way(paths: NodePaths, host: Fake
             cast("Copies", None),
             cast("Commits", None),
             cast("DiskUsage", None),
+            cast("Clearing", None),
             cast("Watching", None),
         )
         one.node.apply_set([assignment()])
