@@ -149,7 +149,7 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             images=images,
             sandboxes=sandboxes,
             rootfs=rootfs,
-            mounts=ContainerMounts(rootfs, volumes, settings.allowed_binds),
+            mounts=ContainerMounts(rootfs, volumes, settings.allowed_binds, groups=tasks.groups.helpers),
             tasks=tasks,
             starts=starts,
         )

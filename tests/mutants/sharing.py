@@ -49,6 +49,14 @@ SHARING: Final = (
         "whoever joins a container with its node's users is root of the node, and nobody allowed it",
     ),
     Mutant(
+        "copies-wait-for-ever",
+        "agent/shoal_agent/copying/jobs.py",
+        "        async with asyncio.timeout(_SILENCE):\n",
+        "        async with asyncio.timeout(None):\n",
+        "tests/unit/agent/test_copy_jobs.py::test_who_says_nothing_is_given_up_and_gone",
+        "a container with a file system that never answers keeps every copy of it, and its process",
+    ),
+    Mutant(
         "unchecked-is-run",
         "agent/shoal_agent/runtime_host.py",
         "            raise StartFailed(RUNTIME_FAILED, why_not)\n",

@@ -89,7 +89,7 @@ class Copies:
                 while "done" not in said:
                     progress = CopyInResponse(bytes=int(str(said["bytes"])))
                     yield progress
-                    said = await job.said()
+                    said = await job.said(feeding)
             finally:
                 feeding.cancel()
                 await asyncio.wait([feeding])

@@ -81,7 +81,7 @@ class Entrances:
             writable, layers = self._host.layers(record)
             files = stack.enter_context(contextlib.ExitStack())
             opened = [_opened(path, _DIRECTORY, files, record) for path in (writable, *layers)]
-            yield Entrance(root=opened[0], layers=tuple(opened[1:]))
+            yield Entrance(root=opened[0], layers=tuple(opened[1:]), groups=self._groups())
 
     @asynccontextmanager
     async def _frozen(self, record: ContainerRecord) -> AsyncIterator[None]:
@@ -123,6 +123,9 @@ class Entrances:
         _check(worker.record, wanted)
         return worker.record
 
+    def _groups(self) -> tuple[Path, ...]:
+        return tuple(self._tasks.groups.helpers())
+
     def _by_process(self, record: ContainerRecord, stack: contextlib.ExitStack) -> Entrance:
         running = self._tasks.running(task_key(record))
         try:
@@ -134,7 +137,7 @@ class Entrances:
         # Looked at after opening: now the id can't be given to another process unnoticed.
         if processes.start_time(running.pid) != running.pid_start:
             raise _ending(record)
-        return Entrance(process=process, user_ns=_foreign(user_ns))
+        return Entrance(process=process, user_ns=_foreign(user_ns), groups=self._groups())
 
     def _by_root(self, record: ContainerRecord, stack: contextlib.ExitStack) -> Entrance:
         root, sandbox = self._host.root(record)
@@ -143,6 +146,7 @@ class Entrances:
             user_ns=_foreign(user_ns),
             root=_opened(root, _DIRECTORY, stack, record),
             uid_base=sandbox.uid_base,
+            groups=self._groups(),
             # Where it runs, its root file system is mounted so.
             read_only=record.assignment.config.read_only,
         )

@@ -4,7 +4,8 @@ Below the parent that the node was given (`--cgroup-parent`):
 
 - `agent`: the agent itself, a leaf;
 - `supervisors/<attempt>`: conmon and the runtime's helpers of one attempt;
-- `containers/<attempt>`: the container, made by the OCI runtime, with its limits.
+- `containers/<attempt>`: the container, made by the OCI runtime, with its limits;
+- `helpers`: processes that handle containers' files for the agent, with a limit on the memory of them all.
 
 None is below another, so that the agent's limits and end reach no container. Source: cgroups(7); the kernel's
 Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst.
@@ -39,6 +40,8 @@ _LOOKS: Final = 50
 #: Controllers of version 2 that containers need, and those that serve some of their limits where there are any.
 _CONTROLLERS: Final = ("memory", "cpu", "pids")
 _FURTHER: Final = ("cpuset", "io")
+#: Bytes of memory for all processes together that handle containers' files: what is in there may make them take much.
+HELPERS_MEMORY: Final = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +205,17 @@ class Cgroups:
             files.append(group / "cgroup.procs")
         return files
 
+    def helpers(self) -> list[Path]:
+        """Make the group of processes that handle containers' files; return its `cgroup.procs`."""
+        tree = self._tree("memory")
+        if tree is None:
+            return []
+        group = tree / self._parent / "helpers"
+        group.mkdir(parents=True, exist_ok=True)
+        limit = "memory.limit_in_bytes" if self.version == 1 else "memory.max"
+        (group / limit).write_text(str(HELPERS_MEMORY))
+        return [group / "cgroup.procs"]
+
     def names(self) -> set[str]:
         """Return the attempts that have a group."""
         found: set[str] = set()
@@ -223,12 +237,13 @@ class Cgroups:
         return sorted(found)
 
     def agent_processes(self) -> list[int]:
-        """Return the ids of processes in the agent's leaf."""
-        try:
-            text = (self._own[0] / self._parent / "agent" / "cgroup.procs").read_text()
-        except FileNotFoundError:
-            return []
-        return [int(line) for line in text.split()]
+        """Return the ids of processes in the agent's leaf, and of its helpers."""
+        found: list[int] = []
+        for leaf in ("agent", "helpers"):
+            with contextlib.suppress(FileNotFoundError):
+                text = (self._own[0] / self._parent / leaf / "cgroup.procs").read_text()
+                found += [int(line) for line in text.split()]
+        return found
 
     def oom_kills(self, name: str) -> int:
         """Return how many processes of a container were killed for want of memory."""
@@ -350,7 +365,7 @@ class Cgroups:
         Only while nothing is started.
         """
         for tree in (*self._every, *([self._mounts.stray] if self._mounts.stray is not None else [])):
-            kinds = ("supervisors",) if self.version == 2 else ("supervisors", "containers")
+            kinds = ("helpers", "supervisors", *(() if self.version == 2 else ("containers",)))
             for path in (*(self._parent / kind for kind in kinds), self._parent):
                 with contextlib.suppress(OSError):
                     (tree / path).rmdir()

@@ -103,8 +103,10 @@ class Runtime:
         return ["--root", str(self.root), "--log", str(log), "--log-format", "json"]
 
 
-def _within(groups: Sequence[Path], command: Sequence[str]) -> list[str]:
+def within(groups: Sequence[Path], command: Sequence[str]) -> list[str]:
     """Return a command that enters control groups (their `cgroup.procs`) and then is `command`."""
+    if not groups:
+        return list(command)
     return ["/bin/sh", "-c", _ENTER, "shoal", str(len(groups)), *map(str, groups), *command]
 
 
@@ -113,7 +115,7 @@ async def spawn(command: Sequence[str], groups: Sequence[Path] = ()) -> int:
 
     Without groups it stays in the agent's: to enter others may take the kernel longer than the command takes.
     """
-    return await _run(_within(groups, command) if groups else command, _ENVIRONMENT, directory=Path("/"))
+    return await _run(within(groups, command), _ENVIRONMENT, directory=Path("/"))
 
 
 async def create(
@@ -147,7 +149,7 @@ async def create(
     try:
         # conmon leaves a file "oom" where it works.
         code = await _run(
-            _within(groups, command),
+            within(groups, command),
             {**_ENVIRONMENT, "_OCI_SYNCPIPE": str(answer)},
             answer,
             directory=files.directory,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,9 +27,18 @@ class ContainerMounts:
         rootfs: beside whose trees they are attached, and with which they go.
         volumes: of this node.
         allowed: of the node's own paths, those that containers may mount.
+        groups: gives `cgroup.procs` of the control groups that bound whoever fills volumes.
     """
 
-    def __init__(self, rootfs: RootFilesystems, volumes: VolumeStore, allowed: Iterable[AllowedBind]) -> None:
+    def __init__(
+        self,
+        rootfs: RootFilesystems,
+        volumes: VolumeStore,
+        allowed: Iterable[AllowedBind],
+        *,
+        groups: Callable[[], Sequence[Path]] = tuple,
+    ) -> None:
+        self._groups = groups
         self._rootfs = rootfs
         self._volumes = volumes
         self._allowed = tuple(allowed)
@@ -86,7 +95,8 @@ class ContainerMounts:
             try:
                 await self._rootfs.attach(key, beside, place, ".", read_only=False, sandbox=sandbox)
                 mounted = self._rootfs.attachment(key, beside)
-                await copy_from_image(root, mount.target, mounted, user_ns=sandbox.user_ns, volume=shown)
+                groups = self._groups()
+                await copy_from_image(root, mount.target, mounted, user_ns=sandbox.user_ns, volume=shown, groups=groups)
             finally:
                 await self._rootfs.detach(key, beside)
 

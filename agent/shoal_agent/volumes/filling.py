@@ -7,10 +7,12 @@ import errno
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import shoal_agent
+from shoal_agent.runtime.conmon import within
 from shoal_common.errors import Exhausted, Internal
 
 _START: Final = (
@@ -18,7 +20,9 @@ _START: Final = (
 )
 
 
-async def copy_from_image(root: Path, target: str, place: Path, *, user_ns: Path, volume: str) -> None:
+async def copy_from_image(
+    root: Path, target: str, place: Path, *, user_ns: Path, volume: str, groups: Sequence[Path] = ()
+) -> None:
     """Copy what a root file system has at `target` into `place`, and how it is; nothing if it has no directory there.
 
     Args:
@@ -27,12 +31,13 @@ async def copy_from_image(root: Path, target: str, place: Path, *, user_ns: Path
         place: an empty directory, with the container's ids.
         user_ns: the container's.
         volume: its name, for messages.
+        groups: `cgroup.procs` of the control groups that the process enters, which bound it.
 
     Raises:
         Exhausted: the disk is full.
         Internal: something can't be copied.
     """
-    said = await _answer(root, target, place, user_ns)
+    said = await _answer(root, target, place, user_ns, groups)
     if "copied" in said:
         return
     what = f"volume {volume} can't be filled with what the image has at {target}: {said.get('error')}"
@@ -41,14 +46,14 @@ async def copy_from_image(root: Path, target: str, place: Path, *, user_ns: Path
     raise Internal(f"{what} (mount it with nocopy, or elsewhere)")
 
 
-async def _answer(root: Path, target: str, place: Path, user_ns: Path) -> dict[str, object]:
+async def _answer(root: Path, target: str, place: Path, user_ns: Path, groups: Sequence[Path]) -> dict[str, object]:
     fds: list[int] = []
     try:
         fds.append(os.open(user_ns, os.O_RDONLY | os.O_CLOEXEC))
         fds.extend(os.open(each, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) for each in (root, place))
+        command = (sys.executable, "-I", "-S", "-c", _START, str(Path(shoal_agent.__file__).parents[1]))
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", "-c", _START, str(Path(shoal_agent.__file__).parents[1])),
-            *(*map(str, fds), target),
+            *within(groups, (*command, *map(str, fds), target)),
             pass_fds=fds,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -48,9 +48,10 @@ async def joined_network_is_the_same_and_outlives_neither_link_nor_ids(directory
         # The one that was joined goes: what is left keeps its ids from everybody else, and has no link any more.
         await made.remove(WEB)
         assert "eth0" not in inside(own, "ip", "-o", "link")
-        fresh = await made.sandboxes.acquire("fresh-1", [])
-        assert fresh.uid_base != own.uid_base
-        await made.sandboxes.release("fresh-1")
+        ranges = made.sandboxes._ranges
+        assert own.uid_base in ranges.live
+        await made.remove(BESIDE)
+        assert own.uid_base in ranges.retired
 
 
 async def joined_ids_with_a_network_of_its_own(directory: Path) -> None:

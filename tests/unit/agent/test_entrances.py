@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from shoal_agent.runtime_host import RuntimeHost
 
 WANTED = AgentContainerRef(id=ID)
+TASKS = cast("Tasks", SimpleNamespace(groups=SimpleNamespace(helpers=list)))
 
 
 class LayeredHost(FakeHost):
@@ -46,7 +48,7 @@ async def test_what_two_read_is_let_go_when_both_are_done(paths: NodePaths, host
     async with agent(paths, host) as one:
         one.node.apply_set([assignment()])
         await one.state(RUNNING)
-        entrances = Entrances(one.node, cast("Tasks", None), cast("RuntimeHost", host))
+        entrances = Entrances(one.node, TASKS, cast("RuntimeHost", host))
         first, second = (entrances.writable(WANTED, frozen=True) for _ in range(2))
         async with second:
             async with first:
@@ -65,7 +67,7 @@ async def test_what_a_user_has_paused_stays_so(paths: NodePaths, host: LayeredHo
     async with agent(paths, host) as one:
         one.node.apply_set([assignment(paused=True)])
         await one.reached(lambda status: status.paused)
-        entrances = Entrances(one.node, cast("Tasks", None), cast("RuntimeHost", host))
+        entrances = Entrances(one.node, TASKS, cast("RuntimeHost", host))
         async with entrances.writable(WANTED, frozen=True):
             assert host.frozen_keys
         assert host.frozen_keys

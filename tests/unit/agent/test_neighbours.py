@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from shoal_agent.core.lifecycle import EXITED, RUNNING
+from shoal_agent.kernel import processes
 from shoal_agent.neighbours import Neighbours, Place
 from shoal_agent.runtime.failures import StartFailed
 from shoal_agent.runtime.shared import Shared
@@ -47,7 +48,8 @@ class Node:
     def __init__(self, *records: ContainerRecord) -> None:
         self.records = {each.assignment.id: each for each in records}
         self.sandboxes = {SANDBOX.key: SANDBOX}
-        self.tasks = {TaskKey(WEB, 1, 1): Running(1, 1, 1, 1)}
+        own = os.getpid()
+        self.tasks = {TaskKey(WEB, 1, 1): Running(own, processes.start_time(own), own, 1)}
 
     def recorded(self, container: str) -> ContainerRecord | None:
         return self.records.get(container)
@@ -62,6 +64,9 @@ class Node:
         if key not in self.tasks:
             raise Conflict("not running")
         return self.tasks[key]
+
+    def shared_memory(self, key: TaskKey) -> Path:
+        return Path("/tasks", str(key), "shm")
 
     def neighbours(self) -> Neighbours:
         made = Neighbours(cast("Sandboxes", self), cast("Tasks", self), boot_id="boot")
@@ -174,6 +179,18 @@ def test_whom_no_controller_would_let_it_join_it_does_not_join(theirs: Container
         assert neighbours.place(record(BESIDE, joins)) == Place()
         with pytest.raises(StartFailed, match=said):
             neighbours.place_to_start(record(BESIDE, joins))
+
+
+def test_what_is_shareable_is_shared() -> None:
+    theirs = ContainerConfig(ipc=NamespaceSharing(mode=SharingMode.SHARING_MODE_SHAREABLE))
+    neighbours = Node(record(WEB, theirs)).neighbours()
+    assert neighbours.shared(record(WEB, theirs)).lends
+    both = ContainerConfig(pid=PID.pid, ipc=PID.pid)
+    shared = neighbours.shared(record(BESIDE, both))
+    assert shared.shm == Path(f"/tasks/{WEB}-1-1/shm")
+    assert {kind: each.path for kind, each in shared.joined.items()} == {
+        kind: Path(f"/proc/{os.getpid()}/ns/{kind}") for kind in ("pid", "ipc")
+    }
 
 
 def test_an_ipc_that_is_not_shareable_is_not_joined() -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from shoal_agent.runtime.cgroups import Cgroups, Mounts, read_mounts
+from shoal_agent.runtime.cgroups import HELPERS_MEMORY, Cgroups, Mounts, read_mounts
 from shoal_common.errors import InvalidSpec, Unavailable
 
 V1 = "\n".join(
@@ -91,3 +91,18 @@ def test_what_is_above_an_attempt_stays_for_the_next(tmp_path: Path) -> None:
     assert all(group.exists() for group in above)
     groups.remove_emptied()
     assert not any(group.exists() for group in above)
+
+
+def test_helpers_have_a_bound_for_them_all(tmp_path: Path) -> None:
+    groups = tree_of_version_two(tmp_path / "t")
+    (procs,) = groups.helpers()
+    assert procs == tmp_path / "t/a/shoal/helpers/cgroup.procs"
+    assert (procs.parent / "memory.max").read_text() == str(HELPERS_MEMORY)
+    assert groups.helpers() == [procs]
+    # An agent that comes after finds what is left of them.
+    procs.write_text("7\n8\n")
+    assert groups.agent_processes() == [7, 8]
+    (tmp_path / "memory").mkdir()
+    first = Cgroups("/shoal", Mounts(version=1, trees={"memory": tmp_path / "memory", "pids": tmp_path / "pids"}))
+    assert first.helpers() == [tmp_path / "memory/shoal/helpers/cgroup.procs"]
+    assert (tmp_path / "memory/shoal/helpers/memory.limit_in_bytes").read_text() == str(HELPERS_MEMORY)
