@@ -11,6 +11,8 @@ from shoal_cli.codes import CANNOT
 from shoal_cli.container_options import process
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from shoal.cluster import Cluster
 
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     "exec", context_settings={"allow_interspersed_args": False}, short_help="Run a command in a running container."
 )
 @process.ENV
+@process.ENV_FILE
 @click.option("-w", "--workdir", default="", metavar="DIR", help="Directory that the command starts in.")
 @click.option("-u", "--user", default="", metavar="USER[:GROUP]", help="Name or number, as the image knows them.")
 @click.option("-i", "--interactive", is_flag=True, help="Pass stdin on to it.")
@@ -30,6 +33,7 @@ def execute(
     container: str,
     args: tuple[str, ...],
     env: tuple[str, ...],
+    env_file: tuple[Path, ...],
     workdir: str,
     user: str,
     interactive: bool,
@@ -51,6 +55,7 @@ def execute(
     """
     from shoal_cli.session import converse
 
+    variables = process.variables(env_file, env)
     if interactive and tty and not detach:
         from shoal_cli.terminal import require
 
@@ -62,10 +67,10 @@ def execute(
         from shoal_cli.session import note
         from shoal_cli.terminal import size
 
-        process = cluster.containers.exec(
+        running = cluster.containers.exec(
             container,
             args,
-            env=params.pairs(tuple(params.variables(env))),
+            env=params.pairs(tuple(variables)),
             working_dir=workdir,
             user=user,
             stdin=interactive and not detach,
@@ -74,9 +79,9 @@ def execute(
             detach=detach,
         )
         if detach:
-            return await command(process, OUTPUT)
+            return await command(running, OUTPUT)
         try:
-            return await command(process, Streams(stdin=interactive, tty=tty, keys=detach_keys))
+            return await command(running, Streams(stdin=interactive, tty=tty, keys=detach_keys))
         except Detached:
             click.echo(err=True)
             note(f"detached; the command in container {container} runs on")

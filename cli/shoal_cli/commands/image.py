@@ -123,8 +123,9 @@ def _words(option: str, text: str | None) -> list[str]:
 @image.command("ls", short_help="List the images of the cluster's registry.")
 @listing.quiet
 @listing.no_trunc()
+@click.option("--digests", is_flag=True, help="Also the digest by which each can be named for ever.")
 @listing.form
-def list_(quiet: bool, no_trunc: bool, form: str) -> int:
+def list_(quiet: bool, no_trunc: bool, digests: bool, form: str) -> int:
     """List the images of the cluster's registry.
 
     A template has fields such as {{.Repository}}, {{.Tag}}, {{.ID}}, {{.Digest}}, {{.Size}}, or paths into the API's
@@ -133,6 +134,7 @@ def list_(quiet: bool, no_trunc: bool, form: str) -> int:
     \b
     Examples:
       shoal image ls
+      shoal image ls --digests
       shoal image ls --format '{{.Repository}}:{{.Tag}} {{.Digest}}'
     """
     from shoal_cli.session import converse
@@ -144,7 +146,8 @@ def list_(quiet: bool, no_trunc: bool, form: str) -> int:
         from shoal_cli.rows import IMAGE_HEADINGS, image_columns
 
         columns = image_columns(time.time(), whole=no_trunc)
-        show_list(await cluster.images.list(), form, columns, IMAGE_HEADINGS, quiet=quiet)
+        headings = (*IMAGE_HEADINGS[:2], "Digest", *IMAGE_HEADINGS[2:]) if digests else IMAGE_HEADINGS
+        show_list(await cluster.images.list(), form, columns, headings, quiet=quiet)
 
     return converse(action)
 

@@ -9,6 +9,8 @@ import click
 from shoal_cli import params
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from shoal.options.process import ProcessOptions
 
 #: Of `exec` too.
@@ -20,15 +22,16 @@ ENV: Final = click.option(
     metavar="NAME[=VALUE]",
     help="Set a variable, or pass one of yours on. Can be repeated.",
 )
+ENV_FILE: Final = click.option(
+    "--env-file",
+    multiple=True,
+    type=params.FILE,
+    metavar="FILE",
+    help="Set variables from a file, one a line; --env goes before them. Can be repeated.",
+)
 OPTIONS: Final = (
     ENV,
-    click.option(
-        "--env-file",
-        multiple=True,
-        type=params.FILE,
-        metavar="FILE",
-        help="Set variables from a file, one a line; --env goes before them. Can be repeated.",
-    ),
+    ENV_FILE,
     click.option("-w", "--workdir", metavar="DIR", help="Directory that the process starts in."),
     click.option("-u", "--user", metavar="USER[:GROUP]", help="Name or number, as the image knows them."),
     click.option("--entrypoint", metavar="COMMAND", help='Replace the image\'s entry point; "" clears it.'),
@@ -46,15 +49,24 @@ OPTIONS: Final = (
 )
 
 
+def variables(files: tuple[Path, ...], env: tuple[str, ...]) -> list[str]:
+    """Return the variables of files and, after them, those of --env, as "NAME=VALUE".
+
+    Raises:
+        click.UsageError: a file can't be read, or is none of the kind.
+    """
+    return params.variables((*params.lines("--env-file", files), *env))
+
+
 def read(values: dict[str, Any]) -> ProcessOptions:
     """Return what was said of it.
 
     Raises:
         click.UsageError: a file can't be read, or is none of the kind.
     """
-    env = (*params.lines("--env-file", values["env_file"]), *values["env"])
+    env = variables(values["env_file"], values["env"])
     labels = (*params.lines("--label-file", values["label_file"]), *values["label"])
-    options: ProcessOptions = {"env": params.variables(env), "labels": params.pairs(labels)}
+    options: ProcessOptions = {"env": env, "labels": params.pairs(labels)}
     if values["entrypoint"] is not None:
         options["entrypoint"] = [values["entrypoint"]] if values["entrypoint"] else []
     if values["workdir"]:
