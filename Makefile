@@ -22,9 +22,9 @@ test: ## set up, then every check and every test
 	@tools/check.sh
 	@$(root) tools/test.sh
 
-soak: ## a campaign of faults for MINUTES (30), then kills, churn and fuzz; the same again with SEED, or only some PARTS
-	@tools/setup.sh test
-	@$(root) tools/soak.sh "$(or $(PARTS),campaign kills churn fuzz)" "$(or $(MINUTES),30)" $(SEED)
+soak: ## a campaign of faults for MINUTES (30), then kills, churn, fuzz and a guest; the same with SEED, or only some PARTS
+	@tools/setup.sh soak
+	@$(root) tools/soak.sh "$(or $(PARTS),campaign kills churn fuzz guest)" "$(or $(MINUTES),30)" $(SEED)
 
 bench: ## measure beside Docker and Podman (minutes)
 	@tools/setup.sh bench

@@ -4,7 +4,9 @@
 #
 #   tools/setup.sh run      what a cluster on this machine needs (make demo)
 #   tools/setup.sh test     and what the checks and tests need (make test)
-#   tools/setup.sh bench    and the peers that the benchmarks run beside (make bench)
+#   tools/setup.sh soak     and the virtual machine that limits are tried in (make soak)
+#   tools/setup.sh bench    and the peers that the benchmarks run beside (make soak) packages+=(golang-github-docker-docker-dev strace faketime qemu-system-x86 mmdebstrap e2fsprogs) ;;
+bench)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,7 +23,7 @@ bench)
   # Docker's client is a part of docker.io, and since Debian 13 a package of its own.
   grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release || packages+=(docker-cli)
   ;;
-*) sed -n '5,7p' "$0" >&2; exit 2 ;;
+*) sed -n '5,8p' "$0" >&2; exit 2 ;;
 esac
 # Daemons live in sbin, which is not everybody's PATH.
 export PATH=$PATH:/usr/sbin:/sbin

@@ -11,7 +11,8 @@ for part in $parts; do
     kills) words=(tests.kills "${seed[@]}") ;;
     churn) words=(tests.churn) ;;
     fuzz) words=(tests.fuzz "${seed[@]}") ;;
-    *) echo "soak: there is no part \"$part\" (campaign, kills, churn, fuzz)" >&2; exit 2 ;;
+    guest) words=(tests.cgroup2) ;;
+    *) echo "soak: there is no part \"$part\" (campaign, kills, churn, fuzz, guest)" >&2; exit 2 ;;
   esac
   .venv/bin/python -m "${words[@]}"
   status=$?

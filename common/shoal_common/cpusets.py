@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from shoal_common.errors import InvalidSpec
+from shoal_common.quoting import quoted
 
 #: Processors and memory nodes that a kernel may have at most (NR_CPUS_DEFAULT with MAXSMP).
 _MAX_NUMBER: Final = 8191
@@ -26,7 +27,7 @@ def parse_set(text: str) -> frozenset[int]:
         match = _PART.fullmatch(part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match is not None else (1, 0)
         if not first <= last <= _MAX_NUMBER:
-            raise InvalidSpec(f'cpuset "{text[:40]}" is not valid (write numbers and ranges from 0, such as 0-2,4)')
+            raise InvalidSpec(f"cpuset {quoted(text)} is not valid (write numbers and ranges from 0, such as 0-2,4)")
         found |= set(range(first, last + 1))
     return frozenset(found)
 

@@ -5,7 +5,7 @@ A transaction that lacks a compare is wrong whether or not anything came of it t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -83,7 +83,12 @@ def check(proposal: Proposal) -> list[Violation]:
     else:
         wrong += [f"{_shown(key)} is written without a compare on itself" for key in ours if key not in asked.known]
         if not asked.term:
-            wrong += [f"{_shown(key)} is written without the leader's term" for key in ours if _is_leaders(ours[key])]
+            booked = _booked_with_its_spec(ours, asked)
+            wrong += [
+                f"{_shown(key)} is written without the leader's term"
+                for key in ours
+                if _is_leaders(ours[key]) and key not in booked
+            ]
         for key, found in ours.items():
             wrong += _missing(key, found, asked)
     return [Violation("proposals", f"entry {proposal.index}: {each}") for each in wrong]
@@ -96,6 +101,25 @@ def _is_leaders(key: keys.Key) -> bool:
         case NodeKey():
             return key.part in _LEADERS_NODE_PARTS
     return isinstance(key, _LEADERS)
+
+
+def _booked_with_its_spec(ours: Mapping[str, keys.Key], asked: Conditions) -> frozenset[str]:
+    """Return the hold and the ledger that any controller may write: with the spec whose limits they are booked for."""
+    found: set[str] = set()
+    for key, hold in ours.items():
+        if not isinstance(hold, HoldKey) or key not in asked.puts or not asked.known.get(key):
+            continue
+        ledger = keys.node_ledger(hold.node)
+        specs = [
+            each
+            for each in ours.values()
+            if isinstance(each, ContainerKey) and each.part is ContainerPart.SPEC and each.id == hold.container
+        ]
+        if ledger in asked.puts and any(
+            keys.container_placement(each.namespace, each.id) in asked.known for each in specs
+        ):
+            found |= {key, ledger}
+    return frozenset(found)
 
 
 def _missing(key: str, found: keys.Key, asked: Conditions) -> Iterator[str]:

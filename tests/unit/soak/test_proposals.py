@@ -47,6 +47,22 @@ def test_a_placement_goes_by_leader_and_ledger() -> None:
     assert "without the leader's term" in said(placing(fenced=False))[0]
 
 
+def test_limits_are_booked_with_their_spec_by_any_controller() -> None:
+    def limiting(*, spec: bool = True, placement: bool = True, hold: int = 4) -> Txn:
+        txn = Txn()
+        if spec:
+            txn.put(SPEC, b"spec", expect=2)
+        if placement:
+            txn.require(keys.container_placement("default", ID), revision=3)
+        txn.put(HOLD, b"hold", expect=hold)
+        txn.put(LEDGER, b"ledger", expect=3)
+        return txn
+
+    assert not said(limiting())
+    for wrong in (limiting(spec=False), limiting(placement=False), limiting(hold=0)):
+        assert sum("without the leader's term" in each for each in said(wrong)) == 2
+
+
 def test_every_write_compares_itself() -> None:
     request = wire.txn_request(placing())
     kept = [each for each in request.compare if each.key != LEDGER.encode()]
