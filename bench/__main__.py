@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from bench import burst, commands, docker, footprint, podman, steps
+from bench import burst, commands, docker, footprint, podman, steps, throughput
 from bench.facts import Facts
 from bench.results import Results
 from bench.site import Site, site
@@ -22,10 +22,11 @@ from shoal_common.version import shoal_version
 
 MEMORY: Final = "memory"
 BURST: Final = "burst"
+THROUGHPUT: Final = "throughput"
 IDLE: Final = "idle"
 STEPS: Final = "steps"
 #: In the order in which they are measured.
-_ALL: Final = (MEMORY, *commands.COMMANDS, BURST, IDLE, STEPS)
+_ALL: Final = (MEMORY, *commands.COMMANDS, BURST, THROUGHPUT, IDLE, STEPS)
 _INTERRUPTED: Final = 130
 
 
@@ -80,6 +81,9 @@ async def _measure(rounds: int, chosen: tuple[str, ...]) -> Results:
         if BURST in chosen:
             _say(f"Measuring bursts of {burst.COUNT} starts")
             facts.append(await burst.measure(here))
+        if THROUGHPUT in chosen:
+            _say("Measuring how fast bytes go through exec and out of logs")
+            facts += await throughput.measure(here)
         if IDLE in chosen:
             _say("Measuring what idle containers cost")
             facts.append(await footprint.idle(here, _say))

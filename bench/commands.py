@@ -35,8 +35,8 @@ class Side(ABC):
     run_options: Sequence[str] = ()
 
     def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
-        self._command = command
-        self._environment = environment
+        self.command = command
+        self.environment = environment
 
     async def call(self, *words: str) -> tuple[float, str]:
         """Run the command; returns milliseconds and what it printed.
@@ -46,7 +46,7 @@ class Side(ABC):
         """
         await asyncio.sleep(_PAUSE)
         # The loop stands still meanwhile, so that nothing here takes part in what is measured.
-        took, done = _timed([*self._command, *words], self._environment)
+        took, done = _timed([*self.command, *words], self.environment)
         # Ctrl-C ends the command as well: let it be heard first.
         await asyncio.sleep(0)
         if done.returncode != 0:

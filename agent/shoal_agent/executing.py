@@ -15,7 +15,7 @@ from shoal_proto.v1.agent_pb2 import AgentExecRequest
 from shoal_proto.v1.container_pb2 import ExecResponse, ExecStart
 
 #: Bytes of a command's output in one message, and messages that wait to be sent.
-_CHUNK: Final = 64 << 10
+_CHUNK: Final = 256 << 10
 _WAITING: Final = 4
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import aclosing, suppress
 from types import TracebackType
@@ -22,50 +23,67 @@ if TYPE_CHECKING:
 
 #: Bytes of one output that wait for their reader; then the command is slowed down.
 BUFFER: Final = 1 << 20
-#: Largest piece of input in one message.
-PIECE: Final = 64 << 10
+#: Largest piece of input in one message, and of output that is taken at a time.
+PIECE: Final = 256 << 10
 
 
 class ByteStream:
     """Bytes as they arrive. It holds up to `BUFFER`; then the command waits for its reader, as with a pipe."""
 
     def __init__(self) -> None:
-        self._data = bytearray()
+        # As they came: what is copied from one buffer to another costs as much as its way over the network.
+        self._pieces: deque[bytes] = deque()
+        self._held = 0
         self._ended = False
-        self._changed = asyncio.Condition()
+        self._arrived, self._taken = asyncio.Event(), asyncio.Event()
 
     async def read(self, limit: int = -1) -> bytes:
         """Return what is there, waiting for at least one byte; b"" at the end. `limit` -1: all up to the end."""
         if limit < 0:
             return b"".join([piece async for piece in self])
-        async with self._changed:
-            await self._changed.wait_for(lambda: bool(self._data) or self._ended or limit == 0)
-            piece = bytes(self._data[:limit])
-            del self._data[:limit]
-            self._changed.notify_all()
-            return piece
+        if limit == 0:
+            return b""
+        while not self._pieces:
+            if self._ended:
+                return b""
+            self._arrived.clear()
+            await self._arrived.wait()
+        found = [self._pieces.popleft()]
+        size = len(found[0])
+        while self._pieces and size + len(self._pieces[0]) <= limit:
+            size += len(self._pieces[0])
+            found.append(self._pieces.popleft())
+        piece = found[0] if len(found) == 1 else b"".join(found)
+        if len(piece) > limit:
+            self._pieces.appendleft(piece[limit:])
+            piece = piece[:limit]
+        self._held -= len(piece)
+        self._taken.set()
+        return piece
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
-        if piece := await self.read(BUFFER):
+        if piece := await self.read(PIECE):
             return piece
         raise StopAsyncIteration
 
     async def feed(self, data: bytes) -> None:
         """Append `data` once there is room."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: len(self._data) < BUFFER or self._ended)
-            if not self._ended:
-                self._data += data
-            self._changed.notify_all()
+        while self._held >= BUFFER and not self._ended:
+            self._taken.clear()
+            await self._taken.wait()
+        if data and not self._ended:
+            self._pieces.append(data)
+            self._held += len(data)
+            self._arrived.set()
 
     async def end(self) -> None:
         """Say that nothing more comes."""
-        async with self._changed:
-            self._ended = True
-            self._changed.notify_all()
+        self._ended = True
+        self._arrived.set()
+        self._taken.set()
 
 
 class ExecProcess:

@@ -30,6 +30,8 @@ from shoal_common.errors import Conflict, InvalidSpec
 
 #: Bytes of output that wait in memory before the command is held up.
 _BUFFER: Final = 256 << 10
+#: Bytes that a pipe of it holds at most.
+_PIPE: Final = 1 << 20
 #: Seconds from the command's end until its output counts as complete, whoever else has it open.
 _LINGER: Final = 1.0
 #: Seconds that a command may take to begin once nobody waits for it any more.
@@ -302,6 +304,10 @@ async def _subprocess(command: Sequence[str], *, stdin: int, output: int, sessio
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         start_new_session=session,
     )
+    for pipe in filter(None, map(transport.get_pipe_transport, (0, 1, 2))):
+        # What goes through at once costs as much as a page of it; the room is only taken when it is needed.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe.get_extra_info("pipe"), fcntl.F_SETPIPE_SZ, _PIPE)
     return asyncio.subprocess.Process(transport, protocol, loop), transport, exited
 
 
