@@ -20,7 +20,7 @@ from shoal_agent.images.store import Images, LocalImage
 from shoal_agent.kernel_work import finished
 from shoal_agent.neighbours import Neighbours, Place
 from shoal_agent.paths import NodePaths, placement_key
-from shoal_agent.runtime.confinement import confinement_of, own_limits
+from shoal_agent.runtime.confinement import Confinement, confinement_of, own_capabilities, own_limits
 from shoal_agent.runtime.devices import find_devices
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.host_files import names_of
@@ -121,7 +121,7 @@ class RuntimeHost:
         log.debug("container %s: its image is here", assignment.id[:12])
         await self._images.note_use(assignment.image_digest)
         process = self._process(record, image)
-        confinement_of(assignment.config, own_limits(), devices=find_devices(assignment.config.devices))
+        _confinement(assignment.config)
         place = self.neighbours.place(record)
         async with self._starts:
             self._tasks.expect()
@@ -164,7 +164,7 @@ class RuntimeHost:
             raise StartFailed(RUNTIME_FAILED, "its sandbox is gone")
         config = assignment.config
         try:
-            confinement = confinement_of(config, own_limits(), devices=find_devices(config.devices))
+            confinement = _confinement(config)
         except InvalidSpec as error:
             # Its node had it when it was prepared.
             raise StartFailed(RUNTIME_FAILED, error.message) from error
@@ -331,6 +331,11 @@ class RuntimeHost:
             return resolve(config, config.env, image.config, record.assignment.id)
         except ShoalError as error:
             raise type(error)(f"container can't be prepared: {error.message}") from error
+
+
+def _confinement(config: ContainerConfig) -> Confinement:
+    devices = find_devices(config.devices)
+    return confinement_of(config, own_limits(), capable=own_capabilities(), devices=devices)
 
 
 def _streams(config: ContainerConfig) -> Streams:

@@ -142,3 +142,14 @@ def test_the_nodes_memory_and_name(shared: LabUnderTest) -> None:
     found = out(shared, f"{look}; hostname; ls -d /dev/shm /dev/mqueue", "--ipc", "host", "--uts", "host").split()
     assert (found[0] != pid, found[1:4]) == (True, [ipc, uts, shared.inside("node1", "hostname")])
     assert not {pid, ipc, uts} & set(out(shared, look).split())
+
+
+def test_all_privileges_with_the_nodes_users_are_the_agents(shared: LabUnderTest) -> None:
+    shared.run("cluster", "policy", "--allow", "privileged")
+    try:
+        found = out(shared, "grep CapEff /proc/self/status; mount -t tmpfs x /tmp && echo mounted", "--privileged")
+    finally:
+        shared.run("cluster", "policy", "--deny", "privileged")
+    own = re.search(r"CapPrm:\s+(\w+)", Path("/proc/self/status").read_text())
+    assert own is not None
+    assert found.split() == ["CapEff:", own[1], "mounted"]

@@ -10,6 +10,7 @@ import platform
 import resource
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from shoal_agent.runtime.devices import DeviceNode
@@ -102,10 +103,18 @@ def own_limits() -> dict[str, int]:
     return {name: resource.getrlimit(number)[1] for name, number in _NUMBERS.items()}
 
 
+def own_capabilities() -> frozenset[str]:
+    """Return the capabilities that the agent has. In its user namespace no container can have more."""
+    status = Path("/proc/self/status").read_text()
+    (permitted,) = [line.split()[1] for line in status.splitlines() if line.startswith("CapPrm:")]
+    return frozenset(name for number, name in enumerate(capabilities.NAMES) if int(permitted, 16) >> number & 1)
+
+
 def confinement_of(
     config: ContainerConfig,
     own: Mapping[str, int],
     *,
+    capable: frozenset[str] = frozenset(capabilities.NAMES),
     devices: tuple[DeviceNode, ...] = (),
     machine: str = "",
     release: str = "",
@@ -115,6 +124,7 @@ def confinement_of(
     Args:
         config: what was asked for, allowed by the policy.
         own: hard limits of this node, by Docker's names; -1 is unlimited.
+        capable: capabilities of this node's agent, which bound those of a container with the node's users.
         devices: those that it asks for, found on this node.
         machine: as uname says it; empty means this one.
         release: of the kernel, as uname says it; empty means this one.
@@ -125,6 +135,15 @@ def confinement_of(
     security = config.security
     added = [capabilities.ALL] if security.privileged else security.cap_add
     granted = capabilities.combined(added, security.cap_drop)
+    if security.host_users and not granted <= capable:
+        if capabilities.ALL not in added:
+            lacking = ", ".join(name.removeprefix("CAP_") for name in capabilities.ordered(granted - capable))
+            raise InvalidSpec(
+                f"capabilities {lacking} are not this node's agent's own, which gives no more with its node's users "
+                "(leave them out, or run the agent with them)"
+            )
+        # All is all that there is.
+        granted &= capable
     return Confinement(
         capabilities=granted,
         no_new_privileges=not (security.new_privileges or security.privileged),

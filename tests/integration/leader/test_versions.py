@@ -11,16 +11,18 @@ from google.protobuf.message import Message
 
 from shoal_controller.state import keys
 from shoal_proto.v1.container_pb2 import (
+    ContainerConfig,
     ContainerPlacement,
     ContainerSpec,
     ContainerState,
     ContainerStatus,
     DesiredState,
+    Security,
 )
 from shoal_proto.v1.dispatcher_pb2 import StatusReport
 from shoal_proto.v1.node_pb2 import Hold, NodeLedger, NodeSession, NodeSpec, NodeState, NodeStatus
 from tests.fakes.agent import SimulatedAgent
-from tests.fakes.leading import CONTAINERS, NODES, Controller, Rig, is_ready, state_of
+from tests.fakes.leading import CONTAINERS, NODES, Controller, Rig, container_id, is_ready, state_of
 from tests.parts.peers import TOMORROW, Peer, frozen, frozen_versions, remembered, rewritten, tomorrow
 
 RUNNING = ContainerState.CONTAINER_STATE_RUNNING
@@ -118,6 +120,29 @@ async def test_a_wish_of_a_newer_version_starts_and_stops_nothing(rig: Rig, cont
         assert state_of(controller.cache, container) == RUNNING
         assert controller.cache.containers[other].placement is None
         assert [each for each, _ in agent.disk.starts].count(container) == 1
+
+
+@pytest.mark.parametrize("version", frozen_versions())
+async def test_what_an_older_controller_stored_unchecked_is_given_to_nobody(
+    rig: Rig, controller: Controller, version: str
+) -> None:
+    """It stores whatever a client asks for, and has never heard of a policy."""
+    peer = Peer(frozen(version))
+    asked = ContainerConfig(image="web:1", security=Security(privileged=True))
+    theirs = peer.type("ContainerSpec")(
+        schema=1, id=container_id(1), namespace=CONTAINERS, name="c1", config=peer.read(asked), desired=2, run=1
+    )
+    await rig.put(keys.container_spec(CONTAINERS, container_id(1)), theirs.SerializeToString())
+    async with controller.channel(NODE) as channel, SimulatedAgent(channel, NODE, process_id="p1") as agent:
+        other = await rig.create(2)
+        await controller.until(lambda: state_of(controller.cache, other) == RUNNING)
+        assert controller.cache.containers[container_id(1)].placement is None
+        # One that knows what it says has asked the policy, and says so.
+        checked = ContainerSpec.FromString(theirs.SerializeToString())
+        checked.permissions.append("privileged")
+        await rig.put(keys.container_spec(CONTAINERS, container_id(1)), checked.SerializeToString())
+        await controller.until(lambda: state_of(controller.cache, container_id(1)) == RUNNING)
+        assert len(agent.disk.starts) == 2
 
 
 class OldAgent:

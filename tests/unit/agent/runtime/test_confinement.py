@@ -104,3 +104,20 @@ def test_what_is_executed_later_is_held_to_the_same() -> None:
     again = Confinement.decode(json.loads(json.dumps(held.encode())))
     assert (again.capabilities, again.no_new_privileges) == (held.capabilities, False)
     assert (again.rlimits, again.groups) == (held.rlimits, ("audio",))
+
+
+def test_with_the_nodes_users_no_container_has_more_than_the_agent() -> None:
+    agents = frozenset(capabilities.NAMES) - {"CAP_SYS_RESOURCE"}
+
+    def granted(**security: object) -> frozenset[str]:
+        config = ContainerConfig(security=Security(**security))  # type: ignore[arg-type]
+        return confinement_of(config, OWN, capable=agents).capabilities
+
+    assert granted(privileged=True, host_users=True) == agents
+    assert granted(cap_add=["ALL"], cap_drop=["CHOWN"], host_users=True) == agents - {"CAP_CHOWN"}
+    assert granted(host_users=True) == capabilities.DEFAULT
+    with pytest.raises(InvalidSpec, match="capabilities SYS_RESOURCE are not this node's agent's own"):
+        granted(cap_add=["SYS_RESOURCE"], host_users=True)
+    # Over what is its own it may have any.
+    assert "CAP_SYS_RESOURCE" in granted(cap_add=["SYS_RESOURCE"])
+    assert granted(privileged=True) == frozenset(capabilities.NAMES)
