@@ -19,6 +19,7 @@ from shoal_agent.copying.copies import Copies
 from shoal_agent.copying.entrances import Entrances
 from shoal_agent.describe import describe
 from shoal_agent.disk import Disk, Spares
+from shoal_agent.evicting import Evicting
 from shoal_agent.images.store import Images
 from shoal_agent.join import Membership, join_persistently, membership, parse_token
 from shoal_agent.log_rotation import LogRotation
@@ -161,6 +162,7 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
         host.neighbours.node = node
         removals = VolumeRemovals(volumes, node)
         await node.open(left_behind=host.left_behind())
+        described = await describe(settings, abilities(tasks.groups), boot_id=boot_id)
         session = Session(
             node=node,
             volumes=removals,
@@ -170,13 +172,27 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             controllers=member.controllers,
             tls=member.tls,
             process_id=secrets.token_hex(16),
-            description=await describe(settings, abilities(tasks.groups), boot_id=boot_id),
-            problems=lambda: disk.problems,
+            description=described,
+            problems=lambda: [*disk.problems, *evicting.problems],
             cleanings=lambda: clearing.cleanings,
         )
         clearing = Clearing(paths, node, images, disk, Clock(), settings.clearing, tell=session.describe)
         stack.callback(clearing.close)
         disk.looked = clearing.looked
+        # Of its own: whoever asks for sizes must not hold this one up.
+        urgent = Measurer()
+        stack.callback(urgent.close)
+        evicting = Evicting(
+            paths,
+            node,
+            tasks.groups,
+            disk,
+            urgent,
+            Clock(),
+            capacity=described.capacity.memory_bytes,
+            tell=session.describe,
+        )
+        stack.callback(evicting.close)
 
         def disk_changed() -> None:
             session.describe()
@@ -204,6 +220,7 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             group.create_task(node.run(closing), name="node")
             removing = group.create_task(removals.run(), name="volume-removals")
             watching = group.create_task(disk.watch(), name="disk")
+            ending = group.create_task(evicting.run(), name="evicting")
             clearing_disk = group.create_task(clearing.run(), name="clearing")
             rotating = group.create_task(rotation.watch(), name="log-rotation")
             talking = group.create_task(session.run(), name="session")
@@ -213,6 +230,7 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             talking.cancel()
             watching.cancel()
             clearing_disk.cancel()
+            ending.cancel()
             removing.cancel()
             rotating.cancel()
             closing.set()

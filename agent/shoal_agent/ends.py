@@ -40,8 +40,13 @@ class Ends:
             case EndCause.LOST:
                 reason = "its supervisor was killed, its exit code is not known"
         attempt = record.status.attempts[-1]
+        # It may have ended by itself just before.
+        evicted = bool(record.eviction) and code in (lifecycle.EXIT_KILLED, lifecycle.EXIT_UNKNOWN)
+        if evicted:
+            reason = record.eviction
         end = End(
             run=attempt.run,
+            evicted=evicted,
             code=code,
             started=True,
             by_policy=attempt.by_policy,

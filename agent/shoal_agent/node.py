@@ -161,6 +161,16 @@ class Node:
         for worker in self._workers.values():
             worker.look_again()
 
+    def evict(self, container: str, reason: str) -> None:
+        """Kill the process of a container, so that the node is not exhausted."""
+        if (worker := self._workers.get(container)) is not None:
+            worker.evict(reason)
+
+    def press(self, *, tight: bool) -> None:
+        """The node is short of memory or disk, or is not any more: what was evicted waits for that."""
+        for worker in self._workers.values():
+            worker.press(tight=tight)
+
     # What services ask.
 
     def worker(self, container: str) -> Worker:

@@ -147,6 +147,18 @@ class Worker:
         self._accepted = 0
         self._around.changed(self.id)
 
+    def evict(self, reason: str) -> None:
+        """Kill its process, if it has one, so that the node is not exhausted; `reason` is what people are told."""
+        if self._record.status.state in lifecycle.ACTIVE:
+            self._observed = replace(self._observed, eviction=reason)
+            self._wake.set()
+
+    def press(self, *, tight: bool) -> None:
+        """The node is short of memory or disk, or is not any more."""
+        if self._observed.tight != tight:
+            self._observed = replace(self._observed, tight=tight)
+            self._wake.set()
+
     def look_again(self) -> None:
         """What it waits for may have come: don't wait for the next try of it."""
         self._observed = replace(self._observed, retry_at_ms=0)
@@ -294,6 +306,9 @@ class Worker:
             case planning.Kill():
                 self._observed = replace(self._observed, kill_again_ms=around.clock.boot_ms() + KILL_AGAIN_MS)
                 await around.host.kill(record)
+            case planning.Evict(reason):
+                await self._save(lifecycle.evicting(record, reason))
+                self._observed = replace(self._observed, eviction="")
             case planning.Freeze():
                 await self._freeze()
             case planning.Thaw():
@@ -500,5 +515,12 @@ class Worker:
 
 def _level(action: planning.Action) -> int:
     """Return how an action is logged: what a user would follow, for everybody."""
-    told = (planning.BeginAttempt, planning.Start, planning.NoteRunning, planning.NoteEnd, planning.BeginStop)
+    told = (
+        planning.Evict,
+        planning.BeginAttempt,
+        planning.Start,
+        planning.NoteRunning,
+        planning.NoteEnd,
+        planning.BeginStop,
+    )
     return logging.INFO if isinstance(action, (*told, planning.Remove)) else logging.DEBUG

@@ -30,6 +30,9 @@ _PLAIN: Final = {
     ContainerPhase.CONTAINER_PHASE_LOST: "Lost",
 }
 
+#: How the reason begins of what its node has ended so that it is not exhausted.
+_EVICTED: Final = "evicted:"
+
 _HEALTH: Final = {
     HealthState.HEALTH_STATE_STARTING: "health: starting",
     HealthState.HEALTH_STATE_HEALTHY: "healthy",
@@ -75,7 +78,8 @@ def status(container: Container, now: float) -> str:
             text = f"Up {duration(now - seen.started_at.ToSeconds())} (Paused)"
             return f"{text} ({detail})" if detail else text
         case ContainerPhase.CONTAINER_PHASE_EXITED:
-            killed = "(OOMKilled)" if seen.oom_killed else ""
+            # What its node did, and not the program; events and inspect have the reason.
+            killed = "(OOMKilled)" if seen.oom_killed else "(Evicted)" if seen.reason.startswith(_EVICTED) else ""
             return " ".join(filter(None, (f"Exited ({seen.exit_code})", ago, killed)))
         case ContainerPhase.CONTAINER_PHASE_RESTARTING:
             # Detail says when.

@@ -60,8 +60,8 @@ AGENT: Final = (
     Mutant(
         "stray-stopped",
         f"{_AGENT}/core/planning.py",
-        "record.removing or (obeys and _wants_stop(record, wanted))",
-        "record.removing or not observed.held or (obeys and _wants_stop(record, wanted))",
+        "record.evicted or (obeys and _wants_stop(record, wanted))",
+        "record.evicted or not observed.held or (obeys and _wants_stop(record, wanted))",
         "tests/unit/agent/core/test_lifecycle.py::test_never_acts_on_absence",
         "an etcd restored from yesterday kills all that was started today",
     ),

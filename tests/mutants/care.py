@@ -8,6 +8,7 @@ from tests.mutants.mutant import Mutant
 
 _CORE: Final = "agent/shoal_agent/core"
 _COLLECTING_TESTS: Final = "tests/unit/agent/core/test_collecting.py"
+_EVICTION_TESTS: Final = "tests/unit/agent/core/test_eviction.py"
 
 CARE: Final = (
     Mutant(
@@ -33,5 +34,21 @@ CARE: Final = (
         "return taken(usage) < thresholds.high",
         f"{_COLLECTING_TESTS}::test_clearing_begins_at_the_high_threshold_and_ends_below_the_low_one",
         "a disk wavers about its threshold and is cleared all the time",
+    ),
+    Mutant(
+        "reservation-protects-nobody",
+        f"{_CORE}/eviction.py",
+        "beyond = [each for each in running if each.memory > each.reserved]",
+        "beyond = running",
+        f"{_EVICTION_TESTS}::test_nobody_within_its_reservation_goes_before_one_beyond",
+        "a container that uses what it reserved is killed for one that uses more",
+    ),
+    Mutant(
+        "evicted-starts-into-the-same-hole",
+        f"{_CORE}/planning.py",
+        "if record.evicted and observed.tight:",
+        "if False:",
+        "tests/unit/agent/test_evicting.py::test_a_restart_policy_waits_until_the_node_has_room_again",
+        "what was killed for want of memory is started again while there is none, and killed, and so on",
     ),
 )

@@ -225,6 +225,7 @@ def starting(
     status.limits_served = record.assignment.limits_changed
     status.limits.CopyFrom(record.assignment.config.resources)
     _clear_process(changed)
+    changed.ClearField("eviction")
     changed.start_pending = True
     changed.boot_id = boot_id
     return changed
@@ -315,6 +316,13 @@ def hastened(record: ContainerRecord, *, kill_due_ms: int) -> ContainerRecord:
     """SIGKILL is due earlier than was said. Tells the leader nothing."""
     changed = copied(record)
     changed.kill_due_ms = kill_due_ms
+    return changed
+
+
+def evicting(record: ContainerRecord, reason: str) -> ContainerRecord:
+    """Its process is about to be killed, so that the node is not exhausted. Tells the leader nothing: the end does."""
+    changed = copied(record)
+    changed.eviction = reason
     return changed
 
 

@@ -37,6 +37,7 @@ class Remembered:
         paused: the leader is told that its processes are frozen.
         health: what the leader is told of it.
         limits_served: the newest change of its limits that was acted on.
+        evicted: the node kills its process, or has, and it has not been started since.
     """
 
     generation: int
@@ -58,6 +59,7 @@ class Remembered:
     paused: bool = False
     health: HealthState = HealthState.HEALTH_STATE_UNSPECIFIED
     limits_served: int = 0
+    evicted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class Observed:
         frozen: the processes of the attempt are frozen, which the kernel remembers for the next agent.
         reach: somebody wants to get at its files, which takes a mounted root file system.
         health: what this process has found out last by its checks of the attempt; UNSPECIFIED if nothing yet.
+        eviction: why its process is to be killed so that the node is not exhausted; "" if it isn't.
+        tight: the node is short of what containers are evicted for.
     """
 
     task: TaskState = TaskState.UNKNOWN
@@ -105,6 +109,8 @@ class Observed:
     frozen: bool = False
     reach: bool = False
     health: HealthState = HealthState.HEALTH_STATE_UNSPECIFIED
+    eviction: str = ""
+    tight: bool = False
 
 
 def remembered(record: ContainerRecord, *, boot_id: str) -> Remembered:
@@ -130,6 +136,7 @@ def remembered(record: ContainerRecord, *, boot_id: str) -> Remembered:
         paused=status.paused,
         health=status.health,
         limits_served=status.limits_served,
+        evicted=bool(record.eviction),
     )
 
 

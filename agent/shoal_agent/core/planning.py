@@ -139,6 +139,13 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
+class Evict:
+    """Record why its process is killed: the node is about to be exhausted."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Freeze:
     """Freeze all processes, then record it."""
 
@@ -202,6 +209,7 @@ Action = (
     | Hasten
     | SendStopSignal
     | Kill
+    | Evict
     | Freeze
     | Thaw
     | Limit
@@ -229,7 +237,9 @@ def plan(record: Remembered, wanted: Wanted, observed: Observed, now: int) -> Ac
     superseded = wanted.generation > record.generation
     obeys = _obeys(record, wanted, observed)
     if record.state in ACTIVE:
-        stop = record.state == STOPPING or record.removing or (obeys and _wants_stop(record, wanted))
+        if observed.eviction and not record.evicted:
+            return Evict(observed.eviction)
+        stop = record.state == STOPPING or record.removing or record.evicted or (obeys and _wants_stop(record, wanted))
         if stop:
             return _stop(record, wanted, observed, now, obeys=obeys)
         if observed.health not in (HealthState.HEALTH_STATE_UNSPECIFIED, record.health):
@@ -308,6 +318,8 @@ def _stop(record: Remembered, wanted: Wanted, observed: Observed, now: int, *, o
         return Thaw()
     if observed.kill_again_ms:
         return Kill() if now >= observed.kill_again_ms else Wait(observed.kill_again_ms)
+    if record.evicted:
+        return Kill()
     hurried = obeys and _wants_stop(record, wanted)
     if record.state == RUNNING:
         grace = wanted.stop_grace_ms if hurried else 0
@@ -374,6 +386,9 @@ def _restart(record: Remembered, wanted: Wanted, observed: Observed, now: int) -
         return RebaseRestart()
     if now < record.restart_due_ms:
         return Wait(record.restart_due_ms)
+    if record.evicted and observed.tight:
+        # It would be evicted again.
+        return Wait()
     if not observed.prepared:
         return Prepare() if now >= observed.retry_at_ms else Wait(observed.retry_at_ms)
     return Start(record.run_served, by_policy=True)

@@ -52,6 +52,7 @@ class End:
         by_policy: the policy had made it.
         restarts: by policy since the user's last start, this one included.
         ran_ms: for how long it ran.
+        evicted: the node killed it.
     """
 
     run: int
@@ -60,6 +61,7 @@ class End:
     by_policy: bool
     restarts: int
     ran_ms: int = 0
+    evicted: bool = False
 
 
 def pause_after(end: End, record: Remembered, wanted: Wanted) -> int | None:
@@ -84,6 +86,8 @@ def pause_after(end: End, record: Remembered, wanted: Wanted) -> int | None:
         or not _allows(end, wanted)
     ):
         return None
+    if end.evicted:
+        return PAUSE_MOST_MS
     before = 0 if end.ran_ms >= RAN_WELL_MS else record.restart_pause_ms
     return min(max(PAUSE_FIRST_MS, 2 * before), PAUSE_MOST_MS)
 

@@ -76,6 +76,13 @@ def read(groups: Cgroups, name: str, pid: int | None, clock: Callable[[], float]
     return Reading(at, parse(texts, groups.version))
 
 
+def read_memory(groups: Cgroups, name: str) -> int:
+    """Return the bytes of memory that a container uses, without caches that could be given back."""
+    group = groups.group("memory", name)
+    texts = {} if group is None else {file: _text(f"{group}/{file}") for file in FILES[groups.version]["memory"]}
+    return parse(texts, groups.version).memory_bytes
+
+
 def _text(file: str | Path) -> str:
     # A third of what pathlib takes; there are thousands of them each second.
     try:

@@ -277,7 +277,7 @@ class AgentInventoryItem(_message.Message):
     def __init__(self, assignment: _Optional[_Union[_dispatcher_pb2.Assignment, _Mapping]] = ..., status: _Optional[_Union[_container_pb2.ContainerStatus, _Mapping]] = ..., stray: _Optional[bool] = ...) -> None: ...
 
 class ContainerRecord(_message.Message):
-    __slots__ = ("schema", "assignment", "sealed_env", "status", "report_accepted", "boot_id", "pid", "pid_start_time", "conmon_pid", "conmon_start_time", "removing", "removed", "layers", "start_pending", "image_config", "kill_due_ms", "restart_due_ms", "restart_pause_ms")
+    __slots__ = ("schema", "assignment", "sealed_env", "status", "report_accepted", "boot_id", "pid", "pid_start_time", "conmon_pid", "conmon_start_time", "removing", "removed", "layers", "start_pending", "image_config", "kill_due_ms", "restart_due_ms", "restart_pause_ms", "eviction")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     ASSIGNMENT_FIELD_NUMBER: _ClassVar[int]
     SEALED_ENV_FIELD_NUMBER: _ClassVar[int]
@@ -296,6 +296,7 @@ class ContainerRecord(_message.Message):
     KILL_DUE_MS_FIELD_NUMBER: _ClassVar[int]
     RESTART_DUE_MS_FIELD_NUMBER: _ClassVar[int]
     RESTART_PAUSE_MS_FIELD_NUMBER: _ClassVar[int]
+    EVICTION_FIELD_NUMBER: _ClassVar[int]
     schema: int
     assignment: _dispatcher_pb2.Assignment
     sealed_env: bytes
@@ -314,4 +315,5 @@ class ContainerRecord(_message.Message):
     kill_due_ms: int
     restart_due_ms: int
     restart_pause_ms: int
-    def __init__(self, schema: _Optional[int] = ..., assignment: _Optional[_Union[_dispatcher_pb2.Assignment, _Mapping]] = ..., sealed_env: _Optional[bytes] = ..., status: _Optional[_Union[_container_pb2.ContainerStatus, _Mapping]] = ..., report_accepted: _Optional[int] = ..., boot_id: _Optional[str] = ..., pid: _Optional[int] = ..., pid_start_time: _Optional[int] = ..., conmon_pid: _Optional[int] = ..., conmon_start_time: _Optional[int] = ..., removing: _Optional[bool] = ..., removed: _Optional[bool] = ..., layers: _Optional[_Iterable[str]] = ..., start_pending: _Optional[bool] = ..., image_config: _Optional[_Union[_image_pb2.ImageConfig, _Mapping]] = ..., kill_due_ms: _Optional[int] = ..., restart_due_ms: _Optional[int] = ..., restart_pause_ms: _Optional[int] = ...) -> None: ...
+    eviction: str
+    def __init__(self, schema: _Optional[int] = ..., assignment: _Optional[_Union[_dispatcher_pb2.Assignment, _Mapping]] = ..., sealed_env: _Optional[bytes] = ..., status: _Optional[_Union[_container_pb2.ContainerStatus, _Mapping]] = ..., report_accepted: _Optional[int] = ..., boot_id: _Optional[str] = ..., pid: _Optional[int] = ..., pid_start_time: _Optional[int] = ..., conmon_pid: _Optional[int] = ..., conmon_start_time: _Optional[int] = ..., removing: _Optional[bool] = ..., removed: _Optional[bool] = ..., layers: _Optional[_Iterable[str]] = ..., start_pending: _Optional[bool] = ..., image_config: _Optional[_Union[_image_pb2.ImageConfig, _Mapping]] = ..., kill_due_ms: _Optional[int] = ..., restart_due_ms: _Optional[int] = ..., restart_pause_ms: _Optional[int] = ..., eviction: _Optional[str] = ...) -> None: ...

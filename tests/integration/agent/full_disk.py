@@ -181,6 +181,37 @@ async def clears_its_disk_of_images_that_nobody_has(host: Machine) -> None:
     host.check_clean()
 
 
+async def ends_a_container_that_fills_the_disk(host: Machine) -> None:
+    """A writer is ended before the disk is full, and says why; others run on, and new ones start once it is gone."""
+    counting = host.assignment("sh", "-c", COUNT)
+    await host.leader.put(counting)
+    await host.leader.until(lambda: last(host, counting).state == RUNNING, "one that counts")
+    pid = last(host, counting).pid
+    _fill_to(host.paths.data, percent=70)
+    writer = restarting(host, "sh", "-c", "while true; do cat /bin/busybox >> /tmp/hog; sleep 1; done")
+    await host.leader.put(writer)
+    await host.leader.until(lambda: last(host, writer).restart_at.seconds > 0, "its end", seconds=60)
+    ended = last(host, writer)
+    assert (ended.state, ended.exit_code, ended.oom_killed) == (EXITED, 137, False)
+    assert ended.reason.startswith("evicted: the disk of its node is almost full (")
+    assert "it wrote" in ended.reason
+    # Its policy does not have it write on at once.
+    assert ended.restart_at.seconds - ended.finished_at.seconds > 30
+    stat = os.statvfs(host.paths.data)
+    assert stat.f_bavail * stat.f_frsize > 1 << 20, "the disk was full before"
+    assert last(host, counting).pid == pid
+    os.kill(pid, 0)
+    written = len(_log(host, counting))
+    await host.eventually(lambda: len(_log(host, counting)) > written, "output goes on")
+    await host.remove(writer)
+    await host.leader.until(lambda: _problems(host) == [], "room", seconds=20)
+    late = host.assignment("true")
+    await host.leader.put(late)
+    await host.leader.until(lambda: last(host, late).state == EXITED, "a new one")
+    await host.remove(counting, late)
+    host.check_clean()
+
+
 def _fill_to(directory: Path, *, percent: int) -> Path:
     """Write a file until so much of the disk is taken."""
     path = directory / "filler"
@@ -208,4 +239,5 @@ FULL_DISK: Final[tuple[Callable[[Machine], Awaitable[None]], ...]] = (
     survives_a_full_disk,
     refuses_images_that_fill_the_disk,
     clears_its_disk_of_images_that_nobody_has,
+    ends_a_container_that_fills_the_disk,
 )
