@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 from tests.parts.lab import LabUnderTest, eventually
 
 #: A node that all containers of a test share.
@@ -67,18 +65,11 @@ def test_what_the_limits_are_is_in_its_control_groups(clean_lab: LabUnderTest) -
     assert lab.out("exec", "held", "grep", "Cpus_allowed_list", "/proc/self/status").split()[1] == "0"
 
 
-@pytest.mark.parametrize(
-    ("words", "reason"),
-    [
-        (("--cpuset-cpus", "4000"), "has no cpus 4000"),
-        (("--blkio-weight", "300"), "its control groups can't do blkio-weight"),
-    ],
-)
-def test_what_no_node_can_do_waits_and_says_why(clean_lab: LabUnderTest, words: tuple[str, ...], reason: str) -> None:
-    clean_lab.run("create", "--name", "odd", *words, clean_lab.image, ok=None)
+def test_what_no_node_can_do_waits_and_says_why(clean_lab: LabUnderTest) -> None:
+    clean_lab.run("create", "--name", "odd", "--cpuset-cpus", "4000", clean_lab.image, ok=None)
     detail = eventually(lambda: clean_lab.inspect("odd").get("detail", ""), seconds=10, what="a reason")
     assert detail.startswith("3 nodes: ")
-    assert reason in detail
+    assert "has no cpus 4000" in detail
 
 
 def memory_of(lab: LabUnderTest, name: str) -> int:

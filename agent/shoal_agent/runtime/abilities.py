@@ -15,6 +15,7 @@ from shoal_agent.runtime.cgroups import Cgroups
 from shoal_common import limits
 from shoal_common.cpusets import format_set, parse_set
 from shoal_common.errors import InvalidSpec
+from shoal_proto.v1.resources_pb2 import Resources
 
 #: By version: the controller of each limit, and the file that sets it.
 _FILES: Final[Mapping[int, Mapping[str, tuple[str, str]]]] = {
@@ -72,6 +73,19 @@ def abilities(groups: Cgroups, devices: Path = _BLOCK_DEVICES) -> Abilities:
         cpus=_present(groups, "cpus") if limits.CPUSET_CPUS in found else "",
         mems=_present(groups, "mems") if limits.CPUSET_MEMS in found else "",
     )
+
+
+def lacking(wanted: Resources, can: Abilities) -> str:
+    """Return what of the limits a host can't do, in one line; "" if it can do all.
+
+    What is placed here passed this once; a host that was booted otherwise may have lost it.
+    """
+    if kinds := limits.asked(wanted) - set(can.limits):
+        return f"the control groups of this node can't do {', '.join(sorted(kinds))}"
+    for what, there, name in ((wanted.cpuset_cpus, can.cpus, "cpus"), (wanted.cpuset_mems, can.mems, "memory nodes")):
+        if missing := parse_set(what) - parse_set(there):
+            return f"this node has no {name} {format_set(missing)} (it has {there or 'none'})"
+    return ""
 
 
 def weight_file(groups: Cgroups, devices: Path = _BLOCK_DEVICES) -> str | None:

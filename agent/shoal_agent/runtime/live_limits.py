@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from shoal_agent.runtime.abilities import weight_file
+from shoal_agent.runtime.abilities import abilities, weight_file
 from shoal_agent.runtime.bundle import CPU_PERIOD_US, MIN_CPU_QUOTA_US
 from shoal_agent.runtime.cgroups import Cgroups
 from shoal_common import limits as kinds
@@ -201,7 +201,10 @@ def hold_to(groups: Cgroups, name: str, wanted: Resources) -> Limited:
     """
     present = _read(groups, name)
     held, problems = copied(wanted), []
-    for change in changes(wanted, present, version=groups.version, weights=weight_file(groups)):
+    for kind in sorted(kinds.asked(wanted) - set(abilities(groups).limits)):
+        problems.append(f"{kind} could not be set: the control groups of this node can't do it")
+        held.ClearField(_FIELDS[kind])
+    for change in changes(held, present, version=groups.version, weights=weight_file(groups)):
         if change.limit == kinds.SWAP and held.memory_bytes != wanted.memory_bytes:
             # It is of both together, and memory has stayed.
             _keep(held, change, present)

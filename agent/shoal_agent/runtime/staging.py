@@ -11,6 +11,7 @@ from typing import Final
 from shoal_agent.kernel import syscalls
 from shoal_agent.kernel.syscalls import MountFlag
 from shoal_agent.runtime import host_files, log_files, own_sys
+from shoal_agent.runtime.abilities import abilities, lacking
 from shoal_agent.runtime.bundle import configuration
 from shoal_agent.runtime.cgroups import Cgroups
 from shoal_agent.runtime.conmon import Runtime, TaskFiles
@@ -23,6 +24,7 @@ from shoal_agent.runtime.mount_points import check_mount_points
 from shoal_agent.runtime.shared import NETWORK, check_owned
 from shoal_agent.runtime.task import TaskSpec
 from shoal_agent.runtime.users import find_user
+from shoal_common.limits import asked
 
 #: Room for a container's /etc/hosts, hostname and resolv.conf.
 _OWN_FILES: Final = "256k"
@@ -54,6 +56,8 @@ def stage(
         raise StartFailed(RUNTIME_FAILED, f"{wrong}: /sys would be the host's")
     if wrong := check_owned(spec.shared, spec.sandbox.user_ns):
         raise StartFailed(RUNTIME_FAILED, wrong)
+    if asked(spec.resources) and (wrong := lacking(spec.resources, abilities(groups))):
+        raise StartFailed(RUNTIME_FAILED, f"its limits can't be set: {wrong} (change them: shoal update)")
     check_mount_points(spec.rootfs, spec.systems.targets)
     user = find_user(spec.rootfs, spec.process.user, spec.confinement.groups)
     try:

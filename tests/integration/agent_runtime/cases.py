@@ -123,6 +123,14 @@ async def limits(node: Node) -> None:
             assert (group / file.format(name)).read_text().strip() == value, file
 
 
+async def limits_that_the_host_lacks(node: Node) -> None:
+    """Nothing is started that would run without a limit."""
+    async with opened(node) as tasks:
+        error = await refused(StartFailed, tasks.start(node.spec("true", cpuset_cpus="4000")))
+        assert "this node has no cpus 4000" in error.message, error
+        assert tasks.known() == set()
+
+
 async def limits_while_it_runs(node: Node) -> None:
     """Held to all limits after it began is the same as having begun with them."""
     wanted = Resources(

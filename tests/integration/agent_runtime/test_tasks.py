@@ -14,6 +14,7 @@ Inside = Callable[..., str]
         "signals",
         "oom",
         "limits",
+        "limits_that_the_host_lacks",
         "limits_while_it_runs",
         "failures",
         "foreign_network",

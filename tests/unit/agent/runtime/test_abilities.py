@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shoal_agent.runtime.abilities import abilities, weight_file
+from shoal_agent.runtime.abilities import Abilities, abilities, lacking, weight_file
 from shoal_agent.runtime.cgroups import Cgroups, Mounts
+from shoal_proto.v1.resources_pb2 import Resources
 
 
 def files(group: Path, *names: str) -> None:
@@ -74,6 +75,17 @@ def test_weights_are_claimed_only_where_a_disk_goes_by_them(tmp_path: Path) -> N
     (tmp_path / "two/io.cost.qos").write_text("8:0 enable=1 ctrl=auto\n")
     assert weight_file(two, tmp_path / "plain") == "io.weight"
     assert "blkio-weight" in abilities(two, tmp_path / "plain").limits
+
+
+def test_what_a_host_lacks_by_now_is_told() -> None:
+    """A container that was placed here may be started after its host was booted otherwise."""
+    can = Abilities(("cpuset-cpus", "update"), cpus="0-1")
+    assert lacking(Resources(memory_bytes=1 << 30, pids=9), can) == ""
+    assert lacking(Resources(cpuset_cpus="0-1"), can) == ""
+    assert lacking(Resources(cpuset_cpus="1-2"), can) == "this node has no cpus 2 (it has 0-1)"
+    assert lacking(Resources(memory_bytes=1 << 30, memory_swap_bytes=2 << 30, blkio_weight=9), can) == (
+        "the control groups of this node can't do blkio-weight, memory-swap"
+    )
 
 
 def test_version_two_takes_what_else_there_is(tmp_path: Path) -> None:

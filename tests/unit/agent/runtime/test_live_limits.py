@@ -140,8 +140,12 @@ def test_a_limit_that_the_kernel_refuses_is_told_and_takes_nothing_from_the_othe
     played: tuple[Cgroups, Path],
 ) -> None:
     groups, group = played
+    (group.parent / "cpuset.cpus").touch()
     (group / "cpuset.cpus").mkdir()
-    found = hold_to(groups, "x", Resources(cpuset_cpus="7", cpu_millis=100))
-    assert found.warning == "cpuset-cpus could not be set to 7: Is a directory"
+    found = hold_to(groups, "x", Resources(cpuset_cpus="7", cpu_millis=100, blkio_weight=300))
+    assert found.warning == (
+        "blkio-weight could not be set: the control groups of this node can't do it; "
+        "cpuset-cpus could not be set to 7: Is a directory"
+    )
     assert found.limits == Resources(cpu_millis=100)
     assert kept_in_use({}) == 0
