@@ -21,13 +21,12 @@ INSPECTION: Final = (
         "status=exited and status=failed together choose nothing",
     ),
     Mutant(
-        "status-of-another-placement-chosen-by",
+        "health-of-what-does-not-run-chosen-by",
         _FILTERS,
-        "    def fits(entry: ContainerEntry) -> bool:\n        status = present_status(entry)",
-        "    def fits(entry: ContainerEntry) -> bool:\n"
-        "        status = None if entry.status is None else entry.status.value",
-        f"{_FILTER_TESTS}::test_a_status_of_another_placement_is_not_its_own",
-        "a container is chosen by the exit code that it had where it was before",
+        "if status is not None and is_live(entry) else",
+        "if status is not None else",
+        f"{_FILTER_TESTS}::test_a_health_of_before_the_end_counts_no_more",
+        "a script takes a container that has ended for a healthy one",
     ),
     Mutant(
         "filters-of-an-older-controller-believed",
@@ -41,7 +40,7 @@ INSPECTION: Final = (
         "templates-reach-python",
         f"{_TEMPLATES}/values.py",
         "        raise TemplateError(f'there is no field",
-        "        return getattr(self, name)\n        raise TemplateError(f'there is no field",
+        '        return getattr(self, name, "")\n        raise TemplateError(f\'there is no field',
         f"{_TEMPLATE_TESTS}::test_known_objects_have_known_fields",
         "a template reads and calls what belongs to the interpreter",
     ),

@@ -97,7 +97,8 @@ def _state(container: Container) -> Struct:
         "Dead": word == "dead",
         "Pid": status.pid,
         "ExitCode": status.exit_code,
-        "Error": container.detail or status.reason,
+        # Why it does not run; of one that does, what there is to say is no error.
+        "Error": "" if word in _RUNNING else container.detail or status.reason,
         "StartedAt": time(status, "started_at"),
         "FinishedAt": time(status, "finished_at"),
         "Phase": phase.removeprefix("CONTAINER_PHASE_").lower(),

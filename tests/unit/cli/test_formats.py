@@ -139,9 +139,10 @@ def test_a_container_of_which_nothing_is_known_yet_has_a_document() -> None:
 )
 def test_states_have_docker_s_words(phase: Any, status: str, running: bool) -> None:
     one = container()
-    one.phase = phase
+    one.phase, one.detail = phase, "node down 3 s"
     state: Any = containers.document(one)["State"]
     assert (state["Status"], state["Running"]) == (status, running)
+    assert state["Error"] == ("" if running else "node down 3 s")
 
 
 def listed(form: str, capsys: pytest.CaptureFixture[str]) -> str:
