@@ -27,7 +27,8 @@ def exec_spec(start: ExecStart, user: str) -> ExecSpec:
         cwd=start.working_dir,
         user=start.user or user,
         stdin=start.stdin,
-        tty=start.tty,
+        # Of one that nobody is connected to nobody is at the terminal.
+        tty=start.tty and not start.detach,
         columns=start.size.columns,
         rows=start.size.rows,
         detach=start.detach,

@@ -20,10 +20,10 @@ from shoal_agent.kernel_work import finished
 #: Seconds that one count may take, its wait for others included.
 LIMIT: Final = 20.0
 #: One process for each tree: what one of them remembers of files with many names goes with it. Should the agent die,
-#: the time limit ends the count.
+#: the time limit ends the count. Whoever is left with no tree counts none, not all that is below the working directory.
 _COUNT: Final = (
     *("timeout", "--signal=KILL", f"{LIMIT:g}", "nice", "-n", "19"),
-    *("xargs", "-0", "-n", "1", "du", "-s", "-x", "-0", "--block-size=1", "--"),
+    *("xargs", "-0", "-r", "-n", "1", "du", "-s", "-x", "-0", "--block-size=1", "--"),
 )
 _NOWHERE: Final = asyncio.subprocess.DEVNULL
 

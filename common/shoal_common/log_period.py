@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from shoal_common.timestamps import checked
 from shoal_proto.v1.agent_pb2 import AgentLogsRequest
 from shoal_proto.v1.container_pb2 import LogEntry, LogsRequest, LogsResponse
 
@@ -20,10 +21,14 @@ class Period:
 
     @classmethod
     def of(cls, request: LogsRequest | AgentLogsRequest) -> Period:
-        """Return what a request asks for."""
+        """Return what a request asks for.
+
+        Raises:
+            InvalidSpec: a time is none.
+        """
         return cls(
-            since=request.since.ToNanoseconds() if request.HasField("since") else None,
-            until=request.until.ToNanoseconds() if request.HasField("until") else None,
+            since=checked("since", request.since).ToNanoseconds() if request.HasField("since") else None,
+            until=checked("until", request.until).ToNanoseconds() if request.HasField("until") else None,
         )
 
     @property

@@ -9,6 +9,8 @@ from typing import Final
 from shoal_common.errors import InvalidSpec
 
 _MAX: Final = 64
+#: More than numbers of signals have.
+_DIGITS: Final = 4
 _REAL_TIME: Final = re.compile(r"RT(?:MIN(?:\+(\d{1,2}))?|MAX(?:-(\d{1,2}))?)")
 #: What a C library leaves to applications (glibc takes 32 and 33); the numbers that images mean by SIGRTMIN+N.
 _RT_MIN: Final = 34
@@ -23,8 +25,8 @@ def signal_number(text: str) -> int:
     bad = InvalidSpec(f'signal "{text[:40]}" is not known (write a name such as SIGTERM, or a number from 1 to {_MAX})')
     word = text.strip().upper()
     if word.isascii() and word.isdigit():
-        number = int(word)
-        if not 1 <= number <= _MAX:
+        number = int(word[:_DIGITS])
+        if len(word) > _DIGITS or not 1 <= number <= _MAX:
             raise bad
         return number
     name = word.removeprefix("SIG")

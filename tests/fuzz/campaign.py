@@ -109,7 +109,9 @@ async def try_commands(
                     result.wrong.append(Wrong(number, f"{line}\n{told}", what))
             async for found in _made_by_refused(place, made, ended):
                 result.wrong.append(found)
-            result.wrong += [Wrong(-1, f"one of {numbers}", what) for what in place.faults()]
+            result.wrong += [
+                Wrong(-1, f"one of {numbers}", what) for what in await asyncio.to_thread(lambda: list(place.faults()))
+            ]
             result.tries += len(numbers)
             say(f"{result.tries} command lines, {len(result.wrong)} wrong")
     return result
@@ -157,7 +159,9 @@ async def try_messages(
                     result.wrong.append(Wrong(number, str(call), what))
 
             await make(channels[mine], [call for _, call in made.values()], ended)
-            result.wrong += [Wrong(-1, f"one of {numbers}", what) for what in place.faults()]
+            result.wrong += [
+                Wrong(-1, f"one of {numbers}", what) for what in await asyncio.to_thread(lambda: list(place.faults()))
+            ]
             result.tries += len(numbers)
             say(f"{result.tries} calls, {len(result.wrong)} wrong")
     return result

@@ -34,6 +34,8 @@ SUBNET: Final = "10.126.0.0/24"
 TRY: Final = "try"
 #: What a daemon says when something is the matter with itself.
 _FAULT: Final = re.compile(r"Traceback \(most recent call last\)|^[0-9-]+ [0-9:,]+ (ERROR|CRITICAL) ", re.MULTILINE)
+#: Seconds in which a container runs.
+_READY: Final = 60.0
 _WANTED: Final = ("f0", "f1", "f2")
 
 
@@ -75,6 +77,9 @@ class Place:
     async def prepare(self) -> None:
         """See to it that there is again what can be named."""
         async with shoal.connect(context=self.context) as cluster:
+            for node in await cluster.nodes.list():
+                if node.spec.cordoned:
+                    await cluster.nodes.update(node.spec.id, cordoned=False)
             there = {each.spec.name for each in await cluster.containers.list(all=True)}
             for name in _WANTED:
                 if name in there:
@@ -83,10 +88,8 @@ class Place:
                 if name == "f0" or (self.lab is not None and name == "f1"):
                     await cluster.containers.start(made.spec.id)
                 if self.lab is not None and name == "f0":
-                    await cluster.containers.wait(made.spec.id, until=Until.RUNNING)
-            for node in await cluster.nodes.list():
-                if node.spec.cordoned:
-                    await cluster.nodes.update(node.spec.id, cordoned=False)
+                    async with asyncio.timeout(_READY):
+                        await cluster.containers.wait(made.spec.id, until=Until.RUNNING)
 
     async def containers(self) -> list[Container]:
         """Return all containers."""

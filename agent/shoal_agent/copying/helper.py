@@ -221,6 +221,11 @@ def _run(job: Callable[[], None]) -> None:
 def main() -> None:
     """Run the order given as the one argument: a JSON object (see `jobs`)."""
     order = json.loads(sys.argv[1])
-    _run(_go_inside(order) if order["do"] in _INSIDE else _stand_beside(order))
+    try:
+        job = _go_inside(order) if order["do"] in _INSIDE else _stand_beside(order)
+    except ProcessLookupError:
+        tell(error="conflict", message="it ended at this moment (try again)")
+    else:
+        _run(job)
     # No clean-up of the interpreter, which might look for a module.
     os._exit(0)

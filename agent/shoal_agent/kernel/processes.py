@@ -9,6 +9,8 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+from shoal_common.errors import InvalidSpec
+
 
 def start_time(pid: int) -> int:
     """Return when a process started, in clock ticks since boot (/proc/<pid>/stat, field 22); 0 if it is gone.
@@ -52,7 +54,13 @@ def opened(pid: int, started: int) -> Iterator[int | None]:
 
 
 def send(pid: int, started: int, number: int) -> bool:
-    """Send a signal to exactly that process; return False if it is gone."""
+    """Send a signal to exactly that process; return False if it is gone.
+
+    Raises:
+        InvalidSpec: there is no such signal.
+    """
+    if not 1 <= number <= signal.SIGRTMAX:
+        raise InvalidSpec(f"signal {number} is not known (use a number from 1 to {int(signal.SIGRTMAX)})")
     with opened(pid, started) as fd:
         if fd is None:
             return False

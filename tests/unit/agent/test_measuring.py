@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,3 +107,8 @@ async def test_what_is_not_counted_in_time_is_missing_and_nothing_goes_on(
     # Who comes next has a turn.
     assert await measurer.measure([first]) == {first: 8 * KIB}
     measurer.close()
+
+
+def test_whoever_is_left_with_no_tree_counts_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(measuring._COUNT, input=b"", capture_output=True, check=False, cwd=tmp_path, timeout=30)
+    assert (done.returncode, done.stdout) == (0, b"")

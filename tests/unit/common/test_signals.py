@@ -23,7 +23,8 @@ def test_reads_names_and_numbers(text: str, number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "65", "SIG", "SIGNOPE", "TERM+1", "RTMIN+31", "RTMIN+99", "-9", "９", "²", "SIG_BLOCK"]
+    "text",
+    ["", "0", "65", "SIG", "SIGNOPE", "TERM+1", "RTMIN+31", "RTMIN+99", "-9", "９", "²", "SIG_BLOCK", "9" * 5000],
 )
 def test_refuses_what_is_no_signal(text: str) -> None:
     with pytest.raises(InvalidSpec):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+
+import pytest
+
+from shoal_agent.kernel import processes
+from shoal_common.errors import InvalidSpec
 
 PROGRAM = """
 import signal, subprocess
@@ -27,3 +33,9 @@ def test_children_ignore_nothing_that_their_parent_ignores() -> None:
     hangup_and_interrupt = 0b11
     assert _ignored("") & hangup_and_interrupt == hangup_and_interrupt
     assert _ignored("start_children_clean()") == 0
+
+
+@pytest.mark.parametrize("number", [0, 65, 2**31, 2**32 - 1])
+def test_what_is_no_signal_is_refused(number: int) -> None:
+    with pytest.raises(InvalidSpec, match="1 to 64"):
+        processes.send(os.getpid(), processes.start_time(os.getpid()), number)
