@@ -65,7 +65,7 @@ async def join(other: Joinable, streams: Streams) -> None:
             asyncio.create_task(_drain(other.stderr, 2), name="shoal-join-stderr"),
         ]
         outputs = asyncio.gather(*work)
-        stack.push_async_callback(_end, work)
+        stack.push_async_callback(_end, work, outputs)
         if streams.raw:
             stack.enter_context(terminal.raw(0))
         if streams.tty:
@@ -84,10 +84,13 @@ async def join(other: Joinable, streams: Streams) -> None:
         outputs.result()
 
 
-async def _end(work: list[asyncio.Task[None]]) -> None:
+async def _end(work: list[asyncio.Task[None]], outputs: asyncio.Future[Any]) -> None:
     for task in work:
         task.cancel()
-    await asyncio.wait(work)
+    await asyncio.wait([*work, outputs])
+    if not outputs.cancelled():
+        # Looked at, or asyncio tells that nobody has.
+        outputs.exception()
 
 
 async def _drain(stream: ByteStream, fd: int) -> None:
