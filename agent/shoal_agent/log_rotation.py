@@ -4,10 +4,12 @@ ones. It does not matter at which step an agent is killed: see `runtime.log_file
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from shoal_agent.core.lifecycle import ACTIVE
@@ -20,9 +22,34 @@ from shoal_agent.runtime.control import Control
 from shoal_agent.runtime.log_files import settle, spare_path, thin, written_path
 from shoal_agent.runtime.tasks import TaskKey
 from shoal_common.units import format_bytes
+from shoal_proto.v1.agent_pb2 import ContainerRecord
 from shoal_proto.v1.container_pb2 import LogLimits
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class _Watched:
+    """What is known of a container by one state of its record: records are replaced, never changed.
+
+    Attributes:
+        path: the file that conmon writes to; "" if it does not.
+        size: of that, when it was looked at last; None before.
+        thinned: its old files were looked through in this state.
+    """
+
+    record: ContainerRecord
+    key: TaskKey
+    limits: Limits
+    path: str
+    thinned: bool
+    size: int | None = None
+    looked_at: float = 0.0
+
+    @property
+    def placement(self) -> tuple[str, int]:
+        """What there is one log of."""
+        return self.key.container, self.key.generation
 
 
 class LogRotation:
@@ -37,9 +64,8 @@ class LogRotation:
         self._node = node
         self._limits = limits
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="shoal-log-rotation")
-        #: By placement: the attempt since which its files were not looked through, and whether that had not ended.
-        self._thinned: dict[tuple[str, int], tuple[int, bool]] = {}
-        self._sizes: dict[TaskKey, tuple[float, int]] = {}
+        #: By the identity of the record: a look is made ten times a second, and has nothing to do but to look.
+        self._watched: dict[int, _Watched] = {}
         self._working: dict[tuple[str, int], asyncio.Task[None]] = {}
 
     def close(self) -> None:
@@ -62,64 +88,77 @@ class LogRotation:
     def _look(self) -> float:
         """Look at all logs, begin what is to be done, and return the seconds until the next look."""
         now = asyncio.get_running_loop().time()
+        watched: dict[int, _Watched] = {}
         growing: list[Growth] = []
-        thinned: dict[tuple[str, int], tuple[int, bool]] = {}
-        sizes: dict[TaskKey, tuple[float, int]] = {}
         for record, _ in self._node.inventory(()):
-            key = task_key(record)
-            placement = (key.container, key.generation)
-            limits = self._limits_of(record.assignment.config.log)
-            written = record.status.state in ACTIVE
-            size = self._size(key) if written else None
-            if size is not None:
-                before, was = self._sizes.get(key, (now, size))
-                sizes[key] = (now, size)
-                growing.append(Growth(size, (size - was) / (now - before) if now > before else 0, limits.size))
-            thinned[placement] = self._thinned.get(placement, (0, False))
-            if placement in self._working:
+            each = self._watched.get(id(record)) or self._watch(record)
+            watched[id(record)] = each
+            if each.path:
+                with contextlib.suppress(OSError):
+                    growing += _growth(each, now)
+            full = each.path and each.size is not None and each.size >= each.limits.size
+            if (each.thinned and not full) or each.placement in self._working:
                 continue
-            if size is not None and size >= limits.size:
-                self._begin(placement, self._rotate(key, limits))
-            elif thinned[placement] != (key.attempt, written):
-                thinned[placement] = key.attempt, written
-                self._begin(placement, self._thin(key, limits, written=written))
-        self._thinned, self._sizes = thinned, sizes
+            each.thinned = True
+            written = bool(each.path)
+            self._begin(each, self._rotate(each) if full else self._thin(each, written=written))
+        self._watched = watched
         return next_look(growing)
 
-    def _begin(self, placement: tuple[str, int], work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work, name=f"log-rotation-{placement[0][:12]}")
-        self._working[placement] = task
-        task.add_done_callback(lambda _: self._working.pop(placement, None))
+    def _watch(self, record: ContainerRecord) -> _Watched:
+        key = task_key(record)
+        path = ""
+        if record.status.state in ACTIVE:
+            path = str(written_path(self._paths.logs(key.container, key.generation), key.attempt))
+        before = (each for each in self._watched.values() if each.key == key and bool(each.path) == bool(path))
+        thinned = any(each.thinned for each in before)
+        return _Watched(record, key, self._limits_of(record.assignment.config.log), path, thinned)
 
-    async def _rotate(self, key: TaskKey, limits: Limits) -> None:
+    def _begin(self, each: _Watched, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work, name=f"log-rotation-{each.key.container[:12]}")
+        self._working[each.placement] = task
+        task.add_done_callback(lambda _: self._working.pop(each.placement, None))
+
+    async def _rotate(self, each: _Watched) -> None:
         """Have conmon begin another file."""
+        key = each.key
         directory = self._paths.logs(key.container, key.generation)
         try:
-            if await rotate(directory, key.attempt, Control.of(self._paths.tasks / str(key)), limits.size):
-                await self._thin(key, limits, written=True)
+            if await rotate(directory, key.attempt, Control.of(self._paths.tasks / str(key)), each.limits.size):
+                await self._thin(each, written=True)
         except OSError as error:
             # It has just ended, or is being removed; or there is no room for another file. It is tried again.
             log.debug("container %s: its log was not rotated: %s", key.container[:12], error)
 
-    async def _thin(self, key: TaskKey, limits: Limits, *, written: bool) -> None:
+    async def _thin(self, each: _Watched, *, written: bool) -> None:
+        key = each.key
         directory = self._paths.logs(key.container, key.generation)
         try:
-            freed = await finished(self._executor, lambda: thin(directory, limits, written=written))
+            freed = await finished(self._executor, lambda: thin(directory, each.limits, written=written))
         except OSError as error:
             log.debug("container %s: its old logs were not removed: %s", key.container[:12], error)
             return
         if freed:
             log.debug("container %s: %s of its log were removed", key.container[:12], format_bytes(freed))
 
-    def _size(self, key: TaskKey) -> int | None:
-        """Return how much conmon has written to its file; None if it can't be rotated."""
-        try:
-            return written_path(self._paths.logs(key.container, key.generation), key.attempt).stat().st_size
-        except OSError:
-            return None
-
     def _limits_of(self, asked: LogLimits) -> Limits:
         return Limits(size=asked.max_size_bytes or self._limits.size, files=asked.max_files or self._limits.files)
+
+
+def _growth(each: _Watched, now: float) -> list[Growth]:
+    """Look at a file; return how it has grown since the look before, if it has.
+
+    Raises:
+        OSError: it is not there, which is so with what an agent of an older version has started.
+    """
+    size = os.stat(each.path).st_size
+    was, before = each.size, each.looked_at
+    each.size, each.looked_at = size, now
+    if was is None or size == was:
+        return []
+    # A smaller one is another, which was begun meanwhile.
+    grown = size - was if size > was else size
+    return [Growth(size, grown / (now - before), each.limits.size)]
 
 
 async def rotate(directory: Path, attempt: int, control: Control, size: int) -> bool:

@@ -11,7 +11,8 @@ DEFAULT_SIZE: Final = 16 << 20
 DEFAULT_FILES: Final = 5
 #: Files of one placement at most, however small: one that crashes again and again leaves one with each start.
 MOST_FILES: Final = 128
-#: Seconds between two looks at how large logs are, and between two where one is about to be full.
+#: Seconds between two looks at how large logs are: where none grows, where one does, and where one is about to be full.
+IDLE_LOOK: Final = 0.25
 LOOK: Final = 0.1
 QUICK_LOOK: Final = 0.02
 
@@ -76,5 +77,5 @@ def cut(files: Sequence[LogFile], limits: Limits, *, written: bool) -> Cut:
 
 def next_look(growing: Iterable[Growth]) -> float:
     """Return the seconds until the next look is due: before a file that goes on growing as it did is too large."""
-    due = (max(0, each.limit - each.size) / each.rate for each in growing if each.rate > 0)
-    return max(QUICK_LOOK, min((LOOK, *due)))
+    due = [max(0, each.limit - each.size) / each.rate for each in growing if each.rate > 0]
+    return max(QUICK_LOOK, min(LOOK, *due)) if due else IDLE_LOOK

@@ -17,7 +17,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal_agent import log_rotation
-from shoal_agent.core.log_rotation import LOOK, MOST_FILES, QUICK_LOOK, Cut, Growth, Limits, LogFile, cut, next_look
+from shoal_agent.core.log_rotation import (
+    IDLE_LOOK,
+    LOOK,
+    MOST_FILES,
+    QUICK_LOOK,
+    Cut,
+    Growth,
+    Limits,
+    LogFile,
+    cut,
+    next_look,
+)
 from shoal_agent.log_rotation import rotate
 from shoal_agent.runtime import control, log_files
 from shoal_agent.runtime.control import Control
@@ -341,7 +352,7 @@ async def test_a_slow_reader_hears_what_was_rotated_away_before_it_had_read_it(t
 
 
 def test_looks_are_seldom_until_a_file_is_about_to_be_full() -> None:
-    assert next_look([]) == LOOK
+    assert next_look([]) == IDLE_LOOK
     assert next_look([Growth(10, 0.0, 5), Growth(0, 1.0, 100)]) == LOOK
-    assert next_look([Growth(50, 500.0, 100)]) == pytest.approx(0.1)
+    assert next_look([Growth(50, 1000.0, 100)]) == pytest.approx(0.05)
     assert next_look([Growth(200, 500.0, 100)]) == QUICK_LOOK
