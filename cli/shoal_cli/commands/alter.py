@@ -88,16 +88,32 @@ async def _limited(cluster: Cluster, ref: str, identifier: str) -> None:
     """
     import asyncio
 
-    from shoal.waiting import Until
     from shoal_cli.session import note
     from shoal_common.errors import Conflict
 
     try:
         async with asyncio.timeout(_PATIENCE):
-            await cluster.containers.wait(identifier, until=Until.LIMITED)
+            answers = await _settled(cluster, identifier)
     except TimeoutError:
+        answers = False
+    if not answers:
         note(f'container "{ref}" is held to its new limits once its node answers')
         return
     container = await cluster.containers.get(identifier)
     if container.status.warning:
         raise Conflict(f'container "{ref}": {container.status.warning}')
+
+
+async def _settled(cluster: Cluster, identifier: str) -> bool:
+    """Wait until a node has acted on limits; False if it is down."""
+    from contextlib import aclosing
+
+    from shoal.waiting import Until
+
+    async with aclosing(cluster.containers.progress(identifier, until=Until.LIMITED)) as responses:
+        async for response in responses:
+            if response.done:
+                return True
+            if (await cluster.containers.get(identifier)).HasField("node_down_since"):
+                return False
+    return True
