@@ -16,14 +16,14 @@ from shoal_common.rpc_client import checked
 from shoal_common.sealing import Sealer, load_or_create_key
 from shoal_common.version import shoal_version
 from shoal_controller.api.cluster import ClusterService
-from shoal_controller.api.containers import ContainerService
-from shoal_controller.api.disk_usage import NodeDisks, SystemUsage
-from shoal_controller.api.image_pruning import ImagePruning
-from shoal_controller.api.images import ImageService
-from shoal_controller.api.nodes import NodeService
-from shoal_controller.api.relay import Agents
+from shoal_controller.api.containers.service import ContainerService
+from shoal_controller.api.images.pruning import ImagePruning
+from shoal_controller.api.images.service import ImageService
+from shoal_controller.api.nodes.disk_usage import NodeDisks, SystemUsage
+from shoal_controller.api.nodes.service import NodeService
+from shoal_controller.api.streams.relay import Agents
 from shoal_controller.api.views import Views
-from shoal_controller.api.volumes import VolumeService
+from shoal_controller.api.volumes.service import VolumeService
 from shoal_controller.events.log import EventLog
 from shoal_controller.events.service import EventService
 from shoal_controller.leader.dispatcher import Dispatcher

@@ -17,7 +17,7 @@ from shoal_common.identity import CONTROLLER_NAME, Identity, Role
 from shoal_common.rpc_client import CHANNEL_OPTIONS, TlsFiles
 from shoal_common.rpc_server import SERVER_OPTIONS, ServerInterceptor
 from shoal_common.sealing import Sealer
-from shoal_controller.api.relay import Agents
+from shoal_controller.api.streams.relay import Agents
 from shoal_controller.leader.dispatcher import Dispatcher
 from shoal_controller.leader.loop import Leader
 from shoal_controller.pki.authority import Authority

@@ -12,7 +12,7 @@ _RUNTIME: Final = "agent/shoal_agent/runtime"
 CONFINEMENT: Final = (
     Mutant(
         "created-by-a-policy-of-yesterday",
-        f"{_API}/creation.py",
+        f"{_API}/containers/creation.py",
         "                txn.require(keys.policy(), revision=policy)\n",
         "                pass\n",
         "tests/integration/api/test_policy.py::test_what_is_denied_while_it_is_created_is_not_created",

@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.mutants.mutant import Mutant
 
-_FILTERS: Final = "controller/shoal_controller/api/container_filters.py"
+_FILTERS: Final = "controller/shoal_controller/api/containers/filters.py"
 _TEMPLATES: Final = "cli/shoal_cli/templates"
 _TEMPLATE_TESTS: Final = "tests/unit/cli/test_templates.py"
 _FILTER_TESTS: Final = "tests/unit/controller/api/test_container_filters.py"
@@ -54,7 +54,7 @@ INSPECTION: Final = (
     ),
     Mutant(
         "any-node-tells-of-any-container",
-        "controller/shoal_controller/api/disk_usage.py",
+        "controller/shoal_controller/api/nodes/disk_usage.py",
         "if each.counted and each.id in request.ids",
         "if each.counted",
         "tests/integration/api/test_disk_usage.py::test_sizes_of_containers_are_asked_for_only_when_wanted",

@@ -36,7 +36,7 @@ LIFE: Final = (
     ),
     Mutant(
         "killed-and-still-to-be-paused",
-        f"{_API}/containers.py",
+        f"{_API}/containers/service.py",
         "if pausing.is_paused(entry) and number == SIGKILL:",
         "if False:",
         "tests/integration/api/test_containers.py::test_pause_and_unpause_are_wishes_that_others_take_back",
@@ -44,7 +44,7 @@ LIFE: Final = (
     ),
     Mutant(
         "name-taken-over-another",
-        f"{_API}/renaming.py",
+        f"{_API}/containers/renaming.py",
         "txn.put(keys.name(entry.namespace, _KIND, name), encode(entry.id), expect=0)",
         "txn.require(keys.name(entry.namespace, _KIND, 'never'), revision=0)",
         "tests/integration/api/test_altering.py::test_of_two_that_want_a_name_one_gets_it",
@@ -52,7 +52,7 @@ LIFE: Final = (
     ),
     Mutant(
         "repeat-renames-another",
-        f"{_API}/renaming.py",
+        f"{_API}/containers/renaming.py",
         "        if done is not None:\n            return done\n        try:",
         "        try:",
         "tests/integration/api/test_altering.py::test_a_name_moves_with_its_keys_and_a_repeat_changes_nothing",
@@ -60,7 +60,7 @@ LIFE: Final = (
     ),
     Mutant(
         "pruned-while-it-starts",
-        f"{_API}/pruning.py",
+        f"{_API}/containers/pruning.py",
         "        and not is_going(entry)\n",
         "",
         "tests/integration/api/test_altering.py::test_prune_takes_only_what_does_not_run",

@@ -34,7 +34,7 @@ LIMITS: Final = (
     ),
     Mutant(
         "what-is-more-is-not-booked",
-        "controller/shoal_controller/api/changing.py",
+        "controller/shoal_controller/api/containers/changing.py",
         "resources(amounts(ledger.reserved) + more)",
         "resources(amounts(ledger.reserved))",
         "tests/integration/api/test_altering.py::test_limits_are_changed_and_booked_in_one_transaction",
@@ -50,7 +50,7 @@ LIMITS: Final = (
     ),
     Mutant(
         "a-node-is-asked-anew-with-every-container",
-        "controller/shoal_controller/api/stats.py",
+        "controller/shoal_controller/api/streams/stats.py",
         "            wanted = dict.fromkeys(wanted, frozenset())\n",
         "            pass\n",
         "tests/integration/api/test_stats.py::test_one_stream_for_each_node_however_many_containers",

@@ -18,9 +18,9 @@ from shoal_common.errors import InvalidSpec, PermissionDenied, Unavailable
 from shoal_common.identity import Role
 from shoal_common.rpc_server import caller
 from shoal_common.version import API, shoal_version
-from shoal_controller.api.disk_usage import SystemUsage
-from shoal_controller.api.image_pruning import ImagePruning
-from shoal_controller.api.phases import phase_of
+from shoal_controller.api.containers.phases import phase_of
+from shoal_controller.api.images.pruning import ImagePruning
+from shoal_controller.api.nodes.disk_usage import SystemUsage
 from shoal_controller.api.policy import Policies
 from shoal_controller.api.views import is_ready
 from shoal_controller.recovery.backup import Backup

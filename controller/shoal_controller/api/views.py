@@ -8,8 +8,15 @@ from typing import Final
 from shoal_common.environment import unseal_env
 from shoal_common.identity import Role
 from shoal_common.sealing import Sealer
-from shoal_controller.api.phases import has_known_state, is_admitted, is_live, is_wanted, phase_of, present_status
-from shoal_controller.api.reasons import PendingReasons
+from shoal_controller.api.containers.phases import (
+    has_known_state,
+    is_admitted,
+    is_live,
+    is_wanted,
+    phase_of,
+    present_status,
+)
+from shoal_controller.api.containers.reasons import PendingReasons
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.store import ContainerEntry, NodeEntry
 from shoal_proto.v1.container_pb2 import Container, ContainerPhase, ContainerState

@@ -9,7 +9,7 @@ from typing import Final
 import grpc.aio
 
 from shoal_common.errors import InvalidSpec, Unavailable
-from shoal_controller.api.relay import Agent
+from shoal_controller.api.streams.relay import Agent
 from shoal_controller.core.adoption import Found
 from shoal_controller.leader import intake
 from shoal_proto.v1.agent_pb2 import AgentInventoryRequest

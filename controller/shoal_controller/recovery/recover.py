@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from shoal_common.errors import Conflict, InvalidSpec, NotLeader, Unavailable
 from shoal_common.messages import copied
 from shoal_common.sealing import Sealer
-from shoal_controller.api.relay import Agents
+from shoal_controller.api.streams.relay import Agents
 from shoal_controller.core.adoption import Adopted, Adoption, Found, Inventories, Outcome, World, plan_adoption
 from shoal_controller.core.snapshot import DEFAULT_NETWORK
 from shoal_controller.core.store_health import ACCEPT_RESTORE, FROM_NODES, horizon

@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from shoal_common.errors import InvalidSpec, NotFound, ShoalError, Unavailable
 from shoal_common.ids import DEFAULT_NAMESPACE, SHORT_ID
 from shoal_common.sealing import Sealer
-from shoal_controller.api.relay import Agents
+from shoal_controller.api.streams.relay import Agents
 from shoal_controller.api.views import node_name
 from shoal_controller.core.adoption import Adoption, Found, Inventories, World, plan_adoption
 from shoal_controller.recovery.health import StoreHealth

@@ -22,14 +22,14 @@ from shoal_common.registry import Registry
 from shoal_common.rpc_client import TlsFiles, local_channel
 from shoal_common.sealing import Sealer
 from shoal_controller.api.cluster import ClusterService
-from shoal_controller.api.containers import ContainerService
-from shoal_controller.api.disk_usage import NodeDisks, SystemUsage
-from shoal_controller.api.image_pruning import ImagePruning
-from shoal_controller.api.images import ImageService
-from shoal_controller.api.nodes import NodeService
-from shoal_controller.api.relay import Agents
+from shoal_controller.api.containers.service import ContainerService
+from shoal_controller.api.images.pruning import ImagePruning
+from shoal_controller.api.images.service import ImageService
+from shoal_controller.api.nodes.disk_usage import NodeDisks, SystemUsage
+from shoal_controller.api.nodes.service import NodeService
+from shoal_controller.api.streams.relay import Agents
 from shoal_controller.api.views import Views
-from shoal_controller.api.volumes import VolumeService
+from shoal_controller.api.volumes.service import VolumeService
 from shoal_controller.pki.authority import Authority
 from shoal_controller.pki.revocation import Revocations
 from shoal_controller.recovery.backup import Backup

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from shoal_common.errors import InvalidSpec, PermissionDenied
-from shoal_controller.api import creation
+from shoal_controller.api.containers import creation
 from shoal_controller.api.policy import held
 from shoal_controller.state import keys
 from shoal_proto.v1.cluster_pb2 import ClusterPolicy, GetPolicyRequest, UpdatePolicyRequest

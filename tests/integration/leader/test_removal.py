@@ -10,8 +10,8 @@ import pytest
 
 from shoal_common.errors import Conflict, NotFound, Revoked
 from shoal_common.identity import Role
-from shoal_controller.api.node_updates import NodeUpdates
-from shoal_controller.api.reading import Finder
+from shoal_controller.api.containers.reading import Finder
+from shoal_controller.api.nodes.updates import NodeUpdates
 from shoal_controller.state import keys
 from shoal_controller.state.store import SCHEMA, encode
 from shoal_proto.v1.container_pb2 import (

@@ -21,7 +21,7 @@ from shoal_common.registry.manifests import (
     OCI_MANIFEST,
     Descriptor,
 )
-from shoal_controller.api.committed import Base, Words, documents, run_as
+from shoal_controller.api.images.committed import Base, Words, documents, run_as
 from shoal_proto.v1.container_pb2 import ContainerConfig, HealthCheck
 from shoal_proto.v1.image_pb2 import ImageConfig, Layer
 from shoal_proto.v1.resources_pb2 import StringList

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shoal_common.container_filters import Filter, parse_filter
 from shoal_common.errors import NotFound
-from shoal_controller.api.container_filters import Named, place, shows
+from shoal_controller.api.containers.filters import Named, place, shows
 from shoal_controller.state.store import ContainerEntry, Stored
 from shoal_proto.v1.container_pb2 import (
     ContainerConfig,

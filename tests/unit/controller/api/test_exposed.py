@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from shoal_common.errors import InvalidSpec
-from shoal_controller.api.exposed import expose
+from shoal_controller.api.containers.exposed import expose
 from shoal_proto.v1.container_pb2 import ContainerConfig, PortMapping
 
 

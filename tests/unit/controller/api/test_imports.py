@@ -13,7 +13,7 @@ import zstandard
 
 from shoal_common.errors import InvalidSpec
 from shoal_common.registry import parse_config, parse_manifest
-from shoal_controller.api import imports
+from shoal_controller.api.images import imports
 from shoal_proto.v1.image_pb2 import ImageConfig
 
 

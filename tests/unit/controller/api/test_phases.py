@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from shoal_controller.api import phases
+from shoal_controller.api.containers import phases
 from shoal_controller.state.store import ContainerEntry, Stored
 from shoal_proto.v1.container_pb2 import (
     Attempt,

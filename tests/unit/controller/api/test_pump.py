@@ -6,8 +6,8 @@ from contextlib import aclosing
 
 import pytest
 
-from shoal_controller.api.execution import merge_output
-from shoal_controller.api.pump import AHEAD, FRAME, pump
+from shoal_controller.api.streams.execution import merge_output
+from shoal_controller.api.streams.pump import AHEAD, FRAME, pump
 from shoal_proto.v1.container_pb2 import ExecResponse
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from shoal_common.errors import InvalidSpec
-from shoal_controller.api.validate_confinement import confinement
+from shoal_controller.api.validation.confinement import confinement
 from shoal_proto.v1.container_pb2 import ContainerConfig, Device, Security, Ulimit
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shoal_common.errors import InvalidSpec
-from shoal_controller.api.validate_files import MAX_MOUNTS, files
-from shoal_controller.api.volume_use import add_image_volumes
+from shoal_controller.api.validation.files import MAX_MOUNTS, files
+from shoal_controller.api.volumes.use import add_image_volumes
 from shoal_proto.v1.container_pb2 import ContainerConfig, Mount, MountKind
 
 VOLUME, TMPFS = MountKind.MOUNT_KIND_VOLUME, MountKind.MOUNT_KIND_TMPFS

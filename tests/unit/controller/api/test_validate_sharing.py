@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from shoal_common.errors import InvalidSpec
-from shoal_controller.api.validate_sharing import sharing
+from shoal_controller.api.validation.sharing import sharing
 from shoal_proto.v1.container_pb2 import (
     ContainerConfig,
     Dns,

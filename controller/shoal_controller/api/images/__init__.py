@@ -1,0 +1,1 @@
+"""Images: read and written in registries, and made of containers."""

@@ -1,0 +1,1 @@
+"""The hosts of the cluster, and what operators say of them."""

@@ -1,0 +1,1 @@
+"""What requests may say: checks that need nothing but the request itself."""

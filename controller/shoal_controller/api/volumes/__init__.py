@@ -1,0 +1,1 @@
+"""Volumes, and which of them containers mount."""
