@@ -48,7 +48,7 @@ CARE: Final = (
         f"{_CORE}/planning.py",
         "if record.evicted and observed.tight:",
         "if False:",
-        "tests/unit/agent/test_evicting.py::test_a_restart_policy_waits_until_the_node_has_room_again",
+        f"{_EVICTION_TESTS}::test_what_was_evicted_is_not_started_by_its_policy_while_the_node_is_short",
         "what was killed for want of memory is started again while there is none, and killed, and so on",
     ),
 )
