@@ -13,7 +13,7 @@ from typing import Final
 
 import click
 
-from bench import burst, commands, docker, footprint, podman, steps, throughput
+from bench import burst, commands, crowd, docker, footprint, podman, steps, throughput
 from bench.facts import Facts
 from bench.results import Results
 from bench.site import Site, site
@@ -22,11 +22,12 @@ from shoal_common.version import shoal_version
 
 MEMORY: Final = "memory"
 BURST: Final = "burst"
+CROWD: Final = "crowd"
 THROUGHPUT: Final = "throughput"
 IDLE: Final = "idle"
 STEPS: Final = "steps"
 #: In the order in which they are measured.
-_ALL: Final = (MEMORY, *commands.COMMANDS, BURST, THROUGHPUT, IDLE, STEPS)
+_ALL: Final = (MEMORY, *commands.COMMANDS, BURST, CROWD, THROUGHPUT, IDLE, STEPS)
 _INTERRUPTED: Final = 130
 
 
@@ -81,6 +82,8 @@ async def _measure(rounds: int, chosen: tuple[str, ...]) -> Results:
         if BURST in chosen:
             _say(f"Measuring bursts of {burst.COUNT} starts")
             facts.append(await burst.measure(here))
+        if CROWD in chosen:
+            facts.append(await crowd.measure(here, rounds, _say))
         if THROUGHPUT in chosen:
             _say("Measuring how fast bytes go through exec and out of logs")
             facts += await throughput.measure(here)

@@ -151,6 +151,10 @@ async def _force_remove(side: Side) -> float:
     return await _remove(side, container)
 
 
+async def _stats(side: Side) -> float:
+    return (await side.call("stats", "--no-stream"))[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """The samples of one command, in milliseconds, by the name of the side."""
@@ -169,6 +173,8 @@ COMMANDS: Final = {
     "stop": ("stop -t 0", _stop),
     "rm": ("rm -f", _force_remove),
 }
+#: Of many containers, by `crowd` alone.
+STATS: Final = ("stats --no-stream", _stats)
 
 
 async def measure(site: Site, name: str, rounds: int) -> Measured:
