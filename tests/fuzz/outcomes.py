@@ -58,9 +58,9 @@ def wrong(line: Line, outcome: Outcome) -> Iterator[str]:
     asked = bool(_QUESTION.search(outcome.stderr))
     told = [_QUESTION.sub("", said) for said in outcome.stderr.split("\n")]
     told = [said for said in told if said]
-    if any(not said.isprintable() for said in told):
+    if any(not said.isprintable() for said in told) and not _OF_OTHERS & set(line.words):
         yield "it writes control characters to stderr"
-    if outcome.code == 2 and not outcome.stopped and not _OF_OTHERS & set(line.words):
+    if outcome.code == 2 and not outcome.stopped and not asked and not _OF_OTHERS & set(line.words):
         # Whether a template fits what is there is known only once that is found, and something else perhaps not.
         several = "inspect" in line.words and len(told) > 1
         if len([said for said in told if not said.startswith(_DEBUG)]) != 1 and not several:
@@ -71,7 +71,8 @@ def wrong(line: Line, outcome: Outcome) -> Iterator[str]:
         if not told and not asked and not _OF_OTHERS & set(line.words):
             yield "it failed without a word"
         ours = (_PREFIX, _DEBUG) if "--debug" in line.words else _PREFIX
-        if any(not said.startswith(ours) for said in told) and not _OF_OTHERS & set(line.words):
+        # A question may have lines of its own.
+        if any(not said.startswith(ours) for said in told) and not asked and not _OF_OTHERS & set(line.words):
             yield "it failed with lines that nobody can tell from a program's"
     if any(name.endswith(".part") for name in outcome.files):
         yield f"it left something half-made: {', '.join(outcome.files)}"

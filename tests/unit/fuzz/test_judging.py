@@ -29,6 +29,8 @@ def _wrong(*words: str, code: int = 0, stderr: str = "", stopped: int = 0, files
         _wrong("rm", code=2, stderr=TOLD),
         _wrong("events", code=130, stopped=1),
         _wrong("cluster", "recover", code=1, stderr="Go on? [y/N]: "),
+        _wrong("prune", code=2, stderr="This removes:\n  all\nGo on? [y/N]: shoal: it is no text\n"),
+        _wrong("run", "x", "cat", "--help", code=1, stderr="\t-A\n"),
     ],
 )
 def test_is_right(found: list[str]) -> None:
