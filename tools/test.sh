@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every test that needs root, after `tools/setup.sh test`. Two streams run side by side, since tests wait more than they
-# compute; then what compares this machine before and after has it for itself.
+# Every test that needs root, after `tools/setup.sh test`. Three streams run side by side, since tests wait more than
+# they compute; then what compares this machine before and after has it for itself.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,12 +14,14 @@ stream() (
 
 stream parts tests/contract tests/integration tests/mutants &
 parts=$!
-stream whole tests/faults tests/e2e --ignore tests/e2e/test_leftovers.py &
+stream faults tests/faults &
+faults=$!
+stream whole tests/e2e --ignore tests/e2e/test_leftovers.py &
 whole=$!
 # A signal ends `wait` before the streams have removed what they made.
 trap interrupted=1 INT TERM
 failed=0 interrupted=
-for each in $parts $whole; do
+for each in $parts $faults $whole; do
   until wait $each; status=$?; [ $status -le 128 ] || ! kill -0 $each 2>/dev/null; do :; done
   [ $status = 0 ] || failed=1
 done
