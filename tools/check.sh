@@ -8,6 +8,7 @@ step() {
   local output
   if output=$("$@" 2>&1); then echo "ok    $name"; else echo "FAIL  $name"; echo "$output"; failed+=("$name"); fi
 }
+step scripts sh -c 'for each in tools/*.sh proto/*.sh .ci/run; do bash -n "$each" || exit 1; done'
 step format .venv/bin/ruff format --check .
 step lint .venv/bin/ruff check .
 step types .venv/bin/mypy common sdk controller agent cli lab tests bench tools

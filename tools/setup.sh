@@ -5,8 +5,7 @@
 #   tools/setup.sh run      what a cluster on this machine needs (make demo)
 #   tools/setup.sh test     and what the checks and tests need (make test)
 #   tools/setup.sh soak     and the virtual machine that limits are tried in (make soak)
-#   tools/setup.sh bench    and the peers that the benchmarks run beside (make soak) packages+=(golang-github-docker-docker-dev strace faketime qemu-system-x86 mmdebstrap e2fsprogs) ;;
-bench)
+#   tools/setup.sh bench    and the peers that the benchmarks run beside (make bench)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,6 +16,7 @@ run) ;;
 # Docker's own seccomp profile is the reference that ours is tested against.
 # strace makes a daemon's disk slow; faketime gives one daemon a wall clock of its own.
 test) packages+=(golang-github-docker-docker-dev strace faketime) ;;
+soak) packages+=(golang-github-docker-docker-dev strace faketime qemu-system-x86 mmdebstrap) ;;
 bench)
   # netavark makes Podman's networks; Debian's podman only recommends it.
   packages+=(golang-github-docker-docker-dev docker.io iptables podman netavark)
