@@ -11,12 +11,13 @@ cd "$(dirname "$0")/.."
 
 packages=(etcd-server docker-registry crun runc conmon nftables iproute2 tini busybox-static util-linux python3-venv)
 programs=(etcd docker-registry crun runc conmon nft ip tini-static busybox unshare nsenter)
+# Docker's own seccomp profile is the reference that ours is tested against. strace makes a daemon's disk slow; faketime
+# gives one daemon a wall clock of its own; etcdctl unpacks backups, as an operator does.
+for_tests=(golang-github-docker-docker-dev strace faketime etcd-client)
 case "${1:-run}" in
 run) ;;
-# Docker's own seccomp profile is the reference that ours is tested against.
-# strace makes a daemon's disk slow; faketime gives one daemon a wall clock of its own.
-test) packages+=(golang-github-docker-docker-dev strace faketime) ;;
-soak) packages+=(golang-github-docker-docker-dev strace faketime qemu-system-x86 mmdebstrap) ;;
+test) packages+=("${for_tests[@]}") ;;
+soak) packages+=("${for_tests[@]}" qemu-system-x86 mmdebstrap) ;;
 bench)
   # netavark makes Podman's networks; Debian's podman only recommends it.
   packages+=(golang-github-docker-docker-dev docker.io iptables podman netavark)
