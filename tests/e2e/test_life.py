@@ -78,9 +78,12 @@ def test_health_is_found_out_told_and_kept(clean_lab: LabUnderTest) -> None:
     remove = ("exec", "web", "rm", "-f", "/tmp/well")
     eventually(lambda: lab.run(*remove, ok=None).returncode == 0, seconds=20, what="the agent answers")
     eventually(lambda: health(lab, "web") == "unhealthy", seconds=20, what="the next agent looks as well")
+    # By its id: tests before this one had containers of the same name.
+    identifier = lab.inspect("web")["spec"]["id"]
+    happened = ("events", "--since", "5m", "--until", "0s", "--format", "json")
     told = [
         each["attributes"]["health"]
-        for each in lab.json_lines("events", "--since", "5m", "--until", "0s", "--format", "json")
+        for each in lab.json_lines(*happened, "--filter", f"container={identifier}")
         if each["action"] == "health_status"
     ]
     assert told == ["unhealthy", "healthy", "unhealthy"]
