@@ -62,6 +62,7 @@ def converse(action: Callable[[Cluster], Awaitable[int | None]], *, failure: int
     import logging
 
     from shoal.cluster import connect
+    from shoal_cli.signals import interruptible
     from shoal_common.errors import ShoalError
     from shoal_common.tracing import new_trace_id, set_trace
 
@@ -85,15 +86,18 @@ def converse(action: Callable[[Cluster], Awaitable[int | None]], *, failure: int
 
     async def talk() -> int | None:
         set_trace(trace_id)
-        async with connect(context, path=debugging.path if debugging is not None else None) as cluster:
-            try:
-                return await action(cluster)
-            finally:
-                if debugging is not None:
-                    await debugging.tell(cluster)
+        with interruptible():
+            async with connect(context, path=debugging.path if debugging is not None else None) as cluster:
+                try:
+                    return await action(cluster)
+                finally:
+                    if debugging is not None:
+                        await debugging.tell(cluster)
 
     try:
         return asyncio.run(talk()) or 0
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
     except ShoalError as error:
         note(error.message)
         return failure

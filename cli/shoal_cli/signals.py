@@ -1,4 +1,4 @@
-"""Signals that arrive while a container or a command is attached."""
+"""Signals: Ctrl-C ends what a command does; while a container or a command is attached, others arrive too."""
 
 from __future__ import annotations
 
@@ -17,6 +17,28 @@ FORWARDED: Final = (
     signal.SIGUSR1,
     signal.SIGUSR2,
 )
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Have Ctrl-C cancel this task, and a second one break off what it does about that.
+
+    `asyncio.run` has a handler too, but that runs in the main thread, which sleeps on when the kernel gives the signal
+    to one of gRPC's threads.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def interrupt() -> None:
+        if task.cancelling():
+            raise KeyboardInterrupt
+        task.cancel()
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 @contextmanager

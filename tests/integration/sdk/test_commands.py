@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -119,6 +120,18 @@ async def test_signals_are_passed_on_and_the_second_ctrl_c_detaches(command: Sho
     assert code == 130
     assert "detached; container one runs on" in stderr
     assert state.containers
+
+
+async def test_ctrl_c_ends_a_command_whichever_of_its_threads_takes_it(
+    command: Shoal, cluster: shoal.Cluster, state: State
+) -> None:
+    await cluster.containers.run("web", name="one")
+    process = await command("wait", "one")
+    await calls(state, "WaitContainer")
+    threads = [int(name) for name in os.listdir(f"/proc/{process.pid}/task") if int(name) != process.pid]
+    assert ctypes.CDLL(None).tgkill(process.pid, threads[-1], signal.SIGINT) == 0
+    code, _, _ = await outcome(process)
+    assert code == 130
 
 
 async def test_pending_says_why_and_ctrl_c_removes_it(command: Shoal, state: State) -> None:
