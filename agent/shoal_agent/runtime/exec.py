@@ -305,9 +305,12 @@ async def _subprocess(command: Sequence[str], *, stdin: int, output: int, sessio
         start_new_session=session,
     )
     for pipe in filter(None, map(transport.get_pipe_transport, (0, 1, 2))):
-        # What goes through at once costs as much as a page of it; the room is only taken when it is needed.
-        with contextlib.suppress(OSError):
-            fcntl.fcntl(pipe.get_extra_info("pipe"), fcntl.F_SETPIPE_SZ, _PIPE)
+        # What goes through at once costs as much as a page of it; the room is only taken when it is needed. The pipes
+        # of a program that has ended by now may be closed.
+        file = pipe.get_extra_info("pipe")
+        if not file.closed:
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, _PIPE)
     return asyncio.subprocess.Process(transport, protocol, loop), transport, exited
 
 
