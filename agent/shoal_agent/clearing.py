@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from shoal_agent import old_logs
@@ -147,7 +148,7 @@ class Clearing:
         freed = 0
         try:
             for each in found:
-                freed += await finished(self._executor, lambda each=each: old_logs.remove(each))  # type: ignore[misc]
+                freed += await finished(self._executor, partial(old_logs.remove, each))
                 gone.append(each.container[:SHORT_ID])
                 if is_enough(await self._disk.usage(), self._thresholds):
                     return True

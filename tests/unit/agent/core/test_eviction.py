@@ -20,9 +20,9 @@ from shoal_agent.core.eviction import (
     kept_free,
     memory_victim,
 )
-from shoal_agent.core.model import Observed, Remembered, TaskState, Wanted
+from shoal_agent.core.model import Observed, TaskState
 from shoal_proto.v1.container_pb2 import ContainerState, DesiredState, RestartMode
-from shoal_proto.v1.node_pb2 import HoldRole
+from tests.parts.planned import RECORD, WANTED
 
 MIB, GIB = 1 << 20, 1 << 30
 WELL = Memory(total=8 * GIB, available=4 * GIB, capacity=8 * GIB, used=2 * GIB)
@@ -136,31 +136,8 @@ def test_the_order_of_asking_does_not_matter(memory: Memory, candidates: list[Ca
 
 
 def test_what_was_evicted_is_not_started_by_its_policy_while_the_node_is_short() -> None:
-    record = Remembered(
-        generation=1,
-        attempt=1,
-        state=ContainerState.CONTAINER_STATE_EXITED,
-        run_served=1,
-        ever_ready=True,
-        start_pending=False,
-        this_boot=True,
-        removing=False,
-        removed=False,
-        report=3,
-        report_accepted=3,
-        kill_due_ms=0,
-        restart_due_ms=10,
-        evicted=True,
-    )
-    wanted = Wanted(
-        generation=1,
-        role=HoldRole.HOLD_ROLE_CURRENT,
-        desired=DesiredState.DESIRED_STATE_RUNNING,
-        run_admitted=1,
-        stop_grace_ms=1000,
-        ever_ready=True,
-        restart_mode=RestartMode.RESTART_MODE_ALWAYS,
-    )
+    record = replace(RECORD, state=ContainerState.CONTAINER_STATE_EXITED, restart_due_ms=10, evicted=True)
+    wanted = replace(WANTED, restart_mode=RestartMode.RESTART_MODE_ALWAYS)
     tight = Observed(prepared=True, tight=True)
     assert planning.plan(record, wanted, tight, 11) == planning.Wait()
     assert planning.plan(record, wanted, replace(tight, tight=False), 11) == planning.Start(1, by_policy=True)
@@ -172,35 +149,13 @@ def test_what_was_evicted_is_not_started_by_its_policy_while_the_node_is_short()
 
 
 def test_an_eviction_is_recorded_before_the_kill_and_outlives_the_agent() -> None:
-    record = Remembered(
-        generation=1,
-        attempt=1,
-        state=ContainerState.CONTAINER_STATE_RUNNING,
-        run_served=1,
-        ever_ready=True,
-        start_pending=False,
-        this_boot=True,
-        removing=False,
-        removed=False,
-        report=3,
-        report_accepted=3,
-        kill_due_ms=0,
-    )
-    wanted = Wanted(
-        generation=1,
-        role=HoldRole.HOLD_ROLE_CURRENT,
-        desired=DesiredState.DESIRED_STATE_RUNNING,
-        run_admitted=1,
-        stop_grace_ms=60_000,
-        ever_ready=True,
-    )
     alive = Observed(task=TaskState.ALIVE)
-    assert planning.plan(record, wanted, replace(alive, eviction="evicted: x"), 5) == planning.Evict("evicted: x")
+    assert planning.plan(RECORD, WANTED, replace(alive, eviction="evicted: x"), 5) == planning.Evict("evicted: x")
     # The next agent process has only the record.
-    evicted = replace(record, evicted=True)
-    assert planning.plan(evicted, wanted, alive, 5) == planning.Kill()
-    assert planning.plan(evicted, wanted, replace(alive, frozen=True), 5) == planning.Thaw()
+    evicted = replace(RECORD, evicted=True)
+    assert planning.plan(evicted, WANTED, alive, 5) == planning.Kill()
+    assert planning.plan(evicted, WANTED, replace(alive, frozen=True), 5) == planning.Thaw()
     # Also where a stop with a long grace is under way.
     stopping = replace(evicted, state=ContainerState.CONTAINER_STATE_STOPPING, kill_due_ms=60_000)
-    stop = replace(wanted, desired=DesiredState.DESIRED_STATE_STOPPED)
+    stop = replace(WANTED, desired=DesiredState.DESIRED_STATE_STOPPED)
     assert planning.plan(stopping, stop, alive, 5) == planning.Kill()

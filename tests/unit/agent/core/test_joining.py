@@ -9,29 +9,10 @@ from shoal_agent.core.lifecycle import EXITED, FAILED, NONE, PREPARING, READY, R
 from shoal_agent.core.model import Remembered, Wanted
 from shoal_proto.v1.container_pb2 import DesiredState
 from shoal_proto.v1.node_pb2 import HoldRole
+from tests.parts import planned
+from tests.parts.planned import WANTED
 
-WANTED = Wanted(
-    generation=1,
-    role=HoldRole.HOLD_ROLE_CURRENT,
-    desired=DesiredState.DESIRED_STATE_RUNNING,
-    run_admitted=1,
-    stop_grace_ms=0,
-    ever_ready=True,
-)
-RECORD = Remembered(
-    generation=1,
-    attempt=1,
-    state=EXITED,
-    run_served=1,
-    ever_ready=True,
-    start_pending=False,
-    this_boot=True,
-    removing=False,
-    removed=False,
-    report=1,
-    report_accepted=1,
-    kill_due_ms=0,
-)
+RECORD = replace(planned.RECORD, state=EXITED)
 MORE = replace(WANTED, run_admitted=2)
 
 
