@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from contextlib import aclosing, suppress
 from pathlib import Path
 
@@ -214,9 +215,11 @@ async def test_quiet_watches_are_told_of_progress(tmp_path: Path) -> None:
             await kv.close()
 
 
-async def fill(kv: KV) -> None:
-    for number in range(20):
-        await kv.commit(single_put(f"{PREFIX}{number}", bytes(1_000_000)))
+async def fill_until_refused(kv: KV) -> None:
+    # etcd counts what it has written back, every 100 ms: a quick disk takes more than the quota before that.
+    async with asyncio.timeout(30):
+        for number in itertools.count():
+            await kv.commit(single_put(f"{PREFIX}{number}", bytes(1_000_000)))
 
 
 async def grant_until_refused(kv: EtcdKV) -> None:
@@ -231,7 +234,7 @@ async def test_a_full_etcd_is_said_to_be_full(tmp_path: Path) -> None:
         kv = EtcdKV(server.endpoints)
         try:
             with pytest.raises(Exhausted, match="shoal cluster compact"):
-                await fill(kv)
+                await fill_until_refused(kv)
             assert len((await kv.list(PREFIX)).entries) > 0, "it still answers"
             with pytest.raises(Exhausted):
                 await grant_until_refused(kv)
