@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 import click
 
 from shoal_common.daemon_options import daemon_options
+from shoal_common.daemon_process import prepare_process
 from shoal_common.errors import InvalidSpec, ShoalError, first_cause
 
 
@@ -159,8 +159,7 @@ def agent(
         raise click.UsageError(
             f"--image-gc-low-threshold {clear_below} is not below --image-gc-high-threshold {clear_above}"
         )
-    # gRPC's core writes its own account of addresses that are taken to stderr.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    prepare_process()
     import asyncio
 
     from shoal_agent.core.collecting import Thresholds

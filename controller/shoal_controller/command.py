@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import click
 
 from shoal_common.daemon_options import daemon_options
+from shoal_common.daemon_process import prepare_process
 from shoal_common.errors import InvalidSpec
 from shoal_common.small_files import first_line
 
@@ -109,8 +109,7 @@ def controller(
     """
     if context.invoked_subcommand is not None:
         return
-    # gRPC's core writes its own account of addresses that are taken to stderr.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    prepare_process()
     import asyncio
 
     from shoal_common.daemon_logging import configure_logging
