@@ -11,38 +11,38 @@ import sys
 from contextlib import AsyncExitStack
 from typing import Final
 
+from shoal_agent.care.clearing import Clearing
+from shoal_agent.care.disk import Disk, Spares
+from shoal_agent.care.evicting import Evicting
+from shoal_agent.care.log_rotation import LogRotation
+from shoal_agent.care.measuring import Measurer
+from shoal_agent.care.usage import DiskUsage
 from shoal_agent.claims import HostUse, note_use, only_one
-from shoal_agent.clearing import Clearing
 from shoal_agent.clock import Clock, read_boot_id
+from shoal_agent.cluster.describe import describe
+from shoal_agent.cluster.join import Membership, join_persistently, membership, parse_token
+from shoal_agent.cluster.session import Session
+from shoal_agent.cluster.watermark import Watermark
+from shoal_agent.containers.node import Node
+from shoal_agent.containers.records import Records
+from shoal_agent.containers.runtime_host import RuntimeHost
+from shoal_agent.containers.watching import Watching
 from shoal_agent.copying.commits import Commits
 from shoal_agent.copying.copies import Copies
 from shoal_agent.copying.entrances import Entrances
-from shoal_agent.describe import describe
-from shoal_agent.disk import Disk, Spares
-from shoal_agent.evicting import Evicting
 from shoal_agent.images.store import Images
-from shoal_agent.join import Membership, join_persistently, membership, parse_token
-from shoal_agent.log_rotation import LogRotation
-from shoal_agent.measuring import Measurer
 from shoal_agent.network.node import NodeNetwork
-from shoal_agent.node import Node
-from shoal_agent.records import Records
 from shoal_agent.runtime.abilities import abilities
 from shoal_agent.runtime.tasks import Tasks
-from shoal_agent.runtime_host import RuntimeHost
 from shoal_agent.sandbox.host_checks import check_data_root, check_kernel
 from shoal_agent.sandbox.rootfs import RootFilesystems
 from shoal_agent.sandbox.sandboxes import Sandboxes
 from shoal_agent.server import agent_server
 from shoal_agent.service import AgentService
-from shoal_agent.session import Session
 from shoal_agent.settings import Settings
-from shoal_agent.usage import DiskUsage
 from shoal_agent.volumes.container_mounts import ContainerMounts
 from shoal_agent.volumes.removals import VolumeRemovals
 from shoal_agent.volumes.store import VolumeStore
-from shoal_agent.watching import Watching
-from shoal_agent.watermark import Watermark
 from shoal_common.errors import InvalidSpec, Unavailable
 from shoal_common.registry import Registry
 from shoal_common.sealing import Sealer, load_or_create_key

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from shoal_agent.claims import KEPT, HostUse, begin_reset, end_reset, is_resetting, noted_use, only_one
-from shoal_agent.join import membership
+from shoal_agent.cluster.join import membership
 from shoal_agent.kernel.mounts import mounts_below, unmount_all
 from shoal_agent.kernel_work import finished
 from shoal_agent.network.node import NodeNetwork

@@ -11,21 +11,21 @@ from typing import Final
 
 import grpc.aio
 
-from shoal_agent.attaching import Attaching
-from shoal_agent.clearing import Clearing
+from shoal_agent.care.clearing import Clearing
+from shoal_agent.care.usage import DiskUsage
+from shoal_agent.containers.host import task_key
+from shoal_agent.containers.node import Node
+from shoal_agent.containers.watching import Watching
 from shoal_agent.copying.commits import Commits
 from shoal_agent.copying.copies import Copies
 from shoal_agent.core.lifecycle import RUNNING, STARTING, STOPPING, state_name
-from shoal_agent.executing import exec_spec, leave, never_ran, relay
-from shoal_agent.host import task_key
 from shoal_agent.images.store import Images
-from shoal_agent.node import Node
-from shoal_agent.output import Output
 from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.tasks import Tasks
-from shoal_agent.usage import DiskUsage
-from shoal_agent.watching import Watching
+from shoal_agent.streams.attaching import Attaching
+from shoal_agent.streams.executing import exec_spec, leave, never_ran, relay
+from shoal_agent.streams.output import Output
 from shoal_common.errors import Conflict, Exhausted, InvalidSpec, NotFound
 from shoal_proto.v1.agent_pb2 import (
     AgentAttachRequest,

@@ -21,10 +21,10 @@ from typing import Final, cast
 import grpc
 import grpc.aio
 
-from shoal_agent.heartbeat import DEADLINE, RETRY, SILENCE, deadline_of_new
-from shoal_agent.node import Node
-from shoal_agent.session import Session
-from shoal_agent.watermark import Watermark
+from shoal_agent.cluster.heartbeat import DEADLINE, RETRY, SILENCE, deadline_of_new
+from shoal_agent.cluster.session import Session
+from shoal_agent.cluster.watermark import Watermark
+from shoal_agent.containers.node import Node
 from shoal_common import rpc_errors
 from shoal_common.errors import NotFound, NotLeader, Superseded
 from shoal_common.identity import CONTROLLER_NAME
@@ -101,7 +101,7 @@ class Tally:
 
 
 class TaskHeartbeat:
-    """What `shoal_agent.heartbeat.Heartbeat` does, in the event loop."""
+    """What `shoal_agent.cluster.heartbeat.Heartbeat` does, in the event loop."""
 
     def __init__(self, tls: TlsFiles, process_id: str, tally: Tally) -> None:
         self._tls = tls

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
+from shoal_agent.containers.host import Prepared, task_key
 from shoal_agent.core.health import Answer, Check
-from shoal_agent.host import Prepared, task_key
 from shoal_agent.runtime.live_limits import Limited
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey
 from shoal_proto.v1.agent_pb2 import ContainerRecord

@@ -27,10 +27,10 @@ AGENT: Final = (
     ),
     Mutant(
         "started-before-it-is-on-record",
-        f"{_AGENT}/worker.py",
+        f"{_AGENT}/containers/worker.py",
         "            await self._save(\n                lifecycle.starting(\n",
         "            self._record = (\n                lifecycle.starting(\n",
-        "tests/unit/agent/test_worker.py::test_a_start_is_on_record_before_it_is_made",
+        "tests/unit/agent/containers/test_worker.py::test_a_start_is_on_record_before_it_is_made",
         "an agent killed in the middle of a start makes it again beside what runs",
     ),
     Mutant(
@@ -43,10 +43,10 @@ AGENT: Final = (
     ),
     Mutant(
         "older-generation-taken",
-        f"{_AGENT}/worker.py",
+        f"{_AGENT}/containers/worker.py",
         "if assignment.generation < self._record.assignment.generation:",
         "if assignment.generation < 0:",
-        "tests/unit/agent/test_worker.py::test_older_generation_is_refused_and_newer_supersedes",
+        "tests/unit/agent/containers/test_worker.py::test_older_generation_is_refused_and_newer_supersedes",
         "the node forgets how far its container's placements had come",
     ),
     Mutant(
@@ -75,7 +75,7 @@ AGENT: Final = (
     ),
     Mutant(
         "lower-revision-accepted",
-        f"{_AGENT}/watermark.py",
+        f"{_AGENT}/cluster/watermark.py",
         "return (epoch, revision) < (self.position.epoch, self.position.revision)",
         "return epoch < self.position.epoch",
         "tests/unit/agent/test_node_files.py::test_watermark_never_goes_back_also_after_a_restart",
@@ -83,7 +83,7 @@ AGENT: Final = (
     ),
     Mutant(
         "lower-epoch-accepted",
-        f"{_AGENT}/watermark.py",
+        f"{_AGENT}/cluster/watermark.py",
         "return (epoch, revision) < (self.position.epoch, self.position.revision)",
         "return revision < self.position.revision",
         "tests/unit/agent/test_node_files.py::test_watermark_never_goes_back_also_after_a_restart",
@@ -91,10 +91,10 @@ AGENT: Final = (
     ),
     Mutant(
         "full-disk-keeps-records-out",
-        f"{_AGENT}/records.py",
+        f"{_AGENT}/containers/records.py",
         "replace_file(path, data, on_full=self._spares.take)",
         "replace_file(path, data)",
-        "tests/unit/agent/test_disk.py::test_a_record_finds_room_on_a_full_disk",
+        "tests/unit/agent/care/test_disk.py::test_a_record_finds_room_on_a_full_disk",
         "nothing can be stopped or removed on a full disk, so that it stays full",
     ),
     Mutant(
@@ -134,15 +134,15 @@ AGENT: Final = (
         f"{_AGENT}/core/lifecycle.py",
         "restarts.unpaused(changed)\n        status.restarts += 1\n    else:",
         "changed.restart_pause_ms = changed.restart_due_ms = 0\n        status.restarts += 1\n    else:",
-        "tests/unit/agent/test_worker.py::test_restarts_without_a_leader_after_pauses_that_double",
+        "tests/unit/agent/containers/test_worker.py::test_restarts_without_a_leader_after_pauses_that_double",
         "pauses never grow: a crash loop takes a core of its node",
     ),
     Mutant(
         "ran-well-by-the-wall-clock",
-        f"{_AGENT}/ends.py",
+        f"{_AGENT}/containers/ends.py",
         "            return seen_ms - began\n",
         "            return int((finished - record.status.started_at.ToNanoseconds() / 1e9) * 1000)\n",
-        "tests/unit/agent/test_worker.py::test_what_runs_well_is_restarted_after_the_first_pause_again",
+        "tests/unit/agent/containers/test_worker.py::test_what_runs_well_is_restarted_after_the_first_pause_again",
         "a clock that was set makes pauses grow under what runs well",
     ),
     Mutant(
@@ -163,10 +163,10 @@ AGENT: Final = (
     ),
     Mutant(
         "restarts-take-all-starts",
-        f"{_AGENT}/worker.py",
+        f"{_AGENT}/containers/worker.py",
         "async with around.restarts if action.by_policy else contextlib.nullcontext(), around.starts:",
         "async with around.starts:",
-        "tests/unit/agent/test_worker.py::test_crash_loops_leave_room_for_what_users_start",
+        "tests/unit/agent/containers/test_worker.py::test_crash_loops_leave_room_for_what_users_start",
         "users wait behind crash loops",
     ),
     Mutant(
@@ -174,7 +174,7 @@ AGENT: Final = (
         f"{_AGENT}/core/model.py",
         "this_boot=record.boot_id == boot_id,",
         "this_boot=True,",
-        "tests/unit/agent/test_worker.py::test_reboot_means_everything_exited",
+        "tests/unit/agent/containers/test_worker.py::test_reboot_means_everything_exited",
         "process ids from before a reboot are taken for containers",
     ),
     Mutant(

@@ -29,7 +29,7 @@ CONTROLLERS: Final = (
     ),
     Mutant(
         "silent-leader-waited-for",
-        f"{_AGENT}/heartbeat.py",
+        f"{_AGENT}/cluster/heartbeat.py",
         "                            self._reopen(True)\n",
         "",
         "tests/integration/agent/test_heartbeat.py::test_who_falls_silent_is_left",
@@ -37,18 +37,18 @@ CONTROLLERS: Final = (
     ),
     Mutant(
         "silence-waited-out-as-among-thousands",
-        f"{_AGENT}/heartbeat.py",
+        f"{_AGENT}/cluster/heartbeat.py",
         "    if interval <= AT_ONCE:\n",
         "    if interval < 0:\n",
-        "tests/unit/agent/test_deadlines.py::test_among_few_one_that_answered_before_is_not_waited_for",
+        "tests/unit/agent/cluster/test_deadlines.py::test_among_few_one_that_answered_before_is_not_waited_for",
         "nothing new runs for 11 s after a leader was stopped in its tracks",
     ),
     Mutant(
         "no-patience-among-thousands",
-        f"{_AGENT}/heartbeat.py",
+        f"{_AGENT}/cluster/heartbeat.py",
         "    if interval <= AT_ONCE:\n",
         "    if interval > 0:\n",
-        "tests/unit/agent/test_deadlines.py::test_among_thousands_patience_grows",
+        "tests/unit/agent/cluster/test_deadlines.py::test_among_thousands_patience_grows",
         "thousands of agents give up the handshakes that they wait for, and none gets through",
     ),
     Mutant(

@@ -55,7 +55,7 @@ COPYING: Final = (
         "agent/shoal_agent/core/changes.py",
         "return Kind.DELETED if image is not None else None",
         "return None",
-        "tests/unit/agent/test_writable.py::test_a_whiteout_of_nothing_is_no_change",
+        "tests/unit/agent/copying/test_writable.py::test_a_whiteout_of_nothing_is_no_change",
         "a commit has the files that the container has deleted",
     ),
     Mutant(
@@ -63,7 +63,7 @@ COPYING: Final = (
         "agent/shoal_agent/copying/writable.py",
         "if level.image and is_opaque(level.opened):",
         "if level.image and not level.opened:",
-        "tests/unit/agent/test_writable.py::test_a_directory_made_anew_hides_what_was_in_it",
+        "tests/unit/agent/copying/test_writable.py::test_a_directory_made_anew_hides_what_was_in_it",
         "a commit has what was in a directory that the container made anew",
     ),
     Mutant(
@@ -71,7 +71,7 @@ COPYING: Final = (
         "agent/shoal_agent/core/planning.py",
         "if observed.reach and not due and record.state",
         "if observed.reach and record.state",
-        "tests/unit/agent/test_reaching.py::test_a_start_goes_before_who_asks_for_files",
+        "tests/unit/agent/containers/test_reaching.py::test_a_start_goes_before_who_asks_for_files",
         "whoever copies all the time keeps a container from starting",
     ),
     Mutant(
@@ -103,7 +103,7 @@ COPYING: Final = (
         "agent/shoal_agent/copying/entrances.py",
         "            if not self._keepers[key]:\n",
         "            if self._keepers[key] >= 0:\n",
-        "tests/unit/agent/test_entrances.py::test_what_two_read_is_let_go_when_both_are_done",
+        "tests/unit/agent/copying/test_entrances.py::test_what_two_read_is_let_go_when_both_are_done",
         "a layer has halves of what a container wrote while it was packed",
     ),
 )

@@ -20,10 +20,10 @@ LIFE: Final = (
     ),
     Mutant(
         "frozen-by-an-agent-before-is-not-seen",
-        f"{_AGENT}/worker.py",
+        f"{_AGENT}/containers/worker.py",
         "frozen = task is TaskState.ALIVE and self._around.host.frozen(self._record)",
         "frozen = self._record.status.paused",
-        "tests/unit/agent/test_pausing.py::test_an_agent_killed_while_it_freezes_or_thaws",
+        "tests/unit/agent/containers/test_pausing.py::test_an_agent_killed_while_it_freezes_or_thaws",
         "a container that an agent froze just before it died stays frozen for ever",
     ),
     Mutant(
@@ -31,7 +31,7 @@ LIFE: Final = (
         f"{_AGENT}/core/lifecycle.py",
         "        changed.assignment.paused = known.paused\n",
         "",
-        "tests/unit/agent/test_pausing.py::test_a_paused_one_whose_spec_is_lost_stays_as_it_is",
+        "tests/unit/agent/containers/test_pausing.py::test_a_paused_one_whose_spec_is_lost_stays_as_it_is",
         "a lost store sets going what somebody had frozen",
     ),
     Mutant(
@@ -84,10 +84,10 @@ LIFE: Final = (
     ),
     Mutant(
         "health-told-with-every-check",
-        f"{_AGENT}/probing.py",
+        f"{_AGENT}/containers/probing.py",
         "        if now.state != was.state:\n            tell(now)\n",
         "        tell(now)\n",
-        "tests/unit/agent/test_probing.py::test_waits_between_checks_and_tells_changes_only",
+        "tests/unit/agent/containers/test_probing.py::test_waits_between_checks_and_tells_changes_only",
         "every check of every container is a record, a report and a write to the store",
     ),
     Mutant(

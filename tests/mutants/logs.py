@@ -22,7 +22,7 @@ LOGS: Final = (
     ),
     Mutant(
         "log-opened-anew-before-the-old-one-has-a-name",
-        f"{_AGENT}/log_rotation.py",
+        f"{_AGENT}/care/log_rotation.py",
         "    settle(directory, attempt)\n    if written",
         "    if written",
         _KILLED,

@@ -87,7 +87,7 @@ PORTS: Final = (
         "agent/shoal_agent/core/lifecycle.py",
         "return (list(one.addresses), list(one.ports)) == (list(other.addresses), list(other.ports))",
         "return True",
-        "tests/unit/agent/test_worker.py::test_another_address_or_port_is_set_up_before_the_next_start",
+        "tests/unit/agent/containers/test_worker.py::test_another_address_or_port_is_set_up_before_the_next_start",
         "after a recovery the container to which a port was given never gets it",
     ),
 )

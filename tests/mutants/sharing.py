@@ -28,7 +28,7 @@ SHARING: Final = (
         "common/shoal_common/namespaces.py",
         "if joins_ipc(config) and theirs.ipc.mode != SharingMode.SHARING_MODE_SHAREABLE:",
         "if False:",
-        "tests/unit/agent/test_neighbours.py::test_an_ipc_that_is_not_shareable_is_not_joined",
+        "tests/unit/agent/containers/test_neighbours.py::test_an_ipc_that_is_not_shareable_is_not_joined",
         "anybody gets at the shared memory of a container that never offered it",
     ),
     Mutant(
@@ -45,7 +45,7 @@ SHARING: Final = (
         "common/shoal_common/namespaces.py",
         "if theirs.security.host_users:",
         "if False:",
-        "tests/unit/agent/test_neighbours.py::test_whom_no_controller_would_let_it_join_it_does_not_join",
+        "tests/unit/agent/containers/test_neighbours.py::test_whom_no_controller_would_let_it_join_it_does_not_join",
         "whoever joins a container with its node's users is root of the node, and nobody allowed it",
     ),
     Mutant(
@@ -53,15 +53,15 @@ SHARING: Final = (
         "agent/shoal_agent/copying/jobs.py",
         "        async with asyncio.timeout(_SILENCE):\n",
         "        async with asyncio.timeout(None):\n",
-        "tests/unit/agent/test_copy_jobs.py::test_who_says_nothing_is_given_up_and_gone",
+        "tests/unit/agent/copying/test_copy_jobs.py::test_who_says_nothing_is_given_up_and_gone",
         "a container with a file system that never answers keeps every copy of it, and its process",
     ),
     Mutant(
         "unchecked-is-run",
-        "agent/shoal_agent/runtime_host.py",
+        "agent/shoal_agent/containers/runtime_host.py",
         "            raise StartFailed(RUNTIME_FAILED, why_not)\n",
         "            pass\n",
-        "tests/unit/agent/test_unchecked.py::test_it_neither_prepares_nor_starts_it",
+        "tests/unit/agent/containers/test_unchecked.py::test_it_neither_prepares_nor_starts_it",
         "an older controller makes a privileged container, and a newer node runs it",
     ),
     Mutant(

@@ -97,7 +97,7 @@ VOLUMES: Final = (
         f"{_AGENT}/volumes/binds.py",
         "for each in allowed if read_only or not each.read_only]",
         "for each in allowed]",
-        "tests/unit/agent/test_binds.py::test_nothing_else",
+        "tests/unit/agent/volumes/test_binds.py::test_nothing_else",
         "a container writes to what its node only lets be read",
     ),
     Mutant(
@@ -105,7 +105,7 @@ VOLUMES: Final = (
         f"{_AGENT}/volumes/binds.py",
         'top = self.path.rstrip("/") + "/"',
         'top = self.path.rstrip("/")',
-        "tests/unit/agent/test_binds.py::test_nothing_else",
+        "tests/unit/agent/volumes/test_binds.py::test_nothing_else",
         "/srv/www allows /srv/www-secret as well",
     ),
     Mutant(

@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from shoal_agent.containers.host import task_key
+from shoal_agent.containers.node import Node
+from shoal_agent.containers.runtime_host import RuntimeHost
 from shoal_agent.copying.jobs import Entrance
 from shoal_agent.core.lifecycle import NONE, PREPARING, RUNNING, STARTING, STOPPING, state_name
-from shoal_agent.host import task_key
 from shoal_agent.kernel import processes
-from shoal_agent.node import Node
 from shoal_agent.runtime.tasks import TaskKey, Tasks
-from shoal_agent.runtime_host import RuntimeHost
 from shoal_common.errors import Conflict
 from shoal_proto.v1.agent_pb2 import AgentContainerRef, ContainerRecord
 

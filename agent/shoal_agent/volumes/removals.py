@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
-from shoal_agent.node import Node
+from shoal_agent.containers.node import Node
 from shoal_agent.volumes.store import VolumeStore
 
 log = logging.getLogger(__name__)

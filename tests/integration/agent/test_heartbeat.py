@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from shoal_agent.heartbeat import Heartbeat
+from shoal_agent.cluster.heartbeat import Heartbeat
 from shoal_common.identity import Identity, Role
 from shoal_common.rpc_client import TlsFiles
 from shoal_controller.pki.authority import Authority, now

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from shoal_agent.join import Membership, join, membership, parse_token, tls_files
+from shoal_agent.cluster.join import Membership, join, membership, parse_token, tls_files
 from shoal_agent.paths import NodePaths
 from shoal_common.errors import InvalidSpec, Unauthenticated, Unavailable
 from shoal_common.identity import Identity, Role

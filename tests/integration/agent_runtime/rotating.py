@@ -6,7 +6,7 @@ import asyncio
 import random
 import sys
 
-from shoal_agent.log_rotation import rotate
+from shoal_agent.care.log_rotation import rotate
 from shoal_agent.runtime.control import Control
 from shoal_agent.runtime.log_files import log_files
 from shoal_agent.runtime.logs import read_attempt

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from shoal_agent.describe import cgroup_kind, total_memory
+from shoal_agent.cluster.describe import cgroup_kind, total_memory
+from shoal_agent.cluster.watermark import Watermark
 from shoal_agent.durable import make_directory, remove_file, replace_file
-from shoal_agent.watermark import Watermark
 from shoal_common.errors import Internal
 
 

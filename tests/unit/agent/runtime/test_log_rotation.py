@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal_agent import log_rotation
+from shoal_agent.care import log_rotation
+from shoal_agent.care.log_rotation import rotate
 from shoal_agent.core.log_rotation import (
     IDLE_LOOK,
     LOOK,
@@ -29,7 +30,6 @@ from shoal_agent.core.log_rotation import (
     cut,
     next_look,
 )
-from shoal_agent.log_rotation import rotate
 from shoal_agent.runtime import control, log_files
 from shoal_agent.runtime.control import Control
 from shoal_agent.runtime.log_files import begin, forget, position, removed, segment_path, settle, thin, written_path

@@ -1,0 +1,1 @@
+"""Streams between a client and a container: output, terminals, executed commands."""
