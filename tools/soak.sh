@@ -7,9 +7,9 @@ parts=$1 minutes=$2 seed=(${3:+--seed "$3"})
 failed=()
 for part in $parts; do
   case $part in
-    campaign) words=(tests.soak --minutes "$minutes" "${seed[@]}") ;;
+    campaign) words=(tests.soak --report --minutes "$minutes" "${seed[@]}") ;;
     kills) words=(tests.kills "${seed[@]}") ;;
-    churn) words=(tests.churn) ;;
+    churn) words=(tests.churn --report) ;;
     fuzz) words=(tests.fuzz "${seed[@]}") ;;
     guest) words=(tests.cgroup2) ;;
     *) echo "soak: there is no part \"$part\" (campaign, kills, churn, fuzz, guest)" >&2; exit 2 ;;
