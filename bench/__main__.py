@@ -18,7 +18,7 @@ from bench.facts import Facts
 from bench.results import Results
 from bench.site import Site, site
 from shoal_common.errors import InvalidSpec, ShoalError
-from shoal_common.version import shoal_version
+from shoal_common.version import VERSION
 
 MEMORY: Final = "memory"
 BURST: Final = "burst"
@@ -92,7 +92,7 @@ async def _measure(rounds: int, chosen: tuple[str, ...]) -> Results:
             facts.append(await footprint.idle(here, _say))
         # Last: the daemons are started anew for it, with a log that costs a little.
         ways = [*await _steps(here, rounds)] if STEPS in chosen else []
-        versions = here.docker.version, here.podman.version, shoal_version()
+        versions = here.docker.version, here.podman.version, VERSION
         return Results(datetime.now(), *versions, rounds, timed, facts, ways)
 
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 python=${PYTHON:-../.venv/bin/python}
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' ../pyproject.toml)
+version=$(sed -n 's/^VERSION: Final = "\(.*\)"/\1/p' ../common/shoal_common/version.py)
 target=frozen/$version.binpb
 mapfile -t files < <(find shoal_proto/v1 -name '*.proto' | sort)
 mkdir -p frozen

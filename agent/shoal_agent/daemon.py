@@ -46,7 +46,7 @@ from shoal_agent.volumes.store import VolumeStore
 from shoal_common.errors import InvalidSpec, Unavailable
 from shoal_common.registry import Registry
 from shoal_common.sealing import Sealer, load_or_create_key
-from shoal_common.version import shoal_version
+from shoal_common.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -224,7 +224,7 @@ async def _serve_node(settings: Settings, member: Membership, stopping: asyncio.
             clearing_disk = group.create_task(clearing.run(), name="clearing")
             rotating = group.create_task(rotation.watch(), name="log-rotation")
             talking = group.create_task(session.run(), name="session")
-            log.info("agent of Shoal %s serves node %s on %s", shoal_version(), settings.name, settings.listen)
+            log.info("agent of Shoal %s serves node %s on %s", VERSION, settings.name, settings.listen)
             await stopping.wait()
             log.info("stopping; containers live on")
             talking.cancel()

@@ -13,7 +13,7 @@ from typing import Final
 from bench.figures import at, highest
 from bench.scale.measure import HEARTBEAT, Measured, Spent
 from bench.tables import aligned
-from shoal_common.version import shoal_version
+from shoal_common.version import VERSION
 from shoal_controller.core import liveness
 
 REPORTS: Final = Path(__file__).parents[2] / "docs" / "reports"
@@ -122,7 +122,7 @@ def write(measured: Sequence[Measured]) -> Path:
 def _page(measured: Sequence[Measured], now: datetime) -> Iterator[str]:
     machine = f"{platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
     yield f"# How much one leader bears, {now:%Y-%m-%d}\n"
-    yield f"Shoal {shoal_version()}; simulated agents share {os.cpu_count()} cores with the controllers and etcd"
+    yield f"Shoal {VERSION}; simulated agents share {os.cpu_count()} cores with the controllers and etcd"
     yield f"({machine}).\n"
     yield table(measured)
     yield "\nWhat is measured, and how: [guides/benchmarks](../guides/benchmarks.md)."

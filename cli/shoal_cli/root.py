@@ -57,9 +57,9 @@ TABLE: Final = {
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
-        from shoal_common.version import shoal_version
+        from shoal_common.version import VERSION
 
-        click.echo(f"shoal {shoal_version()}")
+        click.echo(f"shoal {VERSION}")
         ctx.exit()
 
 

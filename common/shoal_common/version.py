@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Final
 
+#: pyproject.toml and proto/freeze.sh read it here.
+VERSION: Final = "0.2.0"
 API: Final = "shoal.v1"
-
-
-def shoal_version() -> str:
-    """Return the installed version, such as "0.1.0"."""
-    return version("shoal")

@@ -14,7 +14,7 @@ from shoal_common.errors import NotFound, ShoalError, first_cause
 from shoal_common.registry import Registry
 from shoal_common.rpc_client import checked
 from shoal_common.sealing import Sealer, load_or_create_key
-from shoal_common.version import shoal_version
+from shoal_common.version import VERSION
 from shoal_controller.api.cluster import ClusterService
 from shoal_controller.api.containers.service import ContainerService
 from shoal_controller.api.images.pruning import ImagePruning
@@ -87,7 +87,7 @@ async def serve(settings: Settings) -> None:
     agents = Agents(files.tls)
     images = ImageService(cache, registry, agents, settings.registry)
     name = secrets.token_hex(8)
-    own = Controller(schema=SCHEMA, name=name, address=settings.advertise, version=shoal_version())
+    own = Controller(schema=SCHEMA, name=name, address=settings.advertise, version=VERSION)
     own.started_at.FromDatetime(now())
     registration = Registration(kv, cache, own)
     revocations = Revocations(cache)
@@ -148,7 +148,7 @@ async def serve(settings: Settings) -> None:
             stopped = asyncio.create_task(stopping.wait(), name="stopping")
             synced = asyncio.create_task(cache.synced.wait(), name="synced")
             members = ", ".join(settings.store.addresses)
-            log.info("controller %s of Shoal %s waits for etcd at %s", name, shoal_version(), members)
+            log.info("controller %s of Shoal %s waits for etcd at %s", name, VERSION, members)
             await asyncio.wait({stopped, synced}, return_when=asyncio.FIRST_COMPLETED)
             if not stopped.done():
                 async with (

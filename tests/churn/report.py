@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.tables import aligned
-from shoal_common.version import shoal_version
+from shoal_common.version import VERSION
 from tests.churn.run import MORE, STEPS, WARM, Result
 from tests.soak.report import REPORTS
 
@@ -34,7 +34,7 @@ def write(result: Result, at: datetime) -> Path:
 def _circumstances(result: Result) -> str:
     machine = f"{platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
     return (
-        f"Shoal {shoal_version()}, three nodes in a lab, {result.cycles} containers created, started, stopped and "
+        f"Shoal {VERSION}, three nodes in a lab, {result.cycles} containers created, started, stopped and "
         f"removed,\n{result.width} at a time; {os.cpu_count()} cores ({machine}), the load of the last quarter of an "
         f"hour {os.getloadavg()[2]:.1f}.\n"
         f"Again: `python -m tests.churn --cycles {result.cycles} --width {result.width}`."

@@ -17,7 +17,7 @@ from typing import Final
 
 import shoal
 from shoal_common.errors import NotFound, ShoalError
-from shoal_common.version import shoal_version
+from shoal_common.version import VERSION
 from shoal_lab.cluster import Lab
 from shoal_lab.image import root_filesystem
 from shoal_proto.v1.container_pb2 import ContainerPhase
@@ -82,7 +82,7 @@ async def soak(wish: Wish, keep: Path, say: Callable[[str], None]) -> Result:
         say: is told, in a line, what is being done.
     """
     history = History()
-    result = Result(datetime.now(), wish.seed, wish.minutes, shoal_version(), history)
+    result = Result(datetime.now(), wish.seed, wish.minutes, VERSION, history)
     lab = Lab(ground_plan.plan(), say)
     await lab.up()
     try:

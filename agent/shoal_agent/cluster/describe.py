@@ -17,7 +17,7 @@ from shoal_agent.runtime.abilities import Abilities
 from shoal_agent.settings import Settings
 from shoal_common.errors import Unavailable
 from shoal_common.ports import is_loopback
-from shoal_common.version import shoal_version
+from shoal_common.version import VERSION
 from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.node_pb2 import NodeDescription
 from shoal_proto.v1.resources_pb2 import Resources
@@ -40,7 +40,7 @@ async def describe(settings: Settings, can: Abilities, *, boot_id: str) -> NodeD
         address=settings.listen,
         capacity=Resources(memory_bytes=memory, cpu_millis=cpus),
         labels=settings.labels,
-        version=shoal_version(),
+        version=VERSION,
         kernel=platform.release(),
         operating_system=_operating_system(),
         architecture=platform.machine(),

@@ -291,9 +291,9 @@ def version(form: str | None) -> int:
     import platform
 
     from shoal_cli.session import converse
-    from shoal_common.version import API, shoal_version
+    from shoal_common.version import API, VERSION
 
-    client = {"version": shoal_version(), "api": API, "python": platform.python_version()}
+    client = {"version": VERSION, "api": API, "python": platform.python_version()}
     if form is None:
         click.echo(f"Client:  shoal {client['version']} (API {API}, Python {client['python']})")
 

@@ -17,7 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from shoal_common.errors import InvalidSpec, PermissionDenied, Unavailable
 from shoal_common.identity import Role
 from shoal_common.rpc_server import caller
-from shoal_common.version import API, shoal_version
+from shoal_common.version import API, VERSION
 from shoal_controller.api.containers.phases import phase_of
 from shoal_controller.api.images.pruning import ImagePruning
 from shoal_controller.api.nodes.disk_usage import SystemUsage
@@ -116,7 +116,7 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
         """See cluster.proto. Amounts are those of the nodes that are ready."""
         cache = self._cache
         info = cluster_pb2.ClusterInfo(
-            version=shoal_version(),
+            version=VERSION,
             leader="" if cache.leader is None else cache.leader.value.address,
             registry=self._registry,
             controller=self._controller,
@@ -176,9 +176,7 @@ class ClusterService(cluster_pb2_grpc.ClusterServiceServicer):
             etcd = await self._kv.version()
         except Unavailable:
             etcd = ""
-        return cluster_pb2.GetVersionResponse(
-            version=shoal_version(), api=API, python=platform.python_version(), etcd=etcd
-        )
+        return cluster_pb2.GetVersionResponse(version=VERSION, api=API, python=platform.python_version(), etcd=etcd)
 
     async def BackupCluster(
         self, request: cluster_pb2.BackupClusterRequest, context: _Context

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from shoal_common.errors import Conflict, InvalidSpec, NotFound, Unavailable
-from shoal_common.version import shoal_version
+from shoal_common.version import VERSION
 from shoal_controller.core.store_health import Mark
 from shoal_controller.pki.authority import Authority, write_private
 from shoal_controller.recovery.archive import Encryptor, decrypted
@@ -90,7 +90,7 @@ class Backup:
                             epoch=cluster.value.epoch,
                             revision=piece.revision or self._cache.revision,
                             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                            shoal=shoal_version(),
+                            shoal=VERSION,
                             files={name: len(data) for name, data in contents.items()},
                         )
                         head = json.dumps(asdict(manifest)).encode()
