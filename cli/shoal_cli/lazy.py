@@ -67,6 +67,15 @@ class LazyGroup(click.Group):
         lazy = self.table.get(cmd_name) or self._others().get(cmd_name)
         return lazy.load() if lazy is not None else None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the words begin with, or name those that are written much like it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(error.command_name, possibilities=self._all(), ctx=ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands' section of the help."""
         with formatter.section("Commands"):

@@ -29,6 +29,9 @@ def run(arguments: list[str] | None = None) -> int:
         result = shoal.main(arguments, prog_name="shoal", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+        return 0
     except click.UsageError as error:
         hint = f" (see: {error.ctx.command_path} --help)" if error.ctx is not None else ""
         report(error.format_message().rstrip(".") + hint)

@@ -26,6 +26,7 @@ TABLE: Final = {
     "events": command(f"{_COMMANDS}.events", "events", "Show what happens in the cluster."),
     "exec": command(f"{_COMMANDS}.execute", "execute", "Run a command in a running container."),
     "export": command(f"{_COMMANDS}.copy", "export", "Write a container's file system as a tar."),
+    "help": command(f"{_COMMANDS}.help", "help_", "Show the help of a command."),
     "image": command(f"{_COMMANDS}.image", "image", "Bring images in, look at them, fetch them to nodes."),
     "images": command(f"{_COMMANDS}.image", "list_", "List the images of the cluster's registry."),
     "info": command(f"{_COMMANDS}.cluster", "info", "Show how large the cluster is and what is used."),

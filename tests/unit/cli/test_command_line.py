@@ -52,6 +52,29 @@ def test_help_of_every_command_is_light_and_has_examples(name: str) -> None:
         assert "Examples:" in (each.help or "")
 
 
+@pytest.mark.parametrize("words", [(), ("container",), ("volume",), ("image",)])
+def test_a_group_without_a_command_shows_its_help(words: tuple[str, ...]) -> None:
+    bare, asked, by_command = probe(*words), probe(*words, "--help"), probe("help", *words)
+    assert (bare.returncode, bare.stdout) == (0, asked.stdout) == (by_command.returncode, by_command.stdout)
+    assert bare.stdout.startswith("Usage: shoal ")
+    assert "\nCommands:\n" in bare.stdout
+    assert bare.stderr == "LOADED []\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("rnu",), "No such command 'rnu'. Did you mean 'run'? (see: shoal --help)"),
+        (("volume", "craete"), "No such command 'craete'. Did you mean 'create'? (see: shoal volume --help)"),
+        (("help", "rnu"), "No such command 'rnu'. Did you mean 'run'? (see: shoal --help)"),
+        (("help", "run", "x"), "shoal run has no commands of its own (see: shoal run --help)"),
+    ],
+)
+def test_what_is_no_command_is_told_with_what_may_be_meant(words: tuple[str, ...], told: str) -> None:
+    done = probe(*words)
+    assert (done.returncode, done.stdout, done.stderr.splitlines()[0]) == (2, "", f"shoal: {told}")
+
+
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
