@@ -60,8 +60,7 @@ class Views:
             view.placement.CopyFrom(entry.placement.value)
             for address in view.placement.addresses:
                 address.reach = Reach.REACH_NODE
-            if entry.placement.value.ports:
-                view.node_address = self._address_of(entry)
+            view.node_address = self._address_of(entry)
         if entry.status is not None:
             view.status.CopyFrom(entry.status.value)
         view.revision = revision_of(entry)
