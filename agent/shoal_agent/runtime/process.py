@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from shoal_common.commands import command_of
 from shoal_common.errors import InvalidSpec
 from shoal_common.signals import signal_number
 from shoal_proto.v1.container_pb2 import ContainerConfig
@@ -55,11 +56,7 @@ def resolve(config: ContainerConfig, env: Sequence[str], image: ImageConfig, con
             holds a NUL byte.
     """
     hostname = config.hostname or container_id[:_SHORT_ID]
-    args = _command(config, image)
-    if not args:
-        raise InvalidSpec(
-            f'image "{config.image}" names no command and none was given (append one: shoal run IMAGE COMMAND)'
-        )
+    args = command_of(config, image)
     cwd = config.working_dir or image.working_dir or "/"
     if not cwd.startswith("/"):
         raise InvalidSpec(f'working directory "{cwd[:200]}" is not absolute (start it with "/")')
@@ -78,16 +75,6 @@ def resolve(config: ContainerConfig, env: Sequence[str], image: ImageConfig, con
         hostname=hostname,
         stop_signal=signal_number(config.stop_signal or image.stop_signal or "SIGTERM"),
     )
-
-
-def _command(config: ContainerConfig, image: ImageConfig) -> tuple[str, ...]:
-    if not config.HasField("entrypoint"):
-        return (*image.entrypoint, *(config.args or image.cmd))
-    own = tuple(config.entrypoint.values)
-    if not own:
-        return tuple(config.args or image.cmd)
-    # An entry point of one's own makes the image's arguments meaningless; [""] is how Docker's clients say "none".
-    return (*(() if own == ("",) else own), *config.args)
 
 
 def override(variables: dict[str, str], entries: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ import pytest
 from shoal_common.errors import AlreadyExists, Compacted, Conflict, InvalidSpec, NotFound
 from shoal_controller.state import keys
 from shoal_controller.state.kv import Txn
-from shoal_proto.v1 import container_pb2
+from shoal_proto.v1 import container_pb2, image_pb2
 from shoal_proto.v1.container_pb2 import (
     ContainerPhase,
     ContainerSpec,
@@ -18,7 +18,7 @@ from shoal_proto.v1.container_pb2 import (
     RestartPolicy,
 )
 from shoal_proto.v1.node_pb2 import NodeState
-from tests.parts.api_world import World, create_request, next_of, ref, refused
+from tests.parts.api_world import World, create_request, next_of, ref, refused, root_tar
 from tests.parts.etcd import EtcdServer
 
 
@@ -339,3 +339,14 @@ async def test_watch_goes_on_from_a_list_and_tells_of_removals_in_between(world:
     etcd.compact(world.cache.revision)
     late = world.containers.WatchContainers(container_pb2.WatchContainersRequest(after_revision=listed.revision))
     await refused(late.read(), Compacted)
+
+
+async def test_what_names_no_command_is_refused_before_it_is_made(world: World) -> None:
+    await world.import_image("web:3", root_tar(), config=image_pb2.ImageConfig())
+    said = await refused(
+        world.containers.CreateContainer(create_request("web")),
+        InvalidSpec,
+    )
+    assert said == 'image "web:3" names no command and none was given (append one: shoal run IMAGE COMMAND)'
+    assert world.cache.containers == {}
+    assert (await world.create("web", args=["sh"])).spec.name == "web"

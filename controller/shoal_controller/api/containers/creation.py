@@ -8,6 +8,7 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from shoal_common.commands import command_of
 from shoal_common.environment import seal_env
 from shoal_common.errors import AlreadyExists, PermissionDenied, Unavailable
 from shoal_common.ids import SHORT_ID
@@ -95,6 +96,8 @@ class Creation:
             repository, digest, image = await self._resolve(config.image)
         if config.publish_all and image is None:
             raise Unavailable(f'the registry does not say which ports image "{config.image}" exposes (name them: -p)')
+        if image is not None:
+            command_of(config, image)
         expose(config, image.exposed_ports if image is not None else ())
         add_image_volumes(config, image.volumes if image is not None else ())
         spec = ContainerSpec(
