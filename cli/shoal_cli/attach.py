@@ -158,7 +158,9 @@ class Attachment:
 
     async def run(self) -> int:
         """Return the exit code of `shoal run`."""
-        with arriving() as signals:
+        # Of a terminal the size itself follows.
+        resized = (signal.SIGWINCH,) if self._proxy and not self._streams.tty else ()
+        with arriving(*resized) as signals:
             work = asyncio.create_task(self._work(), name="shoal-run")
             try:
                 return await self._attend(work, signals)
@@ -180,6 +182,9 @@ class Attachment:
         sending: set[asyncio.Task[None]] = set()
         while (number := await next_signal(work, signals)) is not None:
             if not self._started:
+                if number is signal.SIGWINCH:
+                    # Nothing is there yet that it could mean, and it is no reason to give up.
+                    continue
                 return await self._give_up(work, number, signals)
             # A terminal passes its keys on as they are: a signal is meant for this process.
             if self._streams.raw or not self._proxy or (number is signal.SIGINT and interrupted):
@@ -246,6 +251,8 @@ class Attachment:
             self._cluster.containers.log_batches(self._id, follow=True, run=run, joined=True)
         ) as batches:
             async for batch in batches:
+                # This may be heard of before its start is: the one comes from the node, the other from the store.
+                self._started = True
                 await print_batch(self._name, batch)
 
     async def _join(self, run: int) -> None:
@@ -298,14 +305,19 @@ def _fd(stream: LogStream) -> int:
 
 
 async def attached(
-    cluster: Cluster, identifier: str, create: Callable[[], Awaitable[Container]], streams: Streams
+    cluster: Cluster,
+    identifier: str,
+    create: Callable[[], Awaitable[Container]],
+    streams: Streams,
+    *,
+    proxy: bool,
 ) -> int:
     """Make a container, stay with it, and return its exit code."""
 
     async def abandon() -> None:
         await remove_now(cluster, identifier)
 
-    return await Attachment(cluster, identifier, create, streams=streams, abandon=abandon).run()
+    return await Attachment(cluster, identifier, create, streams=streams, abandon=abandon, proxy=proxy).run()
 
 
 async def detached(cluster: Cluster, identifier: str, create: Callable[[], Awaitable[Container]]) -> tuple[int, str]:

@@ -50,7 +50,7 @@ async def attach(cluster: Cluster, ref: str, *, stdin: bool, proxy: bool, keys: 
     ).run()
 
 
-async def started(cluster: Cluster, ref: str, *, stdin: bool, keys: bytes) -> int:
+async def started(cluster: Cluster, ref: str, *, stdin: bool, proxy: bool, keys: bytes) -> int:
     """Start a container, stay with it, and return its exit code."""
     before = await cluster.containers.get(ref)
     name = before.spec.name
@@ -63,7 +63,9 @@ async def started(cluster: Cluster, ref: str, *, stdin: bool, keys: bytes) -> in
         note(f"container {name} is started all the same once it can be (take that back with: shoal stop {name})")
 
     running = before.phase in _ATTACHABLE
-    return await Attachment(cluster, before.spec.id, begin, streams=streams, abandon=abandon, logs=not running).run()
+    return await Attachment(
+        cluster, before.spec.id, begin, streams=streams, abandon=abandon, logs=not running, proxy=proxy
+    ).run()
 
 
 async def _nothing() -> None:

@@ -182,6 +182,13 @@ detach_keys = click.option(
     metavar="KEYS",
     help="What lets go of a terminal.",
 )
+#: Of commands that are `Switches`.
+sig_proxy = click.option(
+    "--sig-proxy/--no-sig-proxy",
+    default=True,
+    show_default=True,
+    help="Pass signals on to it; else they end this command, and leave it running.",
+)
 
 
 def pairs(labels: tuple[str, ...]) -> dict[str, str]:

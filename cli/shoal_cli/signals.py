@@ -42,16 +42,21 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def arriving() -> Iterator[asyncio.Queue[signal.Signals]]:
-    """Give a queue of the signals that this process is sent instead of being ended by them."""
+def arriving(*others: signal.Signals) -> Iterator[asyncio.Queue[signal.Signals]]:
+    """Give a queue of the signals that this process is sent instead of being ended by them.
+
+    Args:
+        others: further ones that are to be in it.
+    """
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[signal.Signals] = asyncio.Queue()
-    for each in FORWARDED:
+    taken = (*FORWARDED, *others)
+    for each in taken:
         loop.add_signal_handler(each, queue.put_nowait, each)
     try:
         yield queue
     finally:
-        for each in FORWARDED:
+        for each in taken:
             loop.remove_signal_handler(each)
 
 

@@ -81,6 +81,33 @@ def test_a_signal_to_an_attached_run_reaches_the_container(clean_lab: LabUnderTe
     assert (output, process.returncode) == (b"got it\n", 3)
 
 
+def test_a_window_of_another_size_is_told_to_a_program_without_a_terminal(clean_lab: LabUnderTest) -> None:
+    program = "trap 'echo told; exit 4' WINCH; echo ready; while :; do sleep 0.1; done"
+    process = clean_lab.spawn("run", "--rm", clean_lab.image, "sh", "-c", program)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGWINCH)
+    output, _ = process.communicate(timeout=30)
+    assert (output, process.returncode) == (b"told\n", 4)
+
+
+def test_without_sig_proxy_a_signal_ends_the_client_and_not_the_container(clean_lab: LabUnderTest) -> None:
+    program = "trap 'echo got it' INT TERM; echo ready; while :; do sleep 0.1; done"
+    process = clean_lab.spawn("run", "--sig-proxy=false", "--name", "on", clean_lab.image, "sh", "-c", program)
+    for _ in range(2):
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+        assert (output, process.returncode) == (b"", 128 + signal.SIGINT)
+        assert clean_lab.inspect("on")["phase"] == "CONTAINER_PHASE_RUNNING"
+        assert "got it" not in clean_lab.out("logs", "on")
+        clean_lab.run("stop", "-t", "0", "on")
+        process = clean_lab.spawn("start", "-a", "--sig-proxy=false", "on")
+    process.kill()
+    process.communicate()
+
+
 def test_input_goes_into_an_exec(clean_lab: LabUnderTest) -> None:
     clean_lab.run("run", "-d", "--name", "cat", clean_lab.image)
     data = b"line\n" * 10_000

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from shoal_cli import params
+from shoal_cli.switches import Switches
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
 
 
-@click.command(short_help="Join your terminal to a running container.")
+@click.command(cls=Switches, short_help="Join your terminal to a running container.")
 @click.option("--no-stdin", is_flag=True, help="Don't pass stdin on to it.")
-@click.option("--sig-proxy/--no-sig-proxy", default=True, show_default=True, help="Pass signals on to it.")
+@params.sig_proxy
 @params.detach_keys
 @click.argument("container", type=params.CONTAINER, metavar="CONTAINER")
 def attach(container: str, no_stdin: bool, sig_proxy: bool, detach_keys: bytes) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shoal_cli import params
+from shoal_cli.switches import Switches
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
@@ -20,7 +21,7 @@ def _check_change(text: str) -> None:
     apply_changes(ImageConfig(), [text])
 
 
-@click.command("commit", short_help="Make an image of what a container has become.")
+@click.command("commit", cls=Switches, short_help="Make an image of what a container has become.")
 @click.option("-a", "--author", default="", metavar="TEXT", help="Who made it.")
 @click.option("-m", "--message", default="", metavar="TEXT", help="What it is.")
 @click.option("-p", "--pause/--no-pause", default=True, help="Freeze it while its files are read (the default).")

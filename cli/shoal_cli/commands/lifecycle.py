@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shoal_cli import params
+from shoal_cli.switches import Switches
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
@@ -18,12 +19,13 @@ _time = click.option(
 )
 
 
-@click.command(short_help="Start stopped containers.")
+@click.command(cls=Switches, short_help="Start stopped containers.")
 @click.option("-a", "--attach", is_flag=True, help="Show its output, and end with its exit code.")
 @click.option("-i", "--interactive", is_flag=True, help="Pass stdin on to it as well.")
+@params.sig_proxy
 @params.detach_keys
 @_containers
-def start(containers: tuple[str, ...], attach: bool, interactive: bool, detach_keys: bytes) -> int:
+def start(containers: tuple[str, ...], attach: bool, interactive: bool, sig_proxy: bool, detach_keys: bytes) -> int:
     """Start stopped containers, and print each that runs.
 
     One that finds no room on its node waits for it; the reason is shown.
@@ -45,7 +47,7 @@ def start(containers: tuple[str, ...], attach: bool, interactive: bool, detach_k
         async def stay(cluster: Cluster) -> int:
             from shoal_cli.attaching import started
 
-            return await started(cluster, containers[0], stdin=interactive, keys=detach_keys)
+            return await started(cluster, containers[0], stdin=interactive, proxy=sig_proxy, keys=detach_keys)
 
         return converse(stay, failure=CANNOT)
 

@@ -10,6 +10,7 @@ from shoal_cli import params
 from shoal_cli.cid_files import reserved
 from shoal_cli.codes import CANNOT
 from shoal_cli.container_options.creation import container_options, read
+from shoal_cli.switches import Switches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 _SETTINGS = {"allow_interspersed_args": False, "help_option_names": ["--help"]}
 
 
-@click.command(context_settings=_SETTINGS, short_help="Create a container and start it.")
+@click.command(cls=Switches, context_settings=_SETTINGS, short_help="Create a container and start it.")
 @click.option("-d", "--detach", is_flag=True, help="Print its id once it runs, and leave it running.")
+@params.sig_proxy
 @params.detach_keys
 @container_options
 def run(
@@ -31,6 +33,7 @@ def run(
     name: str | None,
     cidfile: Path | None,
     detach: bool,
+    sig_proxy: bool,
     detach_keys: bytes,
     **values: Any,
 ) -> int:
@@ -77,7 +80,7 @@ def run(
 
         if not detach:
             streams = Streams(stdin=interactive, tty=tty, keys=detach_keys)
-            return await attached(cluster, identifier, create, streams)
+            return await attached(cluster, identifier, create, streams, proxy=sig_proxy)
         code, made = await detached(cluster, identifier, create)
         if made:
             click.echo(made)

@@ -122,6 +122,46 @@ async def test_signals_are_passed_on_and_the_second_ctrl_c_detaches(command: Sho
     assert state.containers
 
 
+async def test_a_window_of_another_size_is_told_to_the_container_too(command: Shoal, state: State) -> None:
+    state.new_phase, state.new_detail = pb.CONTAINER_PHASE_PENDING, "3 nodes: 3 lack memory"
+    process = await command("run", "--name", "one", "web")
+    assert process.stderr is not None
+    async with asyncio.timeout(20):
+        assert b"Waiting" in await process.stderr.readline()
+    # Before anything of it runs it means nothing, and nothing is given up for it.
+    process.send_signal(signal.SIGWINCH)
+    container = state.find("one")
+    container.phase = pb.CONTAINER_PHASE_RUNNING
+    await state.put(container)
+    async with asyncio.timeout(20), state.condition:
+        while not state.signals:
+            process.send_signal(signal.SIGWINCH)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(state.condition.wait(), 0.1)
+    assert set(state.signals) == {"SIGWINCH"}
+    await state.end("one", 3)
+    assert (await outcome(process))[0] == 3
+
+
+@pytest.mark.parametrize("words", [("run", "--name", "one", "--sig-proxy=false", "web"), ("start", "-a", "one")])
+async def test_without_proxying_a_signal_ends_the_client_only(
+    words: tuple[str, ...], command: Shoal, cluster: shoal.Cluster, state: State
+) -> None:
+    state.logs_complete = False
+    if words[0] == "start":
+        await cluster.containers.create("web", name="one")
+        words = (*words, "--no-sig-proxy")
+    process = await command(*words)
+    await calls(state, "ContainerLogs")
+    # Not one that is to end anything.
+    process.send_signal(signal.SIGWINCH)
+    process.send_signal(signal.SIGTERM)
+    code, _, stderr = await outcome(process)
+    assert (code, state.signals) == (128 + signal.SIGTERM, [])
+    assert "detached; container one runs on" in stderr
+    assert state.find("one").phase == pb.CONTAINER_PHASE_RUNNING
+
+
 async def test_ctrl_c_ends_a_command_whichever_of_its_threads_takes_it(
     command: Shoal, cluster: shoal.Cluster, state: State
 ) -> None:
