@@ -22,7 +22,7 @@ class Share(StrEnum):
     OWN = "private"
     #: Its own, which other containers may join.
     SHAREABLE = "shareable"
-    #: Its own, and nothing but a loopback in it.
+    #: Its own, and nothing in it: of a network but a loopback, of an ipc no /dev/shm.
     NONE = "none"
     #: Its node's.
     HOST = "host"
@@ -39,7 +39,7 @@ class Sharing:
 
 _NETWORKS: Final = {"default": Share.OWN, "bridge": Share.OWN, "none": Share.NONE, "host": Share.HOST}
 _OWN_OR_HOST: Final = {"": Share.OWN, "private": Share.OWN, "host": Share.HOST}
-_IPCS: Final = {**_OWN_OR_HOST, "shareable": Share.SHAREABLE}
+_IPCS: Final = {**_OWN_OR_HOST, "none": Share.NONE, "shareable": Share.SHAREABLE}
 
 
 def parse_network(text: str) -> Sharing:

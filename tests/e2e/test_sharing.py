@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.parts.lab import LabUnderTest, eventually
@@ -128,3 +130,16 @@ def test_what_can_not_be_is_refused_in_one_line(
     assert done.returncode == code, done.stderr
     assert said in done.stderr.splitlines()[-1]
     assert sorted(web.containers()) == ["web"]
+
+
+def test_no_shared_memory_and_nobody_to_join_it(clean_lab: LabUnderTest) -> None:
+    clean_lab.run("run", "-d", "--name", "a", "--ipc", "none", clean_lab.image, "sleep", "1000")
+    ipc, *devices = clean_lab.out("exec", "a", "sh", "-c", "readlink /proc/self/ns/ipc; ls /dev").split()
+    assert ("shm" in devices, "mqueue" in devices, ipc == os.readlink("/proc/self/ns/ipc")) == (False, True, False)
+    assert clean_lab.out("inspect", "-f", "{{.HostConfig.IpcMode}}", "a") == "none"
+    refused = clean_lab.run("run", "--ipc", "container:a", clean_lab.image, "true", ok=None)
+    assert (refused.returncode, "keeps its ipc to itself" in refused.stderr) == (125, True), refused.stderr
+    own = ("--ipc", "none", "--tmpfs", "/dev/shm:size=64k", clean_lab.image, "grep", "/dev/shm", "/proc/mounts")
+    assert "size=64k" in clean_lab.out("run", "--rm", *own)
+    both = clean_lab.run("run", "--ipc", "none", "--shm-size", "1m", clean_lab.image, "true", ok=None)
+    assert (both.returncode, both.stderr.count("\n"), "there is none of" in both.stderr) == (125, 1, True), both.stderr

@@ -40,7 +40,7 @@ class FileSystems:
         attached: volumes and binds.
         tmpfs: asked for as such.
         read_only: nothing but what is mounted can be written to.
-        shm_bytes: of /dev/shm.
+        shm_bytes: of /dev/shm; 0: there is none.
     """
 
     attached: tuple[Attached, ...] = ()
@@ -70,7 +70,7 @@ def mount_section(
         systems: what the user asked for.
         files: directory with the container's own HOST_FILES.
         writable_sys: /sys, which is that of its own network, can be written to.
-        shm: what is mounted at /dev/shm; None: memory of its own.
+        shm: what is mounted at /dev/shm; None: memory of its own, if any.
     """
     asked = [*(_attached(each) for each in systems.attached), *(_tmpfs(each) for each in systems.tmpfs)]
     taken = {entry["destination"] for entry in asked}
@@ -88,19 +88,25 @@ def _entry(destination: str, kind: str, source: str, *options: str) -> Json:
 
 
 def _kernel_mounts(shm_bytes: int, *, writable_sys: bool, shm: Path | None) -> list[Json]:
-    own_shm = _entry("/dev/shm", "tmpfs", "shm", *_NOSUID_NOEXEC_NODEV, "mode=1777", f"size={shm_bytes}")
-    shared = ("bind", "rprivate", *_NOSUID_NOEXEC_NODEV)
     return [
         _entry("/proc", "proc", "proc", *_NOSUID_NOEXEC_NODEV),
         _entry("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
         _entry(
             "/dev/pts", "devpts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"
         ),
-        own_shm if shm is None else _entry("/dev/shm", "bind", str(shm), *shared),
+        *_shm_mount(shm_bytes, shm),
         _entry("/dev/mqueue", "mqueue", "mqueue", *_NOSUID_NOEXEC_NODEV),
         _entry("/sys", "sysfs", "sysfs", *_NOSUID_NOEXEC_NODEV, *(() if writable_sys else ("ro",))),
         _entry("/sys/fs/cgroup", "cgroup", "cgroup", *_NOSUID_NOEXEC_NODEV, "ro"),
     ]
+
+
+def _shm_mount(size: int, shared: Path | None) -> list[Json]:
+    if shared is not None:
+        return [_entry("/dev/shm", "bind", str(shared), "bind", "rprivate", *_NOSUID_NOEXEC_NODEV)]
+    if not size:
+        return []
+    return [_entry("/dev/shm", "tmpfs", "shm", *_NOSUID_NOEXEC_NODEV, "mode=1777", f"size={size}")]
 
 
 def _file_mounts(files: Path, *, read_only: bool) -> list[Json]:

@@ -14,7 +14,7 @@ from shoal_agent.volumes.binds import AllowedBind
 from shoal_agent.volumes.filling import copy_from_image
 from shoal_agent.volumes.store import VolumeStore
 from shoal_common.ids import SHORT_ID
-from shoal_proto.v1.container_pb2 import ContainerConfig, Mount, MountKind
+from shoal_proto.v1.container_pb2 import ContainerConfig, Mount, MountKind, SharingMode
 
 #: After the name of a mount: where what a volume is filled with is attached meanwhile.
 _FILLING: Final = "-filling"
@@ -103,6 +103,7 @@ class ContainerMounts:
     def systems(self, key: str, config: ContainerConfig) -> FileSystems:
         """Return what a container mounts beside its root file system, everything attached."""
         kinds = (MountKind.MOUNT_KIND_VOLUME, MountKind.MOUNT_KIND_BIND)
+        no_shm = config.ipc.mode == SharingMode.SHARING_MODE_NONE
         return FileSystems(
             attached=tuple(
                 Attached(self._rootfs.attachment(key, str(number)), mount.target, mount.read_only)
@@ -111,5 +112,5 @@ class ContainerMounts:
             ),
             tmpfs=tmpfs_of(config.mounts),
             read_only=config.read_only,
-            shm_bytes=config.shm_size_bytes or DEFAULT_SHM_BYTES,
+            shm_bytes=0 if no_shm else config.shm_size_bytes or DEFAULT_SHM_BYTES,
         )

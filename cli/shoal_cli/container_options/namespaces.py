@@ -23,7 +23,8 @@ OPTIONS: Final = (
         "--ipc",
         type=types.IPC,
         metavar="MODE",
-        help="private, shareable, container:NAME for the shared memory of one that is shareable, or host (private).",
+        help="private, none for no /dev/shm either, shareable, container:NAME for the shared memory of one that is "
+        "shareable, or host (private).",
     ),
     click.option("--uts", type=types.UTS, metavar="MODE", help="host for its node's host name."),
     click.option(

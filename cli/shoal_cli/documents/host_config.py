@@ -25,6 +25,11 @@ _RESTARTS: Final[Mapping[int, str]] = {
     RestartMode.RESTART_MODE_ALWAYS: Restart.ALWAYS,
     RestartMode.RESTART_MODE_UNLESS_STOPPED: Restart.UNLESS_STOPPED,
 }
+_SHARINGS: Final[Mapping[int, str]] = {
+    SharingMode.SHARING_MODE_HOST: "host",
+    SharingMode.SHARING_MODE_SHAREABLE: "shareable",
+    SharingMode.SHARING_MODE_NONE: "none",
+}
 _NETWORKS: Final[Mapping[int, str]] = {
     NetworkMode.NETWORK_MODE_UNSPECIFIED: "default",
     NetworkMode.NETWORK_MODE_DEFAULT: "default",
@@ -117,11 +122,9 @@ def _bind(mount: Mount) -> str:
 
 
 def _sharing(of: NamespaceSharing, own: str) -> str:
-    if of.mode == SharingMode.SHARING_MODE_HOST:
-        return "host"
-    if of.mode == SharingMode.SHARING_MODE_SHAREABLE:
-        return "shareable"
-    return f"container:{of.container}" if of.mode == SharingMode.SHARING_MODE_CONTAINER else own
+    if of.mode == SharingMode.SHARING_MODE_CONTAINER:
+        return f"container:{of.container}"
+    return _SHARINGS.get(of.mode, own)
 
 
 def _security_options(config: ContainerConfig) -> list[str]:

@@ -24,6 +24,7 @@ class SharingMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     SHARING_MODE_HOST: _ClassVar[SharingMode]
     SHARING_MODE_CONTAINER: _ClassVar[SharingMode]
     SHARING_MODE_SHAREABLE: _ClassVar[SharingMode]
+    SHARING_MODE_NONE: _ClassVar[SharingMode]
 
 class RestartMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -112,6 +113,7 @@ SHARING_MODE_UNSPECIFIED: SharingMode
 SHARING_MODE_HOST: SharingMode
 SHARING_MODE_CONTAINER: SharingMode
 SHARING_MODE_SHAREABLE: SharingMode
+SHARING_MODE_NONE: SharingMode
 RESTART_MODE_UNSPECIFIED: RestartMode
 RESTART_MODE_NO: RestartMode
 RESTART_MODE_ON_FAILURE: RestartMode

@@ -10,6 +10,7 @@ from shoal_proto.v1.container_pb2 import ContainerConfig, NamespaceSharing, Shar
 _MODES: Final = {
     Share.OWN: SharingMode.SHARING_MODE_UNSPECIFIED,
     Share.HOST: SharingMode.SHARING_MODE_HOST,
+    Share.NONE: SharingMode.SHARING_MODE_NONE,
     Share.SHAREABLE: SharingMode.SHARING_MODE_SHAREABLE,
     Share.CONTAINER: SharingMode.SHARING_MODE_CONTAINER,
 }
@@ -24,7 +25,7 @@ class NamespaceOptions(TypedDict, total=False):
     #: "container:NAME" for the processes of another container, which runs; "host"; left out: its own.
     pid: str
     #: "container:NAME" for the shared memory, semaphores and queues of another container, which was made with
-    #: "shareable"; "host"; left out, or "private": its own.
+    #: "shareable"; "host"; left out, or "private": its own; "none": its own, without /dev/shm.
     ipc: str
     #: "host" for its node's host name; left out: its own.
     uts: str

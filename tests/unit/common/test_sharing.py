@@ -19,6 +19,7 @@ from shoal_common.sharing import Share, Sharing, parse_ipc, parse_network, parse
         (parse_pid, "", Sharing(Share.OWN)),
         (parse_pid, "container:web", Sharing(Share.CONTAINER, "web")),
         (parse_ipc, "private", Sharing(Share.OWN)),
+        (parse_ipc, "none", Sharing(Share.NONE)),
         (parse_ipc, "shareable", Sharing(Share.SHAREABLE)),
         (parse_ipc, "container:web", Sharing(Share.CONTAINER, "web")),
         *(
@@ -43,7 +44,7 @@ def test_the_words_of_docker(parse: Callable[[str], Sharing], text: str, sharing
         (parse_network, "containers:web"),
         (parse_pid, "shareable"),
         (parse_pid, "none"),
-        (parse_ipc, "none"),
+        (parse_uts, "none"),
         (parse_uts, "container:web"),
         (parse_users, "container:web"),
     ],

@@ -21,7 +21,7 @@ _NETWORKS: Final = frozenset(
 )
 _UTSS: Final = frozenset({SharingMode.SHARING_MODE_UNSPECIFIED, SharingMode.SHARING_MODE_HOST})
 _PIDS: Final = _UTSS | {SharingMode.SHARING_MODE_CONTAINER}
-_IPCS: Final = _PIDS | {SharingMode.SHARING_MODE_SHAREABLE}
+_IPCS: Final = _PIDS | {SharingMode.SHARING_MODE_SHAREABLE, SharingMode.SHARING_MODE_NONE}
 
 
 def sharing(config: ContainerConfig) -> None:
@@ -38,6 +38,8 @@ def sharing(config: ContainerConfig) -> None:
     _check("ipc", config.ipc, _IPCS)
     _check("uts", config.uts, _UTSS)
     _check_users(config)
+    if config.ipc.mode == SharingMode.SHARING_MODE_NONE and config.shm_size_bytes:
+        raise InvalidSpec("shm-size is of /dev/shm, which there is none of with ipc none (leave one of the two out)")
     for what in _not_its_own(config):
         raise InvalidSpec(f"{what} (leave it out, or say it there)")
 

@@ -50,6 +50,11 @@ def test_memory_is_bounded_and_holds_no_programs_unless_asked() -> None:
     assert "size=1048576" in found["/dev/shm"]["options"]
 
 
+def test_no_shared_memory_means_none_but_what_is_asked_for() -> None:
+    assert "/dev/shm" not in section(shm_bytes=0)
+    assert "size=5" in section(shm_bytes=0, tmpfs=(tmpfs("/dev/shm", tmpfs_size_bytes=5),))["/dev/shm"]["options"]
+
+
 def test_read_only_is_asked_for_once_for_each() -> None:
     attached = (Attached(Path("/n/0"), "/a", True), Attached(Path("/n/1"), "/b", False))
     found = section(attached=attached, read_only=True)
