@@ -26,12 +26,15 @@ MIN_SHARES: Final = 2
 MAX_SHARES: Final = 1 << 18
 MIN_BLKIO_WEIGHT: Final = 10
 MAX_BLKIO_WEIGHT: Final = 1000
+#: OOM_SCORE_ADJ_MAX of the kernel, include/uapi/linux/oom.h; the least is as far from 0.
+MAX_OOM_SCORE: Final = 1000
 SWAP: Final = "memory-swap"
 RESERVATION: Final = "memory-reservation"
 SHARES: Final = "cpu-shares"
 CPUSET_CPUS: Final = "cpuset-cpus"
 CPUSET_MEMS: Final = "cpuset-mems"
 BLKIO_WEIGHT: Final = "blkio-weight"
+OOM_SCORE: Final = "oom-score-adj"
 #: Changing any of them while a container runs.
 UPDATE: Final = "update"
 
@@ -61,8 +64,19 @@ def check_limits(limits: Resources) -> None:
         )
     parse_set(limits.cpuset_cpus)
     parse_set(limits.cpuset_mems)
-    if limits.oom_score_adjust:
-        raise InvalidSpec("the out-of-memory score of a container can't be adjusted (leave it out)")
+    check_oom_score(limits.oom_score_adjust)
+
+
+def check_oom_score(adjustment: int) -> None:
+    """Check what is to be added to the score by which the kernel kills for want of memory.
+
+    Raises:
+        InvalidSpec: the kernel takes no such.
+    """
+    if not -MAX_OOM_SCORE <= adjustment <= MAX_OOM_SCORE:
+        raise InvalidSpec(
+            f"oom score adjustment of {adjustment} is not possible (use {-MAX_OOM_SCORE} to {MAX_OOM_SCORE})"
+        )
 
 
 def _check_memory(limits: Resources) -> None:
@@ -100,6 +114,8 @@ def merged(before: Resources, change: Resources) -> Resources:
     """
     if not change.ListFields():
         raise InvalidSpec("no limit is named (give --memory, for example)")
+    if change.oom_score_adjust:
+        raise InvalidSpec("the oom score adjustment of a container can't be changed (make it anew)")
     after = copied(before)
     if before.memory_swap_bytes == before.memory_bytes:
         # No swap, said with a number: it stays without.
@@ -110,7 +126,7 @@ def merged(before: Resources, change: Resources) -> Resources:
 
 
 def asked(limits: Resources) -> frozenset[str]:
-    """Return what limits ask of a node's control groups that not every node can do."""
+    """Return what limits ask of a node that not every one can do."""
     wanted = {
         # Without swap is what a container is where that can be: nobody asks for it.
         SWAP: limits.memory_swap_bytes > limits.memory_bytes,
@@ -119,5 +135,6 @@ def asked(limits: Resources) -> frozenset[str]:
         CPUSET_CPUS: bool(limits.cpuset_cpus),
         CPUSET_MEMS: bool(limits.cpuset_mems),
         BLKIO_WEIGHT: limits.blkio_weight > 0,
+        OOM_SCORE: limits.oom_score_adjust != 0,
     }
     return frozenset(name for name, is_asked in wanted.items() if is_asked)

@@ -77,5 +77,7 @@ def _needs(config: ContainerConfig) -> Iterator[Need]:
     for mount in config.mounts:
         if mount.kind == MountKind.MOUNT_KIND_BIND:
             yield Need(Permission.BIND_MOUNTS, f"{mount.source} of its node")
+    if (score := config.resources.oom_score_adjust) < 0:
+        yield Need(Permission.OOM_SCORE, f"oom score adjustment {score}")
     shared = shares_host(config)
     yield from (Need(permission, f"its node's {what}") for kind, permission, what in _OF_NODE if kind in shared)

@@ -22,6 +22,7 @@ class Permission(StrEnum):
     HOST_PID = "host-pid"
     HOST_IPC = "host-ipc"
     HOST_UTS = "host-uts"
+    OOM_SCORE = "oom-score"
 
 
 #: What each lets a container do, for people.
@@ -37,6 +38,7 @@ MEANING: Final = {
     Permission.HOST_PID: "see, and signal, all processes of its node (--pid host)",
     Permission.HOST_IPC: "use its node's shared memory, semaphores and queues (--ipc host)",
     Permission.HOST_UTS: "have its node's host name (--uts host)",
+    Permission.OOM_SCORE: "be killed for want of memory after others of its node (--oom-score-adj below 0)",
 }
 
 

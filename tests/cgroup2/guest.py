@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from shoal_agent.runtime.abilities import abilities
+from shoal_agent.runtime.exec import ExecSpec
 from shoal_agent.runtime.live_limits import Limited
 from shoal_agent.runtime.statistics import Reading, millis, read
 from shoal_agent.runtime.tasks import TaskKey, Tasks
+from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.resources_pb2 import Resources
 from tests.integration.agent_runtime.node import CONTAINER, Node, line, next_exit, opened
 
@@ -43,8 +45,8 @@ async def can_do_all_but_what_no_disk_does(node: Node) -> None:
     """A plain kernel of Debian's can do all limits but weights, for which no disk here is set up."""
     async with opened(node) as tasks:
         found = abilities(tasks.groups)
-        wanted = ("cpu-shares", "cpuset-cpus", "cpuset-mems", "memory-reservation", "memory-swap", "update")
-        assert tuple(found.limits) == wanted, found
+        wanted = {"cpu-shares", "cpuset-cpus", "cpuset-mems", "memory-reservation", "memory-swap"}
+        assert set(found.limits) == {*wanted, "oom-score-adj", "update"}, found
         assert (found.cpus, found.mems) == ("0-1", "0"), found
 
 
@@ -131,6 +133,21 @@ async def memory_in_use_is_not_taken_away(node: Node) -> None:
         assert tasks.running(key(1))
 
 
+async def a_score_below_the_agents_own_is_given(node: Node) -> None:
+    """Though the runtime, within a user namespace, may not; and conmon has the least there is."""
+    config = ContainerConfig(resources=Resources(oom_score_adjust=-500))
+    look = ("cat", "/proc/self/oom_score_adj")
+    async with opened(node) as tasks:
+        await tasks.start(node.spec("sh", "-c", f"{' '.join(look)}; exec sleep 100000", config=config))
+        await line(node, "-500")
+        process = await tasks.exec(key(1), ExecSpec(look))
+        assert (await process.stdout.read(100), await process.wait()) == (b"-500\n", 0)
+        # Those beside it have what the agent has.
+        await tasks.start(node.spec(*look, attempt=2))
+        await next_exit(tasks)
+        assert node.lines(attempt=2) == ["0"]
+
+
 CASES: Final[tuple[Callable[[Node], Coroutine[None, None, None]], ...]] = (
     can_do_all_but_what_no_disk_does,
     a_memory_hog_is_killed_and_said_to_be,
@@ -138,6 +155,7 @@ CASES: Final[tuple[Callable[[Node], Coroutine[None, None, None]], ...]] = (
     a_fork_bomb_stops_at_the_limit,
     changed_while_it_runs_is_as_if_it_had_begun_so,
     memory_in_use_is_not_taken_away,
+    a_score_below_the_agents_own_is_given,
 )
 
 

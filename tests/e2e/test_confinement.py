@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from shoal_agent.runtime.confinement import own_capabilities
+from shoal_agent.runtime.oom_scores import own_score
 from tests.parts.lab import LabUnderTest
 
 #: Number of CAP_NET_ADMIN.
@@ -19,7 +21,7 @@ def loosened(clean_lab: LabUnderTest) -> Iterator[LabUnderTest]:
     """The lab with everything allowed, and nothing again after."""
     names = [each["allowed"] for each in clean_lab.json_lines("cluster", "policy", "--format", "json")]
     assert names == [[]]
-    words = ("capabilities", "new-privileges", "seccomp", "devices", "privileged")
+    words = ("capabilities", "new-privileges", "seccomp", "devices", "privileged", "oom-score")
     clean_lab.run("cluster", "policy", *(word for name in words for word in ("--allow", name)))
     yield clean_lab
     clean_lab.run("cluster", "policy", *(word for name in words for word in ("--deny", name)))
@@ -38,6 +40,7 @@ def effective(lab: LabUnderTest, *options: str) -> int:
         (("--security-opt", "seccomp=unconfined"), "seccomp"),
         (("--security-opt", "no-new-privileges=false"), "new-privileges"),
         (("--privileged",), "privileged"),
+        (("--oom-score-adj", "-1"), "oom-score"),
         (("--device", "/dev/fuse"), "devices"),
     ],
 )
@@ -133,6 +136,28 @@ def test_a_limit_above_the_nodes_own_is_told_with_its_own(clean_lab: LabUnderTes
     assert "more than this node's own of" in done.stderr
 
 
+def test_who_is_killed_first_for_want_of_memory(clean_lab: LabUnderTest) -> None:
+    look = ("cat", "/proc/self/oom_score_adj")
+    clean_lab.run("run", "-d", "--name", "a", "--oom-score-adj", "500", clean_lab.image, "sleep", "1000")
+    assert clean_lab.out("exec", "a", *look) == clean_lab.out("exec", "a", "cat", "/proc/1/oom_score_adj") == "500"
+    assert clean_lab.out("inspect", "-f", "{{.HostConfig.OomScoreAdj}}", "a") == "500"
+    # A change of limits leaves it.
+    clean_lab.run("update", "--pids-limit", "50", "a")
+    clean_lab.run("restart", "-t", "0", "a")
+    assert clean_lab.out("exec", "a", *look) == "500"
+    assert clean_lab.out("run", "--rm", clean_lab.image, *look) == "0"
+
+
+def test_to_be_killed_later_than_others_is_for_the_nodes_agent_to_give(loosened: LabUnderTest) -> None:
+    look = ("cat", "/proc/self/oom_score_adj")
+    done = loosened.run("run", "--rm", "--oom-score-adj", "-500", loosened.image, *look, ok=None)
+    if own_score(own_capabilities()).lowers:
+        assert (done.returncode, done.stdout) == (0, "-500\n"), done.stderr
+    else:
+        assert (done.returncode, done.stderr.count("\n")) == (125, 1)
+        assert "oom score adjustment of -500 is less than this node's agent's own of 0" in done.stderr
+
+
 def test_variables_and_labels_come_from_files_and_an_id_goes_to_one(clean_lab: LabUnderTest, tmp_path: Path) -> None:
     env, labels, cid = tmp_path / "env", tmp_path / "labels", tmp_path / "cid"
     env.write_text('# none\nA=1\nB="two words"\nC=3\n')
@@ -161,6 +186,7 @@ def test_variables_and_labels_come_from_files_and_an_id_goes_to_one(clean_lab: L
         (("--security-opt", "seccomp=/etc/hostname"), "no JSON"),
         (("--ulimit", "nofile"), "NAME=SOFT"),
         (("--ulimit", "files=1"), "not known"),
+        (("--oom-score-adj", "-1001"), "-1000<=x<=1000"),
         (("--device", "/etc/shadow"), "not below /dev"),
         (("--device", "/dev/fuse:/dev/x:q"), "not valid"),
         (("--sysctl", "kernel.panic=1"), "not one of a container's own"),

@@ -25,6 +25,7 @@ from shoal_agent.runtime.devices import find_devices
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.host_files import names_of
 from shoal_agent.runtime.live_limits import Limited
+from shoal_agent.runtime.oom_scores import own_score
 from shoal_agent.runtime.probe import probe
 from shoal_agent.runtime.process import Process, resolve
 from shoal_agent.runtime.task import Streams
@@ -335,7 +336,8 @@ class RuntimeHost:
 
 def _confinement(config: ContainerConfig) -> Confinement:
     devices = find_devices(config.devices)
-    return confinement_of(config, own_limits(), capable=own_capabilities(), devices=devices)
+    capable = own_capabilities()
+    return confinement_of(config, own_limits(), capable=capable, score=own_score(capable), devices=devices)
 
 
 def _streams(config: ContainerConfig) -> Streams:

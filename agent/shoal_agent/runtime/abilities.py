@@ -69,7 +69,7 @@ def abilities(groups: Cgroups, devices: Path = _BLOCK_DEVICES) -> Abilities:
     if weight_file(groups, devices) is not None:
         found.add(limits.BLKIO_WEIGHT)
     return Abilities(
-        limits=tuple(sorted({*found, limits.UPDATE})),
+        limits=tuple(sorted({*found, limits.UPDATE, limits.OOM_SCORE})),
         cpus=_present(groups, "cpus") if limits.CPUSET_CPUS in found else "",
         mems=_present(groups, "mems") if limits.CPUSET_MEMS in found else "",
     )

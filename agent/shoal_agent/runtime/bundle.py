@@ -79,6 +79,7 @@ def process_section(
         "rlimits": [
             {"type": name, "hard": hard, "soft": soft} for name, (soft, hard) in sorted(confinement.rlimits.items())
         ],
+        **({} if confinement.oom_score is None else {"oomScoreAdj": confinement.oom_score}),
     }
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from shoal_agent.runtime.devices import DeviceNode
+from shoal_agent.runtime.oom_scores import CAPABLE, OwnScore, adjustment
 from shoal_agent.runtime.seccomp import compile_profile
 from shoal_common import capabilities
 from shoal_common.errors import InvalidSpec
@@ -62,6 +63,7 @@ class Confinement:
         seccomp: the section of an OCI configuration; None: every system call may be made.
         devices: of the node, that it is given.
         privileged: nothing in /proc is hidden, and it may write to what there is of its own in /proc and /sys.
+        oom_score: what is added to the score by which the kernel kills for want of memory; None: what the agent has.
     """
 
     capabilities: frozenset[str]
@@ -72,6 +74,7 @@ class Confinement:
     seccomp: Mapping[str, Any] | None = None
     devices: tuple[DeviceNode, ...] = ()
     privileged: bool = False
+    oom_score: int | None = None
 
     @property
     def standard_calls(self) -> bool:
@@ -85,6 +88,7 @@ class Confinement:
             "no_new_privileges": self.no_new_privileges,
             "rlimits": {name: list(limits) for name, limits in self.rlimits.items()},
             "groups": list(self.groups),
+            "oom_score": self.oom_score,
         }
 
     @classmethod
@@ -95,6 +99,7 @@ class Confinement:
             no_new_privileges=bool(value["no_new_privileges"]),
             rlimits={name: (int(soft), int(hard)) for name, (soft, hard) in value["rlimits"].items()},
             groups=tuple(value["groups"]),
+            oom_score=value.get("oom_score"),
         )
 
 
@@ -115,6 +120,7 @@ def confinement_of(
     own: Mapping[str, int],
     *,
     capable: frozenset[str] = frozenset(capabilities.NAMES),
+    score: OwnScore = CAPABLE,
     devices: tuple[DeviceNode, ...] = (),
     machine: str = "",
     release: str = "",
@@ -125,6 +131,7 @@ def confinement_of(
         config: what was asked for, allowed by the policy.
         own: hard limits of this node, by Docker's names; -1 is unlimited.
         capable: capabilities of this node's agent, which bound those of a container with the node's users.
+        score: the agent's own.
         devices: those that it asks for, found on this node.
         machine: as uname says it; empty means this one.
         release: of the kernel, as uname says it; empty means this one.
@@ -153,6 +160,7 @@ def confinement_of(
         seccomp=_seccomp(config, granted, machine or platform.machine(), release or platform.release()),
         devices=devices,
         privileged=security.privileged,
+        oom_score=adjustment(config.resources.oom_score_adjust, score),
     )
 
 

@@ -21,6 +21,7 @@ from typing import Final
 from shoal_agent.kernel.inotify import Bell, Event
 from shoal_agent.kernel.processes import ended
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
+from shoal_agent.runtime.oom_scores import scored
 from shoal_agent.runtime.task import Streams
 
 CONMON: Final = Path("/usr/bin/conmon")
@@ -127,6 +128,7 @@ async def create(
     log: Path,
     exits: Path,
     streams: Streams,
+    oom_score: int | None,
 ) -> None:
     """Start conmon, which has the runtime create the container; return when conmon runs.
 
@@ -149,7 +151,7 @@ async def create(
     try:
         # conmon leaves a file "oom" where it works.
         code = await _run(
-            within(groups, command),
+            within(groups, scored(oom_score, command)),
             {**_ENVIRONMENT, "_OCI_SYNCPIPE": str(answer)},
             answer,
             directory=files.directory,

@@ -25,6 +25,7 @@ from shoal_agent.kernel import processes
 from shoal_agent.kernel.inotify import Bell, Event
 from shoal_agent.runtime.conmon import Runtime, read_pid
 from shoal_agent.runtime.failures import explain
+from shoal_agent.runtime.oom_scores import scored
 from shoal_agent.runtime.pseudoterminals import CONTROLLING, ConsoleSocket, Pseudoterminal, terminal_around
 from shoal_common.errors import Conflict, InvalidSpec
 
@@ -229,11 +230,15 @@ async def execute(
     own = Path(tempfile.mkdtemp(prefix="exec-", dir=directory))
     try:
         (own / "process.json").write_text(json.dumps(section))
-        command = [
-            *(str(runtime.program), *runtime.arguments(own / "log"), "exec"),
-            *(("--detach",) if spec.detach else ()),
-            *("--process", str(own / "process.json"), "--pid-file", str(own / "pid")),
-        ]
+        score = section.get("oomScoreAdj")
+        command = scored(
+            score if isinstance(score, int) else None,
+            [
+                *(str(runtime.program), *runtime.arguments(own / "log"), "exec"),
+                *(("--detach",) if spec.detach else ()),
+                *("--process", str(own / "process.json"), "--pid-file", str(own / "pid")),
+            ],
+        )
         async with Bell(own, Event.CLOSE_WRITE | Event.MOVED_TO) as bell:
             if spec.tty and not spec.detach:
                 process, transport, exited, pid, terminal = await _in_terminal(command, spec, name, runtime, own, bell)

@@ -182,6 +182,7 @@ class Tasks:
                 log=written_path(spec.logs, spec.key.attempt),
                 exits=self._paths.exits,
                 streams=spec.streams,
+                oom_score=spec.confinement.oom_score,
             )
             pid = await conmon.answered(files)
             null_device.give_back()

@@ -52,6 +52,13 @@ _NAMES: Final = (
 OPTIONS: Final = (
     *LIMITS,
     click.option(
+        "--oom-score-adj",
+        type=click.IntRange(-1000, 1000),
+        metavar="SCORE",
+        help="Be killed sooner for want of memory than others of the node, up to 1000 (0); or later, down to -1000, "
+        "which the policy has to allow.",
+    ),
+    click.option(
         "--constraint",
         multiple=True,
         metavar="KEY==VALUE",
@@ -62,7 +69,11 @@ OPTIONS: Final = (
 
 def read(values: dict[str, Any]) -> LimitOptions:
     """Return what was said of it."""
-    return {"constraints": values["constraint"], **read_limits(values)}
+    return {
+        "constraints": values["constraint"],
+        "oom_score_adj": values["oom_score_adj"] or 0,
+        **read_limits(values),
+    }
 
 
 def read_limits(values: dict[str, Any]) -> Limits:

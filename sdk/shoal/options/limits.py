@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from shoal_common import units
 from shoal_common.errors import InvalidSpec
-from shoal_common.limits import check_limits
+from shoal_common.limits import check_limits, check_oom_score
 from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.resources_pb2 import Resources
 
@@ -38,6 +38,8 @@ class Limits(TypedDict, total=False):
 class LimitOptions(Limits, total=False):
     """Of its resources, and of the node that has them."""
 
+    #: -1000 to 1000: whom of the node the kernel kills later, or sooner, for want of memory.
+    oom_score_adj: int
     #: Each "key==value" or "key!=value"; keys are node.id, node.name and node.labels.NAME.
     constraints: Iterable[str]
 
@@ -49,6 +51,9 @@ def apply(config: ContainerConfig, options: LimitOptions) -> None:
         InvalidSpec: one of them can never be right.
     """
     limits = resources(options)
+    score = options.get("oom_score_adj", 0)
+    check_oom_score(score)
+    limits.oom_score_adjust = score
     check_limits(limits)
     config.resources.CopyFrom(limits)
     config.constraints.extend(options.get("constraints", ()))

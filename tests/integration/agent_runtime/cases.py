@@ -435,10 +435,11 @@ async def confined_as_asked(node: Node) -> None:
             sysctls={"net.core.somaxconn": "77"},
             # runc's exec raises the soft limit of open files to the hard one, so those are the same.
             ulimits=[Ulimit(name="nofile", soft=200, hard=200), Ulimit(name="core", soft=512, hard=1024)],
+            resources=Resources(oom_score_adjust=321),
         )
         facts = (
             "grep -E '^(CapBnd|NoNewPrivs):' /proc/self/status; id -G; ulimit -Sn; ulimit -Sc; ulimit -Hc; "
-            "cat /proc/sys/net/core/somaxconn"
+            "cat /proc/sys/net/core/somaxconn /proc/self/oom_score_adj"
         )
         key = TaskKey(CONTAINER, 1, 6)
         script = f"{facts}; echo up; sleep 1000"
@@ -447,7 +448,7 @@ async def confined_as_asked(node: Node) -> None:
         process = await tasks.exec(key, ExecSpec(["sh", "-c", facts]))
         output, _ = await asyncio.gather(whole(process.stdout), whole(process.stderr))
         assert await process.wait() == 0
-        expected = ["CapBnd:\t0000000000000000", "NoNewPrivs:\t0", "0 34", "200", "1", "2", "77"]
+        expected = ["CapBnd:\t0000000000000000", "NoNewPrivs:\t0", "0 34", "200", "1", "2", "77", "321"]
         assert output.decode().splitlines() == expected, output
         assert node.lines(attempt=6) == [*expected, "up"]
         too_many = ContainerConfig(groups=["nobody-knows"])

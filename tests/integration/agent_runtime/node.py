@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from shoal_agent.paths import NodePaths
-from shoal_agent.runtime.confinement import confinement_of, own_limits
+from shoal_agent.runtime.confinement import confinement_of, own_capabilities, own_limits
 from shoal_agent.runtime.devices import find_devices
 from shoal_agent.runtime.host_files import Names
 from shoal_agent.runtime.logs import read_attempt
 from shoal_agent.runtime.mounts import FileSystems
+from shoal_agent.runtime.oom_scores import own_score
 from shoal_agent.runtime.process import Process
 from shoal_agent.runtime.task import NO_STREAMS, Streams
 from shoal_agent.runtime.tasks import Exited, TaskKey, Tasks, TaskSpec
@@ -88,6 +89,7 @@ class Node:
             confinement=confinement_of(
                 config or ContainerConfig(),
                 own_limits(),
+                score=own_score(own_capabilities()),
                 devices=find_devices(config.devices if config else ()),
             ),
             streams=streams,

@@ -47,7 +47,8 @@ def test_sets_as_people_write_them() -> None:
         (Resources(pids=-1), "pids"),
         (Resources(blkio_weight=9), "10 to 1000"),
         (Resources(blkio_weight=1001), "10 to 1000"),
-        (Resources(oom_score_adjust=-5), "score"),
+        (Resources(oom_score_adjust=-1001), "-1000 to 1000"),
+        (Resources(oom_score_adjust=1001), "-1000 to 1000"),
     ],
     ids=str,
 )
@@ -71,11 +72,20 @@ def test_what_not_every_node_can_do_has_a_name() -> None:
         cpuset_cpus="0",
         cpuset_mems="0",
         blkio_weight=10,
+        oom_score_adjust=-1000,
     )
     limits.check_limits(every)
     assert limits.asked(every) == {
-        *("memory-swap", "memory-reservation", "cpu-shares", "cpuset-cpus", "cpuset-mems", "blkio-weight")
+        *("memory-swap", "memory-reservation", "cpu-shares", "cpuset-cpus", "cpuset-mems", "blkio-weight"),
+        "oom-score-adj",
     }
+
+
+def test_a_score_is_not_changed_but_stays() -> None:
+    before = Resources(memory_bytes=64 * MIB, oom_score_adjust=7)
+    assert limits.merged(before, Resources(pids=9)).oom_score_adjust == 7
+    with pytest.raises(InvalidSpec, match="can't be changed"):
+        limits.merged(before, Resources(oom_score_adjust=8))
 
 
 def test_options_become_the_message() -> None:
@@ -88,6 +98,7 @@ def test_options_become_the_message() -> None:
         "cpuset_cpus": "0-1",
         "pids_limit": 20,
         "blkio_weight": 300,
+        "oom_score_adj": -300,
     }
     assert configure("web:3", (), options).resources == Resources(
         memory_bytes=64 * MIB,
@@ -98,10 +109,12 @@ def test_options_become_the_message() -> None:
         cpuset_cpus="0-1",
         pids=20,
         blkio_weight=300,
+        oom_score_adjust=-300,
     )
     assert configure("web:3", (), {"memory": "64m", "memory_swap": -1}).resources.memory_swap_bytes == -1
     assert configure("web:3", (), {"memory": "64m", "memory_swap": "-1"}).resources.memory_swap_bytes == -1
     wrong: list[ContainerOptions] = [{"memory_swap": "64m"}, {"cpu_shares": -1}, {"cpuset_cpus": "x"}, {"memory": 1}]
+    wrong += [{"oom_score_adj": 1 << 40}]
     for each in wrong:
         with pytest.raises(InvalidSpec):
             configure("web:3", (), each)

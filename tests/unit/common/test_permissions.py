@@ -15,6 +15,7 @@ from shoal_proto.v1.container_pb2 import (
     SharingMode,
     Ulimit,
 )
+from shoal_proto.v1.resources_pb2 import Resources
 
 HOST = NamespaceSharing(mode=SharingMode.SHARING_MODE_HOST)
 LOOSENED = [
@@ -31,6 +32,7 @@ LOOSENED = [
     (ContainerConfig(pid=HOST), Permission.HOST_PID),
     (ContainerConfig(ipc=HOST), Permission.HOST_IPC),
     (ContainerConfig(uts=HOST), Permission.HOST_UTS),
+    (ContainerConfig(resources=Resources(oom_score_adjust=-1)), Permission.OOM_SCORE),
 ]
 
 
@@ -52,6 +54,7 @@ def test_what_tightens_or_stays_within_needs_none() -> None:
     config = ContainerConfig(
         security=Security(cap_drop=["ALL"], cap_add=["CHOWN", "NET_BIND_SERVICE"]),
         groups=["50"],
+        resources=Resources(oom_score_adjust=1000),
         sysctls={"net.core.somaxconn": "1"},
         ulimits=[Ulimit(name="core", soft=-1, hard=-1)],
         mounts=[Mount(kind=MountKind.MOUNT_KIND_VOLUME), Mount(kind=MountKind.MOUNT_KIND_TMPFS)],

@@ -8,6 +8,10 @@ from shoal_agent.runtime.abilities import Abilities, abilities, lacking, weight_
 from shoal_agent.runtime.cgroups import Cgroups, Mounts
 from shoal_proto.v1.resources_pb2 import Resources
 
+#: What an agent of this version can do anywhere.
+ALWAYS = ("oom-score-adj", "update")
+LIMITS = ("cpu-shares", "cpuset-cpus", "cpuset-mems", "memory-reservation", "memory-swap")
+
 
 def files(group: Path, *names: str) -> None:
     group.mkdir(parents=True, exist_ok=True)
@@ -36,7 +40,7 @@ def version_one(top: Path) -> Cgroups:
 def test_version_one(tmp_path: Path) -> None:
     groups, plain = version_one(tmp_path / "t"), disk(tmp_path / "plain", "[none] mq-deadline bfq")
     found = abilities(groups, plain)
-    assert found.limits == ("cpu-shares", "cpuset-cpus", "cpuset-mems", "memory-reservation", "memory-swap", "update")
+    assert set(found.limits) == {*ALWAYS, *LIMITS}
     # A new group of version 1 has none before it is used: the root's are what there is.
     assert (found.cpus, found.mems) == ("0-3", "0")
     (tmp_path / "t/cpuset/shoal/cpuset.effective_cpus").write_text("1\n")
@@ -48,7 +52,7 @@ def test_version_one(tmp_path: Path) -> None:
 def test_version_one_without_further_trees(tmp_path: Path) -> None:
     trees = {name: tmp_path / name for name in ("memory", "cpu", "pids")}
     found = abilities(Cgroups("/shoal", Mounts(version=1, trees=trees)), tmp_path)
-    assert (found.limits, found.cpus, found.mems) == (("update",), "", "")
+    assert (found.limits, found.cpus, found.mems) == (ALWAYS, "", "")
 
 
 def test_version_two(tmp_path: Path) -> None:
@@ -58,7 +62,7 @@ def test_version_two(tmp_path: Path) -> None:
     (containers / "cpuset.mems.effective").write_text("0-1\n")
     groups = Cgroups("/shoal", Mounts(version=2, trees={"": tmp_path / "t"}))
     found = abilities(groups, tmp_path / "none")
-    assert found.limits == ("cpu-shares", "cpuset-cpus", "cpuset-mems", "memory-reservation", "memory-swap", "update")
+    assert set(found.limits) == {*ALWAYS, *LIMITS}
     assert (found.cpus, found.mems) == ("0,2", "0-1")
 
 
