@@ -172,6 +172,7 @@ def agent(
     from shoal_common.daemon_logging import configure_logging
     from shoal_common.ids import check_name
     from shoal_common.log_options import parse_log_options
+    from shoal_common.runtimes import check_runtime
     from shoal_common.units import parse_bytes, parse_cpus
 
     configure_logging(debug=debug, form=log_format, node=name)
@@ -193,7 +194,7 @@ def agent(
             uid_bases=parse_bases(uid_range),
             allowed_binds=tuple(AllowedBind.parse(text) for text in allowed_binds),
             cgroup_parent=cgroup_parent,
-            runtimes={key: Path(path) for key, path in _pairs(runtimes, "--runtime").items()},
+            runtimes={check_runtime(key): Path(path) for key, path in _pairs(runtimes, "--runtime").items()},
             own_registries=registry_own,
             insecure_registries=registry_insecure,
             clearing=Thresholds(clear_above, clear_below),

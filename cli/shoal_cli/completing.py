@@ -50,4 +50,6 @@ async def _all(cluster: Cluster, kind: str) -> list[str]:
             return [each.spec.name for each in await cluster.volumes.list()]
         case "node":
             return [each.spec.name for each in await cluster.nodes.list()]
+        case "runtime":
+            return [name for each in await cluster.nodes.list() for name in each.status.description.runtimes]
     return [each.reference for each in await cluster.images.list()]

@@ -71,6 +71,26 @@ def test_create_prepares_and_start_starts(clean_lab: LabUnderTest) -> None:
     eventually(lambda: clean_lab.out("logs", "later") == "started", seconds=10, what="output")
 
 
+def test_a_runtime_by_its_name_on_a_node_that_has_it(clean_lab: LabUnderTest) -> None:
+    where = ("--constraint", "node.name==node2")
+    for name, option in (("a", ("--runtime", "runc")), ("b", ())):
+        clean_lab.run("run", "-d", "--name", name, *option, *where, clean_lab.image, "sleep", "1000")
+        container = clean_lab.inspect(name)["spec"]["id"]
+        there = clean_lab.inside("node2", "ls", f"/run/shoal/runtimes/{'runc' if option else 'crun'}")
+        assert container in there, name
+    assert clean_lab.out("inspect", "-f", "{{.HostConfig.Runtime}}", "a") == "runc"
+    assert clean_lab.out("exec", "a", "echo", "well") == "well"
+    done = clean_lab.run("run", "--runtime", "../runc", clean_lab.image, ok=None)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    waiting = clean_lab.spawn("run", "--runtime", "kata", *where, clean_lab.image)
+    try:
+        assert waiting.stderr is not None
+        assert "node2: has no runtime kata (it has crun, runc)" in waiting.stderr.readline().decode()
+    finally:
+        waiting.send_signal(signal.SIGINT)
+        waiting.communicate(timeout=30)
+
+
 def test_a_signal_to_an_attached_run_reaches_the_container(clean_lab: LabUnderTest) -> None:
     program = "trap 'echo got it; exit 3' TERM; echo ready; while :; do sleep 0.1; done"
     process = clean_lab.spawn("run", "--rm", "--name", "sig", clean_lab.image, "sh", "-c", program)

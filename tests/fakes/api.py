@@ -424,7 +424,10 @@ class Nodes(node_pb2_grpc.NodeServiceServicer):
     async def ListNodes(self, request, context):  # type: ignore[no-untyped-def]
         node = node_pb2.Node(
             spec=node_pb2.NodeSpec(id="ab" * 16, name="n1"),
-            status=node_pb2.NodeStatus(state=node_pb2.NODE_STATE_READY),
+            status=node_pb2.NodeStatus(
+                state=node_pb2.NODE_STATE_READY,
+                description=node_pb2.NodeDescription(runtimes={"crun": "1.8.1", "runc": "1.1.5"}),
+            ),
         )
         return node_pb2.ListNodesResponse(nodes=[node])
 

@@ -41,6 +41,7 @@ _RIGHT: Final[Mapping[str, Sequence[str]]] = {
     "path": ("in/root.tar", "in/lines", "in/binary", "in/profile.json", "in", "out", "-", "/dev/null"),
     "label": ("a=b", "a"),
     "variable": ("A=b", "HOME"),
+    "runtime": ("crun", "runc", "kata"),
     "policy of restarts": ("no", "always", "on-failure:3"),
 }
 _EXAMPLE: Final = re.compile(r"^ *(?:\$ )?(?:.*\| *)?shoal (.+)$", re.MULTILINE)

@@ -8,6 +8,14 @@ from tests.mutants.mutant import Mutant
 
 LIMITS: Final = (
     Mutant(
+        "a-runtime-that-a-node-lacks-is-ignored",
+        "controller/shoal_controller/core/volumes.py",
+        "        wanted.append(Runs(container.runtime))\n",
+        "        pass\n",
+        "tests/unit/controller/core/test_filters.py::test_a_runtime_that_a_node_does_not_have_sends_it_elsewhere",
+        "a container goes where nobody can run it",
+    ),
+    Mutant(
         "limits-that-nobody-can-do-are-ignored",
         "controller/shoal_controller/core/volumes.py",
         "        wanted.append(Limiting(container.limits))\n",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from shoal_cli import params
+from shoal_common.runtimes import check_runtime
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +46,12 @@ OPTIONS: Final = (
         metavar="FILE",
         help="Set labels from a file, one a line; --label goes before them. Can be repeated.",
     ),
+    click.option(
+        "--runtime",
+        type=params.Existing("runtime", check_runtime),
+        metavar="NAME",
+        help="OCI runtime that runs it, such as runc; only nodes that have it (that of its node).",
+    ),
     click.option("--hostname", "-h", metavar="NAME", help="Host name inside; the beginning of the id if left out."),
 )
 
@@ -75,4 +82,6 @@ def read(values: dict[str, Any]) -> ProcessOptions:
         options["user"] = values["user"]
     if values["hostname"]:
         options["hostname"] = values["hostname"]
+    if values["runtime"]:
+        options["runtime"] = values["runtime"]
     return options

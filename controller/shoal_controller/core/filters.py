@@ -187,6 +187,25 @@ class Limiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Runs:
+    """The node has the OCI runtime that a container asks for."""
+
+    runtime: str
+
+    def check(self, node: NodeView) -> bool:
+        return self.runtime in node.runtimes
+
+    def explain(self, refused: Sequence[NodeView]) -> str:
+        if len(refused) > _NAMED:
+            return f"{len(refused)} have no runtime {self.runtime} ({refused[0].name} has {_runtimes(refused[0])})"
+        return ", ".join(f"{node.name}: has no runtime {self.runtime} (it has {_runtimes(node)})" for node in refused)
+
+
+def _runtimes(node: NodeView) -> str:
+    return ", ".join(sorted(node.runtimes)) or "none"
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """Nobody runs what was stored without the policy being asked; `why_not` says what that is."""
 

@@ -97,6 +97,7 @@ class NodeView:
         knows: highest field of a container's configuration that its agent knows.
         limits: what it can hold containers to, by the names of `shoal_common.limits`.
         cpus, mems: numbers of its processors and memory nodes.
+        runtimes: names of its OCI runtimes.
     """
 
     id: str
@@ -119,6 +120,7 @@ class NodeView:
     limits: frozenset[str] = frozenset()
     cpus: frozenset[int] = frozenset()
     mems: frozenset[int] = frozenset()
+    runtimes: frozenset[str] = frozenset()
 
     #: What the holds reserve together, and how many are current: summed up once, since a plan looks at all nodes.
     held: Amounts = field(init=False, compare=False, default=NOTHING)
@@ -199,6 +201,7 @@ class ContainerView:
         asks: highest field of its configuration that its agent has to know; 0 if every agent does.
         limits: what its limits ask of a node that not every one can do.
         limits_changed: counts the changes of its limits.
+        runtime: name of the OCI runtime that its node has to have; "" if any will do.
         joins: id of the container whose namespaces it joins; "" if they are all its own.
         unchecked: why it is not to run, though somebody stored it: the policy was not asked; "" if it was.
     """
@@ -220,6 +223,7 @@ class ContainerView:
     asks: int = 0
     limits: LimitsWish = NO_LIMITS
     limits_changed: int = 0
+    runtime: str = ""
     joins: str = ""
     unchecked: str = ""
     placement: PlacementView | None = None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shoal_controller.core.filters import Checked, Constraint, Filter, Knows, Limiting
+from shoal_controller.core.filters import Checked, Constraint, Filter, Knows, Limiting, Runs
 from shoal_controller.core.snapshot import NO_LIMITS, ContainerView, NodeView, Snapshot, VolumeView
 from shoal_proto.v1.node_pb2 import NodeRemoval
 
@@ -87,7 +87,7 @@ def _covers(allowed: str, path: str, *, read_only: bool) -> bool:
 
 
 def needs(container: ContainerView, volumes: Mapping[str, VolumeView]) -> tuple[Filter, ...]:
-    """Return what a container's configuration, limits, constraints, volumes and binds ask of a node, beside room.
+    """Return what a container asks of a node beside room: by its configuration, constraints, volumes and binds.
 
     Args:
         volumes: as they are placed now; one that is placed nowhere has constraints of its own.
@@ -99,6 +99,8 @@ def needs(container: ContainerView, volumes: Mapping[str, VolumeView]) -> tuple[
         wanted.append(Knows(container.asks))
     if container.limits != NO_LIMITS:
         wanted.append(Limiting(container.limits))
+    if container.runtime:
+        wanted.append(Runs(container.runtime))
     for volume, name in container.volumes:
         view = volumes.get(volume)
         if view is None or view.node:

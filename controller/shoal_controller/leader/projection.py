@@ -157,6 +157,7 @@ def container_view(entry: ContainerEntry, spec: ContainerSpec) -> ContainerView:
         asks=_asks(spec.config),
         limits=limits_wish(spec.config.resources),
         limits_changed=spec.limits_changed,
+        runtime=spec.config.runtime,
         joins=joined_id(spec.config),
         unchecked=unchecked(spec.config, spec.permissions),
         placement=None
@@ -221,6 +222,7 @@ def node_view(entry: NodeEntry) -> NodeView:
         limits=frozenset(description.limits if description is not None else ()),
         cpus=_own_numbers(description.cpuset_cpus) if description is not None else frozenset(),
         mems=_own_numbers(description.cpuset_mems) if description is not None else frozenset(),
+        runtimes=frozenset(description.runtimes if description is not None else ()),
         knows=(description.configuration if description is not None else 0) or _KNOWN_TO_ALL,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
 from shoal_common.errors import InvalidSpec
+from shoal_common.runtimes import check_runtime
 from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.resources_pb2 import StringList
 
@@ -24,7 +25,7 @@ class ProcessOptions(TypedDict, total=False):
     labels: Mapping[str, str]
     #: Left out: the first 12 digits of the id.
     hostname: str
-    #: OCI runtime by name; left out means the node's default.
+    #: OCI runtime by name, such as "runc": only nodes that have it; left out means the node's default.
     runtime: str
 
 
@@ -32,7 +33,7 @@ def apply(config: ContainerConfig, options: ProcessOptions) -> None:
     """Put the options into a configuration.
 
     Raises:
-        InvalidSpec: env can never be right.
+        InvalidSpec: env or runtime can never be right.
     """
     env = options.get("env", ())
     variables = [f"{name}={value}" for name, value in env.items()] if isinstance(env, Mapping) else list(env)
@@ -45,6 +46,7 @@ def apply(config: ContainerConfig, options: ProcessOptions) -> None:
     config.user = options.get("user", "")
     config.labels.update(options.get("labels", {}))
     config.hostname = options.get("hostname", "")
-    config.runtime = options.get("runtime", "")
+    if runtime := options.get("runtime", ""):
+        config.runtime = check_runtime(runtime)
     if "entrypoint" in options:
         config.entrypoint.CopyFrom(StringList(values=list(options["entrypoint"])))

@@ -222,6 +222,7 @@ async def test_ps_inspect_and_logs(command: Shoal, cluster: shoal.Cluster, state
         ("shoal stop on", ["one"]),
         ("shoal inspect ", ["n1", "one", "other"]),
         ("shoal ps -f node=", ["node=n1"]),
+        ("shoal run --runtime r", ["runc"]),
         ("shoal stop x", []),
     ],
 )

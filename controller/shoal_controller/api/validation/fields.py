@@ -16,6 +16,7 @@ from shoal_common.ids import DEFAULT_NAMESPACE, check_container_id, check_name
 from shoal_common.limits import check_limits
 from shoal_common.mounts import check_target
 from shoal_common.references import parse_reference
+from shoal_common.runtimes import check_runtime
 from shoal_common.signals import signal_number
 from shoal_common.units import format_bytes
 from shoal_controller.api.validation.confinement import confinement
@@ -48,7 +49,6 @@ DEFAULT_PAGE: Final = 500
 _HOSTNAME: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(?:\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 _USER: Final = re.compile(r"[^:\s\x00-\x1f]{1,64}(?::[^:\s\x00-\x1f]{1,64})?")
 _PORT: Final = re.compile(r"[0-9]{1,5}(?:/(?:tcp|udp|sctp))?")
-_RUNTIME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _LABEL: Final = re.compile(r"[^\s=\x00-\x1f\x7f]{1,255}")
 #: What a constraint can name, and be equal to.
 _NODE_LABEL: Final = re.compile(r"[^\s=!\x00-\x1f\x7f]{1,255}")
@@ -123,7 +123,8 @@ def _check_config(config: ContainerConfig) -> None:
         signal_number(config.stop_signal)
     if config.HasField("stop_timeout_seconds"):
         stop_timeout(config.stop_timeout_seconds)
-    _match(_RUNTIME, "runtime", config.runtime, "name one that the nodes have, such as crun")
+    if config.runtime:
+        check_runtime(config.runtime)
     life(config)
     files(config)
     sharing(config)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from shoal_controller.core.explain import pending_reason
-from shoal_controller.core.filters import Constraint, Cpu, Limiting, Memory, Readiness, Sound, explain, placing
+from shoal_controller.core.filters import Constraint, Cpu, Limiting, Memory, Readiness, Runs, Sound, explain, placing
 from shoal_controller.core.orchestrate import Place, plan
 from shoal_controller.core.snapshot import Amounts, ContainerView, HoldView, LimitsWish, PlacementView, StatusView
 from tests.unit.controller.core.clusters import CREATED, CURRENT, GIB, STOPPED, cluster, node
@@ -75,6 +75,20 @@ def test_limits_that_a_node_can_not_hold_a_container_to_send_it_elsewhere() -> N
     assert memory.explain([plain] * 5) == (
         "5 can't hold it to its limits (n1: its control groups can't do cpuset-cpus)"
     )
+
+
+def test_a_runtime_that_a_node_does_not_have_sends_it_elsewhere() -> None:
+    plain, other = node("n1", runtimes=frozenset({"runc", "crun"})), node("n2")
+    wanted = ContainerView(id="c", runtime="kata")
+    assert pending_reason(cluster([plain, other], [wanted]), wanted) == (
+        "2 nodes: n1: has no runtime kata (it has crun, runc), n2: has no runtime kata (it has none)"
+    )
+    good = node("n3", runtimes=frozenset({"crun", "kata"}))
+    placed = [each for each in plan(cluster([plain, other, good], [wanted]), limit=9) if isinstance(each, Place)]
+    assert [each.node for each in placed] == [good.id]
+    assert Runs("kata").explain([plain] * 5) == "5 have no runtime kata (n1 has crun, runc)"
+    # Who asks for none gets whichever its node has.
+    assert pending_reason(cluster([other]), ContainerView(id="c")) == ""
 
 
 def test_a_node_with_a_full_disk_takes_nothing_new_and_says_why() -> None:
