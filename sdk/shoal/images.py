@@ -14,7 +14,7 @@ import grpc.aio
 
 from shoal.streams import received
 from shoal.transport import Transport
-from shoal_common.errors import InvalidSpec, Unavailable
+from shoal_common.errors import Conflict, InvalidSpec, Unavailable
 from shoal_common.references import parse_reference
 from shoal_proto.v1.image_pb2 import (
     GetImageRequest,
@@ -57,15 +57,28 @@ class Images:
             lambda channel: ImageServiceStub(channel).GetImage, request, deadline=DEADLINE
         )
 
-    async def list(self) -> list[Image]:
-        """Return the images of the cluster's registry by name."""
+    async def list(self, *, filters: Iterable[str] = ()) -> list[Image]:
+        """Return the images of the cluster's registry by name.
+
+        Args:
+            filters: as `docker image ls --filter` has them, such as "reference=web:*"; see
+                `shoal_common.image_filters`.
+
+        Raises:
+            Conflict: the controller is of an older version, which can't choose.
+            InvalidSpec: a filter is malformed.
+            NotFound: a filter names an image that does not exist.
+        """
+        wanted = tuple(filters)
         images: list[Image] = []
         token = ""
         while True:
-            request = ListImagesRequest(page_token=token)
+            request = ListImagesRequest(page_token=token, filters=wanted)
             page = await self._transport.unary(
                 lambda channel: ImageServiceStub(channel).ListImages, request, deadline=DEADLINE
             )
+            if wanted and not page.selected:
+                raise Conflict("the controller is of an older version, which can't filter images (update it)")
             images += page.images
             token = page.next_page_token
             if not token:

@@ -159,6 +159,24 @@ def test_an_image_is_listed_and_inspected(lab: LabUnderTest) -> None:
     assert inspected["Config"]["Cmd"][0] == "sh"
 
 
+def test_images_are_chosen_by_filters(clean_lab: LabUnderTest, tmp_path: Path) -> None:
+    (tmp_path / "root.tar").write_bytes(root_filesystem())
+    for name, label in (("pick/one:1", "a=1"), ("pick/two:1", "a=2"), ("pick/two:2", "b")):
+        clean_lab.run("image", "import", str(tmp_path / "root.tar"), name, "--label", label)
+
+    def listed(*filters: str) -> list[str]:
+        options = [word for each in filters for word in ("-f", each)]
+        return clean_lab.out("images", *options, "--format", "{{.Repository}}:{{.Tag}}").split()
+
+    assert listed("reference=pick/*") == ["pick/one:1", "pick/two:1", "pick/two:2"]
+    assert listed("reference=pick/*:1", "label=a") == ["pick/one:1", "pick/two:1"]
+    assert listed("since=pick/one:1", "before=pick/two:2") == ["pick/two:1"]
+    assert listed("dangling=true") == []
+    for filters, code, said in ((("until=24h",), 2, "KEY one of"), (("before=no/such:1",), 1, "not found")):
+        done = clean_lab.run("image", "ls", "-f", *filters, ok=None)
+        assert (done.returncode, done.stderr.count("\n"), said in done.stderr) == (code, 1, True), done.stderr
+
+
 def test_an_imported_image_keeps_what_was_said_of_it(clean_lab: LabUnderTest, tmp_path: Path) -> None:
     (tmp_path / "root.tar").write_bytes(root_filesystem())
     words = ("image", "import", str(tmp_path / "root.tar"), "test/said:2")

@@ -110,6 +110,8 @@ class State:
         #: What was removed, by the request that asked for it.
         self.removed: dict[str, str] = {}
         self.images: dict[str, image_pb2.Image] = {}
+        #: It knows of filters.
+        self.selects = True
         self.archive = b""
         self.signals: list[str] = []
         #: What a new container is at once.
@@ -499,7 +501,8 @@ class Images(image_pb2_grpc.ImageServiceServicer):
         return self.state.images[request.ref]
 
     async def ListImages(self, request, context):  # type: ignore[no-untyped-def]
-        return image_pb2.ListImagesResponse(images=self.state.images.values())
+        self.state.calls.append(("ListImages", request))
+        return image_pb2.ListImagesResponse(images=self.state.images.values(), selected=self.state.selects)
 
     async def PullImage(self, request, context):  # type: ignore[no-untyped-def]
         yield image_pb2.PullImageResponse(node="n1", error="")

@@ -10,7 +10,9 @@ import click
 from shoal_cli import listing, params
 from shoal_cli.codes import FAILED
 from shoal_cli.container_options import types
+from shoal_cli.filters import FilterBy
 from shoal_cli.pruning import FILTER
+from shoal_common.image_filters import FILTER_KEYS, choices, parse_image_filter
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
@@ -124,9 +126,21 @@ def _words(option: str, text: str | None) -> list[str]:
 @listing.quiet
 @listing.no_trunc()
 @click.option("--digests", is_flag=True, help="Also the digest by which each can be named for ever.")
+@click.option(
+    "-f",
+    "--filter",
+    "filters",
+    multiple=True,
+    type=FilterBy(parse_image_filter, FILTER_KEYS, choices, dict.fromkeys(("before", "reference", "since"), "image")),
+    metavar="KEY=VALUE",
+    help=f"KEY is one of {', '.join(FILTER_KEYS)}. Can be repeated.",
+)
 @listing.form
-def list_(quiet: bool, no_trunc: bool, digests: bool, form: str) -> int:
+def list_(quiet: bool, no_trunc: bool, digests: bool, filters: tuple[str, ...], form: str) -> int:
     """List the images of the cluster's registry.
+
+    The same KEY several times lets any of its values through (of labels all must fit); different keys must all fit.
+    before and since go by when images were made; of what is in the registry nothing is dangling.
 
     A template has fields such as {{.Repository}}, {{.Tag}}, {{.ID}}, {{.Digest}}, {{.Size}}, or paths into the API's
     object.
@@ -135,6 +149,8 @@ def list_(quiet: bool, no_trunc: bool, digests: bool, form: str) -> int:
     Examples:
       shoal image ls
       shoal image ls --digests
+      shoal image ls -f 'reference=team/*:3' -f label=tier=front
+      shoal image ls -q -f since=web:3
       shoal image ls --format '{{.Repository}}:{{.Tag}} {{.Digest}}'
     """
     from shoal_cli.session import converse
@@ -147,7 +163,7 @@ def list_(quiet: bool, no_trunc: bool, digests: bool, form: str) -> int:
 
         columns = image_columns(time.time(), whole=no_trunc)
         headings = (*IMAGE_HEADINGS[:2], "Digest", *IMAGE_HEADINGS[2:]) if digests else IMAGE_HEADINGS
-        show_list(await cluster.images.list(), form, columns, headings, quiet=quiet)
+        show_list(await cluster.images.list(filters=filters), form, columns, headings, quiet=quiet)
 
     return converse(action)
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from shoal_cli import listing, params
-from shoal_cli.container_filters import CONTAINER_FILTER
-from shoal_common.container_filters import FILTER_KEYS
+from shoal_cli.filters import FilterBy
+from shoal_common.container_filters import FILTER_KEYS, choices, parse_filter
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
+
+#: What the values of filters are the names of.
+_NAMED: Final = {
+    "before": "container",
+    "name": "container",
+    "since": "container",
+    "ancestor": "image",
+    "node": "node",
+    "volume": "volume",
+}
 
 
 @click.command(short_help="List containers.")
@@ -26,7 +36,7 @@ if TYPE_CHECKING:
     "--filter",
     "filters",
     multiple=True,
-    type=CONTAINER_FILTER,
+    type=FilterBy(parse_filter, FILTER_KEYS, choices, _NAMED),
     metavar="KEY=VALUE",
     help=f"KEY is one of {', '.join(FILTER_KEYS)}. Can be repeated.",
 )

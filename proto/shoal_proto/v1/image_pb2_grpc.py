@@ -77,7 +77,8 @@ class ImageServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListImages(self, request, context):
-        """The images of the cluster's registry, by name.
+        """The images of the cluster's registry, by name. Errors: INVALID_ARGUMENT (a filter); NOT_FOUND (an image that one
+        names); UNAVAILABLE (the registry).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,9 @@ class ImageServiceStub:
     GetImage: _grpc.UnaryUnaryMultiCallable[_image_pb2.GetImageRequest, _image_pb2.Image]
     """Errors: NOT_FOUND; UNAVAILABLE (the registry)."""
     ListImages: _grpc.UnaryUnaryMultiCallable[_image_pb2.ListImagesRequest, _image_pb2.ListImagesResponse]
-    """The images of the cluster's registry, by name."""
+    """The images of the cluster's registry, by name. Errors: INVALID_ARGUMENT (a filter); NOT_FOUND (an image that one
+    names); UNAVAILABLE (the registry).
+    """
     PullImage: _grpc.UnaryStreamMultiCallable[_image_pb2.PullImageRequest, _image_pb2.PullImageResponse]
     """Fetches an image to nodes before it is needed."""
 
@@ -56,7 +58,9 @@ class ImageServiceAsyncStub(ImageServiceStub):
     GetImage: _aio.UnaryUnaryMultiCallable[_image_pb2.GetImageRequest, _image_pb2.Image]  # type: ignore[assignment]
     """Errors: NOT_FOUND; UNAVAILABLE (the registry)."""
     ListImages: _aio.UnaryUnaryMultiCallable[_image_pb2.ListImagesRequest, _image_pb2.ListImagesResponse]  # type: ignore[assignment]
-    """The images of the cluster's registry, by name."""
+    """The images of the cluster's registry, by name. Errors: INVALID_ARGUMENT (a filter); NOT_FOUND (an image that one
+    names); UNAVAILABLE (the registry).
+    """
     PullImage: _aio.UnaryStreamMultiCallable[_image_pb2.PullImageRequest, _image_pb2.PullImageResponse]  # type: ignore[assignment]
     """Fetches an image to nodes before it is needed."""
 
@@ -87,7 +91,9 @@ class ImageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _image_pb2.ListImagesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_image_pb2.ListImagesResponse, _abc.Awaitable[_image_pb2.ListImagesResponse]]:
-        """The images of the cluster's registry, by name."""
+        """The images of the cluster's registry, by name. Errors: INVALID_ARGUMENT (a filter); NOT_FOUND (an image that one
+        names); UNAVAILABLE (the registry).
+        """
 
     @_abc_1.abstractmethod
     def PullImage(

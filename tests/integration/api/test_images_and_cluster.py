@@ -89,6 +89,23 @@ async def test_lists_images_by_name_and_page(world: World) -> None:
     assert {"zz/a:1", "zz/a:2", "zz/b:1"} <= set(names)
 
 
+async def test_lists_those_images_that_filters_choose(world: World) -> None:
+    for name in ("choose/b:1", "choose/a:1", "choose/a:2"):
+        await world.image(name)
+    names: list[str] = []
+    request = image_pb2.ListImagesRequest(page_size=1, filters=["reference=choose/*:1", "dangling=false"])
+    while True:
+        page = await world.images.ListImages(request)
+        assert page.selected
+        names += [image.reference for image in page.images]
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+    assert names == ["choose/a:1", "choose/b:1"]
+    for text, error in (("until=24h", InvalidSpec), ("since=no/such:1", NotFound)):
+        await refused(world.images.ListImages(image_pb2.ListImagesRequest(filters=[text])), error)
+
+
 async def test_pull_tells_of_each_node(world: World) -> None:
     await world.image()
     none = world.images.PullImage(image_pb2.PullImageRequest(ref="web:3"))

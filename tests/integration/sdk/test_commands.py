@@ -260,6 +260,18 @@ async def test_import_from_stdin(command: Shoal, state: State) -> None:
     assert list(state.images["web:3"].config.cmd) == ["httpd", "-f"]
 
 
+async def test_images_are_chosen_by_the_controller_and_not_by_one_that_can_not(command: Shoal, state: State) -> None:
+    code, _, _ = await outcome(await command("image", "ls", "-f", "reference=web:*", "-f", "label=a"))
+    assert code == 0
+    asked = next(request for name, request in state.calls if name == "ListImages")
+    assert list(asked.filters) == ["reference=web:*", "label=a"]
+    state.selects = False
+    code, stdout, stderr = await outcome(await command("image", "ls", "-q", "-f", "label=a"))
+    assert (code, stdout) == (1, "")
+    assert "older version" in stderr
+    assert (await outcome(await command("image", "ls")))[0] == 0
+
+
 async def test_an_unreachable_controller_is_one_line(command: Shoal, controller: FakeController) -> None:
     await controller.stop()
     for arguments, expected in ((["ps"], 1), (["run", "web"], 125)):

@@ -20,7 +20,7 @@ from shoal_common.registry import Registry, parse_config, parse_manifest
 from shoal_common.registry.manifests import OCI_MANIFEST, Descriptor, Platform
 from shoal_common.timestamps import checked
 from shoal_common.tracing import current_trace, trace_metadata
-from shoal_controller.api.images import imports
+from shoal_controller.api.images import choosing, imports
 from shoal_controller.api.streams.relay import Agents
 from shoal_controller.api.validation import fields
 from shoal_controller.api.views import is_ready, node_name
@@ -133,7 +133,12 @@ class ImageService(image_pb2_grpc.ImageServiceServicer):
     async def ListImages(self, request: image_pb2.ListImagesRequest, context: _Context) -> image_pb2.ListImagesResponse:
         """See image.proto. A page's token is the name of its last image."""
         size = min(request.page_size or _PAGE, 1000)
-        names = sorted([f"{name}:{tag}" async for name, tag in self._registry.catalog(self._default_registry)])
+        filters = choosing.parsed(request.filters)
+        chosen = choosing.chosen(
+            filters, {name: await self._look_up(parse_reference(name)) for name in choosing.named(filters)}
+        )
+        catalog = self._registry.catalog(self._default_registry)
+        names = sorted([f"{name}:{tag}" async for name, tag in catalog if chosen.has_name(name, tag)])
         left = [name for name in names if name > request.page_token]
         at_once = asyncio.Semaphore(_LOOKUPS)
 
@@ -149,8 +154,9 @@ class ImageService(image_pb2_grpc.ImageServiceServicer):
 
         found = await asyncio.gather(*(look_up(name) for name in left[:size]))
         return image_pb2.ListImagesResponse(
-            images=[image for image in found if image is not None],
+            images=[image for image in found if image is not None and chosen.has(image)],
             next_page_token=left[size - 1] if len(left) > size else "",
+            selected=True,
         )
 
     async def PullImage(
