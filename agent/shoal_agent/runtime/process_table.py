@@ -15,8 +15,9 @@ from shoal_proto.v1.container_pb2 import Process
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _NS: Final = 1_000_000_000
-#: Characters of a command line that are told.
+#: Characters of a command line that are told, and bytes of it that are read.
 _LONGEST: Final = 1024
+_READ: Final = 4 * _LONGEST
 #: Processes that are told of; a container may have as many as its limit lets it.
 MOST: Final = 4096
 #: Device numbers of pseudoterminals (Documentation/admin-guide/devices.txt).
@@ -35,10 +36,11 @@ def processes(pids: Iterable[int], *, uid_base: int, booted: float, proc: Path =
     found = []
     for pid in list(pids)[:MOST]:
         try:
-            texts = [(proc / str(pid) / file).read_bytes() for file in ("stat", "status", "cmdline")]
+            stat, status = ((proc / str(pid) / file).read_bytes() for file in ("stat", "status"))
+            cmdline = _beginning(proc / str(pid) / "cmdline")
         except OSError:
             continue
-        found.append(_process(pid, *texts, uid_base=uid_base, booted=booted))
+        found.append(_process(pid, stat, status, cmdline, uid_base=uid_base, booted=booted))
     return sorted(found, key=lambda each: (each.started_at.ToNanoseconds(), each.inner_pid))
 
 
@@ -67,6 +69,15 @@ def _process(pid: int, stat: bytes, status: bytes, cmdline: bytes, *, uid_base: 
     )
 
 
+def _beginning(cmdline: Path) -> bytes:
+    """Return as much of a command line as is told.
+
+    A process says itself where its command line is, and may say that it is all of its memory (prctl(2), PR_SET_MM_MAP).
+    """
+    with cmdline.open("rb", buffering=0) as file:
+        return file.read(_READ) or b""
+
+
 def _command(cmdline: bytes, name: bytes) -> str:
     if not cmdline.strip(b"\0"):
         return f"[{_shown(name)}]"
@@ -74,7 +85,7 @@ def _command(cmdline: bytes, name: bytes) -> str:
 
 
 def _shown(text: bytes) -> str:
-    decoded = text[: 4 * _LONGEST].decode(errors="replace")
+    decoded = text[:_READ].decode(errors="replace")
     return "".join(char if char.isprintable() else "?" for char in decoded)[:_LONGEST]
 
 

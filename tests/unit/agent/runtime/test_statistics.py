@@ -129,3 +129,12 @@ def test_processes_as_the_container_sees_them(tmp_path: Path) -> None:
     assert [each.command for each in found] == ["sh -c sleep 9", "?[2J", "[idle]"]
     assert [each.terminal for each in found] == ["pts/3", "", ""]
     assert (found[0].state, found[0].cpu_ns, found[0].started_at.seconds) == ("S", 2_000_000_000, 1100)
+
+
+def test_of_a_command_line_no_more_is_read_than_told(tmp_path: Path) -> None:
+    play(tmp_path, 100, "sh", b"sh\0-c\0", parent=99, uid=0, inner="100 1")
+    # A process may say that all of its memory is its command line; here it has a terabyte.
+    with (tmp_path / "100/cmdline").open("r+b") as file:
+        file.truncate(1 << 40)
+    (found,) = processes([100], uid_base=0, booted=1000.0, proc=tmp_path)
+    assert found.command == "sh -c"
