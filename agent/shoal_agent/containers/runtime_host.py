@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 #: Trees are removed in as many threads: more would only keep the disk from everybody else.
 _THREADS: Final = 2
-#: Health checks that are made at a time; those that wait for their turn are not late.
+#: Health checks that begin at a time; those that wait for their turn are not late.
 _PROBES: Final = 8
 
 
@@ -84,6 +84,8 @@ class RuntimeHost:
         self._left_mounted: set[str] = set()
         self._roots: dict[str, Path] = {}
         self._probes = asyncio.Semaphore(_PROBES)
+        #: Attempts that were frozen since their last health check began.
+        self._stalled: set[TaskKey] = set()
 
     async def open(self) -> None:
         """Look at what an agent before this one left; the parts are open already."""
@@ -227,6 +229,7 @@ class RuntimeHost:
 
     async def freeze(self, record: ContainerRecord) -> None:
         """Freeze all its processes."""
+        self._stalled.add(task_key(record))
         await self._tasks.groups.freeze(str(task_key(record)))
 
     async def thaw(self, record: ContainerRecord) -> None:
@@ -242,10 +245,19 @@ class RuntimeHost:
         return await self._tasks.limit(task_key(record), record.assignment.config.resources)
 
     async def probe(self, record: ContainerRecord, check: Check) -> Answer:
-        """Make one check of its health."""
-        user = record.assignment.config.user or record.image_config.user
-        async with self._probes:
-            return await probe(self._tasks, task_key(record), check, user=user)
+        """Make one check of its health.
+
+        Raises:
+            Conflict: there is nothing that tells: it does not run, or its processes were frozen meanwhile (commit).
+        """
+        key = task_key(record)
+        self._stalled.discard(key)
+        if not self.frozen(record):
+            user = record.assignment.config.user or record.image_config.user
+            answer = await probe(self._tasks, key, check, user=user, turn=self._probes)
+            if answer.ok or key not in self._stalled:
+                return answer
+        raise Conflict(f"container {key.container[:12]} was frozen, which says nothing of its health")
 
     async def tidy(self, record: ContainerRecord) -> None:
         """Delete what the runtime has of the placement's attempts."""
@@ -316,6 +328,7 @@ class RuntimeHost:
         own = {task_key(record)} if record.status.attempt else set()
         for key in sorted((left & {k for k in left if which(k)}) | own, key=str):
             await self._tasks.delete(key)
+            self._stalled.discard(key)
             left.discard(key)
         if not left:
             self._left.pop(container, None)

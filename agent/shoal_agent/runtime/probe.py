@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from typing import Final
 
 from shoal_agent.core.health import Answer, Check
@@ -14,8 +15,14 @@ OUTPUT_BYTES: Final = 4096
 _CHUNK: Final = 64 << 10
 
 
-async def probe(tasks: Tasks, key: TaskKey, check: Check, *, user: str) -> Answer:
+async def probe(
+    tasks: Tasks, key: TaskKey, check: Check, *, user: str, turn: AbstractAsyncContextManager[object] | None = None
+) -> Answer:
     """Make one check. One that is not over in time is killed, with the rest of its process group.
+
+    Args:
+        turn: waited for, which is no part of the check's time, and had until the command has begun: one that hangs
+            keeps nobody else from being checked.
 
     Raises:
         Conflict: the task isn't running.
@@ -23,13 +30,16 @@ async def probe(tasks: Tasks, key: TaskKey, check: Check, *, user: str) -> Answe
     """
     kept = bytearray()
     try:
-        async with asyncio.timeout(check.timeout_ms / 1000):
-            process = await tasks.exec(key, ExecSpec(args=check.args, user=user))
-            try:
-                code = await _collected(process, kept)
-            except BaseException:
-                process.abandon()
-                raise
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(turn or nullcontext())
+            async with asyncio.timeout(check.timeout_ms / 1000):
+                process = await tasks.exec(key, ExecSpec(args=check.args, user=user))
+                try:
+                    await held.aclose()
+                    code = await _collected(process, kept)
+                except BaseException:
+                    process.abandon()
+                    raise
     except TimeoutError:
         late = f"Health check exceeded timeout ({check.timeout_ms / 1000:g}s)"
         return Answer(ok=False, output="\n".join(filter(None, (late, _text(kept)))))
