@@ -61,7 +61,8 @@ class ContainerFiles:
             source: path in it; a directory that ends in "/." means what is in it.
             target: a directory to copy into, or what the copy is to be.
             follow_link: if the path is a link, copy what it leads to.
-            keep_ids: give files the numbers of owner and group that they have in the container (as root); else yours.
+            keep_ids: give files the numbers of owner and group that they have in the container (as root); else yours,
+                without what would give your rights to whoever executes them (setuid, setgid, capabilities).
 
         Raises:
             NotFound: a path is not there.

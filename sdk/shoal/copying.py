@@ -308,7 +308,8 @@ async def _place(responses: AsyncIterator[CopyOutResponse], place: Landing, pack
     pulled = _Pulled(responses)
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1, thread_name_prefix="shoal-copy") as writer:
-        placer = Placer(root, keep_ids=keep_ids, unique=secrets.token_hex(6), rename=rename)
+        # A program that gives its owner's rights would give ours, to whoever executes it: the container chose it.
+        placer = Placer(root, keep_ids=keep_ids, keep_privileges=keep_ids, unique=secrets.token_hex(6), rename=rename)
         work = loop.run_in_executor(writer, placer.place, pulled.pull)
         try:
             await asyncio.shield(work)

@@ -64,7 +64,7 @@ class Files:
         real = self.root / path.lstrip("/")
         parent = os.open(real.parent, os.O_RDONLY)
         try:
-            for number, piece in enumerate(Packer(xattrs=False).archive(parent, real.name, os.fsencode(real.name))):
+            for number, piece in enumerate(Packer(xattrs=True).archive(parent, real.name, os.fsencode(real.name))):
                 if number == self.break_after:
                     raise Unavailable("the node went away")
                 if number == self.stall_after:

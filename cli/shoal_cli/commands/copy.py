@@ -29,7 +29,7 @@ def copy(source: str, target: str, archive: bool, follow_link: bool, quiet: bool
 
     A directory that is there is copied into; otherwise TARGET is what the copy is called. SOURCE/. means what is in the
     directory. A link is copied as a link. Copies belong to you here and to root in the container, unless -a keeps the
-    numbers.
+    numbers. What belongs to you gives nobody your rights: setuid, setgid and capabilities stay in the container.
 
     \b
     Examples:

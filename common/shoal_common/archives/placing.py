@@ -57,6 +57,7 @@ class Placer:
     Args:
         root: descriptor of the directory; the caller's to close.
         keep_ids: give each entry the owner and group that the archive says.
+        keep_privileges: keep what gives whoever executes a file more than they have: setuid, setgid, capabilities.
         rename: where an entry goes, by its path; None leaves it out.
         step: opens the next directory on the way to an entry.
         unique: names the files under way.
@@ -67,12 +68,15 @@ class Placer:
         root: int,
         *,
         keep_ids: bool,
+        keep_privileges: bool = True,
         unique: str,
         rename: Callable[[bytes], bytes | None] = lambda path: path,
         step: Step = step_inside,
     ) -> None:
         self._root = root
         self._keep_ids = keep_ids
+        self._modes = 0o7777 if keep_privileges else 0o1777
+        self._keep_capabilities = keep_privileges
         self._rename = rename
         self._step = step
         self._draft = f".shoal-copy-{unique}"
@@ -150,7 +154,7 @@ class Placer:
     def _directory(self, parent: int, path: bytes, name: str, entry: Entry, there: os.stat_result | None) -> None:
         if there is None:
             os.mkdir(name, 0o700, dir_fd=parent)
-            self._directories[path] = _Attributes(entry.mode, entry.uid, entry.gid, entry.mtime)
+            self._directories[path] = _Attributes(entry.mode & self._modes, entry.uid, entry.gid, entry.mtime)
             return
         if not stat.S_ISDIR(there.st_mode):
             try:
@@ -173,9 +177,10 @@ class Placer:
             with os.fdopen(opened, "wb", buffering=0):
                 _content(opened, entry, stream)
                 self._own(opened, entry)
-                os.fchmod(opened, entry.mode)
+                os.fchmod(opened, entry.mode & self._modes)
                 for key, value in entry.xattrs:
-                    _set_attribute(opened, key, value)
+                    if key != _CAPABILITY or self._keep_capabilities:
+                        _set_attribute(opened, key, value)
                 os.utime(opened, ns=(entry.mtime, entry.mtime))
 
         self._draft_then_rename(parent, name, write)
@@ -186,7 +191,7 @@ class Placer:
             if self._keep_ids:
                 os.chown(draft, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
             if entry.kind == tarstream.FIFO:
-                _set_mode(os.open(draft, _FIFO, dir_fd=parent), entry.mode)
+                _set_mode(os.open(draft, _FIFO, dir_fd=parent), entry.mode & self._modes)
             os.utime(draft, ns=(entry.mtime, entry.mtime), dir_fd=parent, follow_symlinks=False)
 
         self._draft_then_rename(parent, name, write)

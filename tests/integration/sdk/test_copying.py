@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
+import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +14,9 @@ import pytest
 import shoal
 from shoal_common.errors import Conflict, InvalidSpec, NotFound, Unavailable
 from tests.fakes.api import State
+
+#: struct vfs_cap_data (linux/capability.h): version 2, effective; CAP_SETUID is permitted.
+_CAP_SETUID = struct.pack("<5I", 0x02000001, 1 << 7, 0, 0, 0)
 
 
 @pytest.fixture
@@ -46,6 +51,23 @@ async def test_copies_go_where_docker_has_them_go(cluster: shoal.Cluster, root: 
     assert (mine / "mine/below/data").is_file()
     await files.copy_from("web", "/etc/mine", mine / "new")
     assert (mine / "new/below/data").is_file()
+
+
+async def test_what_comes_out_of_a_container_gives_nobody_the_rights_of_who_copies(
+    cluster: shoal.Cluster, root: Path, mine: Path
+) -> None:
+    program = root / "etc/program"
+    program.write_text("#!/bin/sh\n")
+    os.setxattr(program, "security.capability", _CAP_SETUID)
+    program.chmod(0o6755)
+    (root / "etc").chmod(0o3755)
+    await cluster.containers.copy_from("web", "/etc", mine / "new")
+    assert stat.S_IMODE((mine / "new/program").stat().st_mode) == 0o755
+    assert stat.S_IMODE((mine / "new").stat().st_mode) == 0o1755
+    assert os.listxattr(mine / "new/program") == []
+    await cluster.containers.copy_from("web", "/etc/program", mine / "kept", keep_ids=True)
+    assert stat.S_IMODE((mine / "kept").stat().st_mode) == 0o6755
+    assert os.getxattr(mine / "kept", "security.capability") == _CAP_SETUID
 
 
 async def test_what_can_not_be_copied(cluster: shoal.Cluster, root: Path, mine: Path) -> None:
