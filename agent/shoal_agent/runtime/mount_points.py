@@ -6,11 +6,15 @@ import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.users import open_in_root
 from shoal_common.errors import InvalidSpec
 from shoal_common.mounts import check_target
+
+#: What is mounted once in every container.
+_OURS: Final = ("/", "/proc", "/sys", "/dev")
 
 
 def check_mount_points(root: Path, targets: Iterable[str]) -> None:
@@ -39,6 +43,19 @@ def check_mount_points(root: Path, targets: Iterable[str]) -> None:
         except OSError as error:
             said = f"mount target {target} can't be used in the image: {error.strerror} (choose another)"
             raise StartFailed(RUNTIME_FAILED, said) from None
+
+
+def covered(mountinfo: str) -> str:
+    """Return what is wrong with the mounts of a container that was created, before anything of it runs; "" if nothing.
+
+    A link in a volume leads a mount that is made in it, and whoever shares the volume may make one at any time.
+
+    Args:
+        mountinfo: of its first process (proc(5)).
+    """
+    points = [line.split()[4] for line in mountinfo.splitlines()]
+    over = next((point for point in _OURS if points.count(point) > 1), "")
+    return f"a link in a volume leads another mount over {over} (choose another target for that)" if over else ""
 
 
 def _followed(root: Path, target: str) -> str:

@@ -37,6 +37,7 @@ from shoal_agent.runtime.exits import Exits
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed, explain
 from shoal_agent.runtime.live_limits import Limited, hold_to
 from shoal_agent.runtime.log_files import written_path
+from shoal_agent.runtime.mount_points import covered
 from shoal_agent.runtime.orphans import claim, orphans
 from shoal_agent.runtime.shared import NETWORK, check_joined
 from shoal_agent.runtime.staging import (
@@ -190,6 +191,7 @@ class Tasks:
                 raise explain(runtime.name, await self._run(lambda: text_of(files.runtime_log)), program)
             writable, of_host = spec.confinement.privileged, NETWORK in spec.shared.host
             wrong = own_sys.check_mounted(pid, writable=writable, of_host=of_host)
+            wrong = wrong or covered(text_of(Path(f"/proc/{pid}/mountinfo")))
             if wrong := wrong or check_joined(pid, spec.shared):
                 raise StartFailed(RUNTIME_FAILED, wrong)
             log.debug("container %s: created", spec.key.container[:12])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shoal_agent.runtime.failures import StartFailed
-from shoal_agent.runtime.mount_points import check_mount_points
+from shoal_agent.runtime.mount_points import check_mount_points, covered
 from shoal_agent.runtime.mounts import Attached, FileSystems, mount_section
 from shoal_proto.v1.container_pb2 import Mount, MountKind
 
@@ -91,3 +91,14 @@ def test_links_that_stay_in_the_image_are_followed(tmp_path: Path) -> None:
     (tmp_path / "run").symlink_to("/var/run")
     (tmp_path / "var/run").mkdir()
     check_mount_points(tmp_path, ["/run/db", "/new/deep/one", "/var"])
+
+
+def table(*points: str) -> str:
+    return "".join(f"{number} 1 0:{number} / {point} rw - tmpfs tmpfs rw\n" for number, point in enumerate(points))
+
+
+@pytest.mark.parametrize("point", ["/", "/proc", "/sys", "/dev"])
+def test_a_mount_that_a_link_in_a_volume_led_over_the_kernels_is_seen(point: str) -> None:
+    own = ("/", "/proc", "/sys", "/dev", "/dev/shm", "/v", "/proc/keys", "/proc/sys", "/proc/sys")
+    assert covered(table(*own)) == ""
+    assert f"over {point} " in covered(table(*own, point))
