@@ -298,3 +298,17 @@ def test_copying_processes_share_a_bound_of_memory(clean_lab: LabUnderTest) -> N
         for copy in stalled:
             copy.kill()
             copy.communicate()
+
+
+def test_what_is_copied_into_memory_counts_as_the_containers_own(clean_lab: LabUnderTest, tmp_path: Path) -> None:
+    (tmp_path / "some").write_bytes(bytes(24 << 20))
+    (tmp_path / "more").write_bytes(bytes(80 << 20))
+    clean_lab.run(
+        "run", "-d", "--name", "a", *_ON_NODE1, "-m", "64m", "--tmpfs", "/t", clean_lab.image, "sleep", "1000"
+    )
+    clean_lab.run("cp", str(tmp_path / "some"), "a:/t/")
+    (found,) = clean_lab.json_lines("stats", "--no-stream", "--format", "json", "a")
+    assert int(found["memory_bytes"]) >= 24 << 20
+    assert clean_lab.run("cp", str(tmp_path / "more"), "a:/t/", ok=None).returncode == 1
+    # It is the copy that ends for it, and not the container.
+    assert clean_lab.out("inspect", "--format", "{{.State.Status}} {{.RestartCount}}", "a") == "running 0"

@@ -137,7 +137,9 @@ class Entrances:
         # Looked at after opening: now the id can't be given to another process unnoticed.
         if processes.start_time(running.pid) != running.pid_start:
             raise _ending(record)
-        return Entrance(process=process, user_ns=_foreign(user_ns), groups=self._groups())
+        group = self._tasks.groups.group("memory", str(task_key(record)))
+        memory = _opened(group / "cgroup.procs", os.O_WRONLY, stack, record) if group is not None else -1
+        return Entrance(process=process, user_ns=_foreign(user_ns), memory=memory, groups=self._groups())
 
     def _by_root(self, record: ContainerRecord, stack: contextlib.ExitStack) -> Entrance:
         root, sandbox = self._host.root(record)

@@ -33,6 +33,7 @@ _PIECE: Final = 256 << 10
 _PROGRESS: Final = 4 << 20
 #: The kernel's own file systems (linux/magic.h): proc, sysfs, cgroup, cgroup2, devpts, mqueue.
 _KERNEL: Final = frozenset({0x9FA0, 0x62656572, 0x27E0EB, 0x63677270, 0x1CD1, 0x19800202})
+_TMPFS: Final = 0x01021994
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -104,6 +105,8 @@ def copy_in(lookup: Lookup, order: dict[str, object]) -> None:
     root = os.open(found.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=found.parent)
     if order["read_only"] or os.fstatvfs(root).f_flag & os.ST_RDONLY:
         raise _Refused("conflict", f"{_quoted(path)} is read-only")
+    charge = _Charge(int(str(order["memory"])))
+    charge.to(root)
     tell(bytes=0)
     taken = told = 0
 
@@ -116,11 +119,39 @@ def copy_in(lookup: Lookup, order: dict[str, object]) -> None:
             tell(bytes=taken)
         return data
 
-    placer = Placer(root, keep_ids=bool(order["keep_ids"]), unique=str(order["unique"]), step=lookup.step)
+    placer = Placer(
+        root,
+        keep_ids=bool(order["keep_ids"]),
+        unique=str(order["unique"]),
+        step=lambda directory, name: charge.to(lookup.step(directory, name)),
+    )
     placer.place(pull)
     if placer.devices:
         raise _Refused("invalid", f"{placer.devices} devices were left out: no container can make them")
     tell(bytes=taken)
+
+
+class _Charge:
+    """Has what is written into a container's memory (tmpfs) counted as its own, as if it had written that itself.
+
+    Else no limit of the container would hold, and what stays there would be missing for all other copies of the node.
+
+    Args:
+        group: `cgroup.procs` of the container's control group, open; -1 if it does not run.
+    """
+
+    def __init__(self, group: int) -> None:
+        self._group = group
+
+    def to(self, directory: int) -> int:
+        """Enter the group if a directory that is written to is of memory; return the directory."""
+        if self._group >= 0 and filesystem_type(directory) == _TMPFS:
+            try:
+                os.write(self._group, b"0")
+            except OSError as error:
+                raise _Refused("conflict", "it ended at this moment (try again)") from error
+            self._group = -1
+        return directory
 
 
 def export(lookup: Lookup, order: dict[str, object]) -> None:
@@ -221,6 +252,9 @@ def _run(job: Callable[[], None]) -> None:
 def main() -> None:
     """Run the order given as the one argument: a JSON object (see `jobs`)."""
     order = json.loads(sys.argv[1])
+    # Of what shares its bounds, others are not to be killed for it.
+    with open("/proc/self/oom_score_adj", "w") as score:
+        score.write("1000")
     try:
         job = _go_inside(order) if order["do"] in _INSIDE else _stand_beside(order)
     except ProcessLookupError:

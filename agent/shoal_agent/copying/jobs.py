@@ -55,6 +55,7 @@ class Entrance:
         root: its root directory, mounted; -1 if it runs. Or its writable layer, which is looked at from outside.
         layers: the image's below that, unpacked, lowest first.
         mounts: what is mounted in its root directory beside that.
+        memory: `cgroup.procs` of its control group, whose is what is written into its memory.
         uid_base: the host's id of its root.
         groups: `cgroup.procs` of the control groups that the process enters, which bound it.
         read_only: nothing may be written there, whatever the file system would allow.
@@ -66,6 +67,7 @@ class Entrance:
     layers: tuple[int, ...] = ()
     mounts: tuple[Mounted, ...] = ()
     uid_base: int = 0
+    memory: int = -1
     groups: tuple[Path, ...] = ()
     read_only: bool = False
 
@@ -83,7 +85,8 @@ class Job:
 
     async def __aenter__(self) -> Job:
         entrance = self._entrance
-        inherited = [fd for fd in (entrance.process, entrance.user_ns, entrance.root, *entrance.layers) if fd >= 0]
+        given = (entrance.process, entrance.user_ns, entrance.root, entrance.memory, *entrance.layers)
+        inherited = [fd for fd in given if fd >= 0]
         order = {
             **self._order,
             "parent": os.getpid(),
@@ -94,6 +97,7 @@ class Job:
             "layers": entrance.layers,
             "mounts": [asdict(each) for each in entrance.mounts],
             "uid_base": entrance.uid_base,
+            "memory": entrance.memory,
             "read_only": entrance.read_only,
         }
         roots = [str(Path(package.__file__ or "").parents[1]) for package in (shoal_agent, shoal_common)]
