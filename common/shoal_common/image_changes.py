@@ -47,7 +47,7 @@ def _command(rest: str) -> list[str]:
 def _list(rest: str) -> list[str]:
     try:
         words = json.loads(rest)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError("it is no JSON list of strings") from error
     if not isinstance(words, list) or not all(isinstance(word, str) and "\0" not in word for word in words):
         raise ValueError("it is no JSON list of strings")

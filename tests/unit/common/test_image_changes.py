@@ -65,6 +65,7 @@ def test_instructions_go_over_what_is_there_one_after_the_other() -> None:
             "VOLUME",
             "VOLUME data",
             "LABEL",
+            f"CMD {'[' * 100_000}",
         ),
     ],
 )
