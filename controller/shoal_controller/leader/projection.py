@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from google.protobuf.message import Message
@@ -48,6 +49,8 @@ _WITH_PROCESS: Final = frozenset(
 )
 #: Stands for processors that no node has.
 _NOWHERE: Final = frozenset({-1})
+#: The port at the end of an address. A node may say anything, and Python reads no number of thousands of digits.
+_PORT: Final = re.compile(r":([0-9]{1,5})$")
 #: Characters of a node's problems that are told with every container that waits for it.
 _LONGEST_PROBLEM: Final = 300
 
@@ -237,7 +240,7 @@ def _hold_view(node: str, hold: Hold) -> HoldView:
 
 def _taken(entry: NodeEntry, address: str) -> Taken:
     """Return which ports of a node are taken: by its agent, which listens on `address`, and by what it holds."""
-    agent = address.rpartition(":")[2]
-    own = (PortView(int(agent), 0),) if agent.isdecimal() else ()
+    agent = _PORT.search(address)
+    own = (PortView(int(agent[1]), 0),) if agent is not None else ()
     held = ((container, port_views(hold.value.ports)) for container, hold in entry.holds.items() if hold.value.ports)
     return taken_by((("", own), *held))

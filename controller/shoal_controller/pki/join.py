@@ -10,6 +10,7 @@ from datetime import UTC
 
 import grpc.aio
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -52,7 +53,7 @@ class JoinService(join_pb2_grpc.JoinServiceServicer):
         cluster = self._cache.cluster
         if cluster is None:
             raise Unavailable("the cluster has no identity in etcd (shoal cluster info says what to do)")
-        public_key = _requested_key(request.certificate_request)
+        public_key = requested_key(request.certificate_request)
         node = ids.node_id(
             public_key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         )
@@ -108,12 +109,20 @@ class JoinService(join_pb2_grpc.JoinServiceServicer):
             ) from None
 
 
-def _requested_key(pem: bytes) -> ec.EllipticCurvePublicKey:
+def requested_key(pem: bytes) -> ec.EllipticCurvePublicKey:
+    """Return the key that a certificate is asked for, of whoever has the private part of it.
+
+    Raises:
+        InvalidSpec: there is none, or of another kind.
+    """
     try:
         request = x509.load_pem_x509_csr(pem)
-    except ValueError as error:
-        raise InvalidSpec("the certificate request is not in PEM form") from error
-    public_key = request.public_key()
-    if not request.is_signature_valid or not isinstance(public_key, ec.EllipticCurvePublicKey):
+        # What is in the form is read only now: whether its key is one, and of a kind that can be read.
+        public_key, signed = request.public_key(), request.is_signature_valid
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+        raise InvalidSpec(
+            "the certificate request can't be read (it has to be in PEM form, of a key of its own)"
+        ) from error
+    if not signed or not isinstance(public_key, ec.EllipticCurvePublicKey):
         raise InvalidSpec("the certificate request is not signed by an elliptic-curve key of its own")
     return public_key

@@ -68,3 +68,22 @@ def test_what_an_older_controller_stored_without_asking_the_policy_is_not_to_run
 def test_an_agent_that_does_not_say_what_it_knows_is_of_an_older_version(told: int, knows: int) -> None:
     status = NodeStatus(description=NodeDescription(configuration=told))
     assert node_view(NodeEntry("n", status=Stored(status, 1, 1))).knows == knows
+
+
+@pytest.mark.parametrize(
+    ("address", "taken"),
+    [
+        ("10.0.0.1:7410", {("tcp", 7410)}),
+        ("[fd00::1]:7410", {("tcp", 7410)}),
+        ("", set()),
+        ("10.0.0.1", set()),
+        ("10.0.0.1:x", set()),
+        ("10.0.0.1:٣", set()),
+        ("10.0.0.1:-1", set()),
+        ("10.0.0.1:" + "9" * 6, set()),
+        ("10.0.0.1:" + "9" * 5_000, set()),
+    ],
+)
+def test_whatever_a_node_says_of_its_address_the_node_can_be_seen(address: str, taken: set[tuple[str, int]]) -> None:
+    status = NodeStatus(description=NodeDescription(address=address))
+    assert set(node_view(NodeEntry("n", status=Stored(status, 1, 1))).ports) == taken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -113,6 +114,32 @@ async def test_a_request_that_is_no_certificate_request_is_refused() -> None:
         request.certificate_request = b"nonsense"
         with pytest.raises(InvalidSpec):
             await _join(service, request)
+
+
+_KNOWN_CURVE = bytes.fromhex("06082a8648ce3d030107")
+
+
+@pytest.mark.parametrize(
+    ("part", "instead"),
+    [
+        pytest.param(b"\x02\x01\x00", b"\x02\x01\x5d", id="of a version that there is not"),
+        pytest.param(_KNOWN_CURVE, _KNOWN_CURVE[:-1] + b"\x66", id="of a curve that nobody knows"),
+        pytest.param(b"\x03\x42\x00\x04", b"\x03\x42\x00\x05", id="of a point that is none"),
+        pytest.param(bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06072a8648ce3d0f01"), id="of no kind of key"),
+    ],
+)
+async def test_a_request_for_a_key_that_is_none_is_refused(part: bytes, instead: bytes) -> None:
+    request = _request(ec.generate_private_key(ec.SECP256R1()))
+    der = x509.load_pem_x509_csr(request.certificate_request).public_bytes(serialization.Encoding.DER)
+    assert part in der
+    spoiled = base64.encodebytes(der.replace(part, instead, 1))
+    request.certificate_request = (
+        b"-----BEGIN CERTIFICATE REQUEST-----\n" + spoiled + b"-----END CERTIFICATE REQUEST-----\n"
+    )
+    async with _service() as (service, kv):
+        with pytest.raises(InvalidSpec):
+            await _join(service, request)
+        assert not (await kv.list("/shoal/v1/nodes/")).entries
 
 
 async def test_a_removed_host_does_not_join_with_its_old_key() -> None:
