@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz`: hostile command lines and messages against a lab of its own."""
+"""`python -m tests.fuzz`: hostile command lines, messages, strangers and nodes against a lab of its own."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from typing import Final
 import click
 
 from tests.fuzz.campaign import Result, try_commands, try_messages
+from tests.fuzz.liars import try_lying
 from tests.fuzz.places import Place, bare, whole
+from tests.fuzz.strangers import try_joining
 from tests.parts.leftovers import assert_nothing_left
 
-_KINDS: Final = ("commands", "messages")
+_KINDS: Final = ("commands", "messages", "strangers", "liars")
 
 
 @click.command()
@@ -49,6 +51,8 @@ def main(kinds: Sequence[str], tries: int, seed: int | None, only: tuple[int, ..
                 result = asyncio.run(_try(kind, place, folder, chosen, numbers))
                 click.echo(f"{kind}, {result.text()}")
                 failed |= bool(result.wrong)
+                if place.died:
+                    break
             asyncio.run(place.clear())
             if place.lab is not None:
                 assert_nothing_left(place.lab, seconds=30)
@@ -61,7 +65,11 @@ async def _try(kind: str, place: Place, folder: Path, seed: int, numbers: Sequen
 
     if kind == "commands":
         return await try_commands(place, folder, seed=seed, tries=numbers, say=say)
-    return await try_messages(place, seed=seed, tries=numbers, say=say)
+    if kind == "messages":
+        return await try_messages(place, seed=seed, tries=numbers, say=say)
+    if kind == "strangers":
+        return await try_joining(place, seed=seed, tries=numbers, say=say)
+    return await try_lying(place, seed=seed, tries=numbers, say=say)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,12 @@ _OURS: Final = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grp
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How a call ended."""
+    """How a call ended; with the answer, if it has a single one."""
 
     code: grpc.StatusCode
     message: str
     seconds: float
+    reply: bytes = b""
 
 
 def wrong(answer: Answer) -> Iterator[str]:

@@ -23,22 +23,24 @@ PATIENCE: Final = 1.5
 _MOST: Final = 50
 
 
-async def make(channel: grpc.aio.Channel, calls: Iterable[Call], ended: Callable[[Call, Answer], None]) -> None:
-    """Make all of the calls; `ended` is told how each of them ended."""
+async def make(
+    channel: grpc.aio.Channel, calls: Iterable[Call], ended: Callable[[Call, Answer], None], *, width: int = _WIDTH
+) -> None:
+    """Make all of the calls, `width` at a time; `ended` is told how each of them ended."""
     waiting = iter(calls)
 
     async def work() -> None:
         for call in waiting:
             began = time.monotonic()
-            code, message = await _one(channel, call)
-            ended(call, Answer(code, message, time.monotonic() - began))
+            code, message, reply = await _one(channel, call)
+            ended(call, Answer(code, message, time.monotonic() - began, reply))
 
     async with asyncio.TaskGroup() as group:
-        for number in range(_WIDTH):
+        for number in range(width):
             group.create_task(work(), name=f"fuzz-{number}")
 
 
-async def _one(channel: grpc.aio.Channel, call: Call) -> tuple[grpc.StatusCode, str]:
+async def _one(channel: grpc.aio.Channel, call: Call) -> tuple[grpc.StatusCode, str, bytes]:
     method = call.method
     kind = f"{'stream' if method.streams_in else 'unary'}_{'stream' if method.streams_out else 'unary'}"
     made: Any = getattr(channel, kind)(method.path)(
@@ -51,18 +53,18 @@ async def _one(channel: grpc.aio.Channel, call: Call) -> tuple[grpc.StatusCode, 
                     break
             else:
                 made.cancel()
-                return grpc.StatusCode.OK, ""
+                return grpc.StatusCode.OK, "", b""
         else:
-            await made
+            return grpc.StatusCode.OK, "", await made
     except grpc.aio.AioRpcError as error:
         if broke_off(error):
             # It was answered while more was being sent, and gRPC lost the answer. A fault would be in the daemon's log.
-            return grpc.StatusCode.CANCELLED, "answered meanwhile"
-        return error.code(), error.details() or ""
+            return grpc.StatusCode.CANCELLED, "answered meanwhile", b""
+        return error.code(), error.details() or "", b""
     finally:
         with contextlib.suppress(grpc.aio.BaseError):
             made.cancel()
-    return grpc.StatusCode.OK, ""
+    return grpc.StatusCode.OK, "", b""
 
 
 async def _each(requests: Iterable[bytes]) -> AsyncIterator[bytes]:

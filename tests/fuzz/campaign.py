@@ -71,7 +71,8 @@ class Result:
         return f"seed {self.seed}: {self.tries} tries ({ends}), {len(self.wrong)} wrong\n{told}".rstrip()
 
 
-def _rounds(tries: Sequence[int]) -> Iterator[Sequence[int]]:
+def rounds(tries: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield the tries between two looks at the cluster."""
     for begin in range(0, len(tries), ROUND):
         yield tries[begin : begin + ROUND]
 
@@ -88,7 +89,7 @@ async def try_commands(
     result = Result(seed)
     lines = Lines(Known(place.known()))
     with runners(folder, place.config, WIDTH) as free:
-        for numbers in _rounds(tries):
+        for numbers in rounds(tries):
             await place.prepare()
             drawn = {number: lines.line(Random(f"{seed} {number}")) for number in numbers}
             made = {number: _labelled(number, _spared(place, line)) for number, line in drawn.items()}
@@ -108,12 +109,14 @@ async def try_commands(
                 for what in outcomes.wrong(line, outcome):
                     told = outcome.stderr[-2500:] or outcome.stdout[-500:]
                     result.wrong.append(Wrong(number, f"{line}\n{told}", what))
-            async for found in _made_by_refused(place, made, ended):
-                result.wrong.append(found)
             result.wrong += [
                 Wrong(-1, f"one of {numbers}", what) for what in await asyncio.to_thread(lambda: list(place.faults()))
             ]
             result.tries += len(numbers)
+            if place.died:
+                break
+            async for found in _made_by_refused(place, made, ended):
+                result.wrong.append(found)
             say(f"{result.tries} command lines, {len(result.wrong)} wrong")
     return result
 
@@ -155,7 +158,7 @@ async def try_messages(
         if place.lab is not None:
             channels.append(await stack.enter_async_context(agent_channel(place, place.lab.nodes[0])))
             callable_.append(AGENT)
-        for turn, numbers in enumerate(_rounds(tries)):
+        for turn, numbers in enumerate(rounds(tries)):
             await place.prepare()
             known = place.known()
             ids = [each.spec.id for each in await place.containers()]
@@ -175,4 +178,6 @@ async def try_messages(
             ]
             result.tries += len(numbers)
             say(f"{result.tries} calls, {len(result.wrong)} wrong")
+            if place.died:
+                break
     return result

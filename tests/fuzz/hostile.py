@@ -124,7 +124,7 @@ def text(random: Random) -> str:
 def spoil(random: Random, right: str) -> str:
     """Return `right` with something wrong with it, mostly."""
     at = random.randint(0, len(right))
-    match random.randrange(8):
+    match random.randrange(9):
         case 0:
             return right[:at] + random.choice(_CHARACTERS) + right[at:]
         case 1:
@@ -139,6 +139,9 @@ def spoil(random: Random, right: str) -> str:
             return right.swapcase()
         case 6:
             return right[at:] + right[:at]
+        case 7:
+            # Python reads no number of so many digits.
+            return right + "9" * random.choice((1, 5_000))
         case _:
             return right * random.choice((2, 3, 100))
 

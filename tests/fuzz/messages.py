@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from types import MappingProxyType
 from typing import Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, MethodDescriptor
@@ -44,9 +45,17 @@ _RIGHT: Final[Mapping[str, Sequence[str]]] = {
     "page_token": ("",),
     "digest": ("sha256:" + "0" * 64,),
     "architecture": ("amd64",),
+    "address": ("127.0.0.1:7410",),
+    "addresses": ("127.0.0.1", "localhost"),
+    "cpuset_cpus": ("0-3",),
+    "cpuset_mems": ("0",),
 }
 #: Numbers that begin with 1 and mostly stay there.
-_FIRST: Final = frozenset({"generation", "run", "attempt"})
+_FIRST: Final = frozenset({"generation", "run", "attempt", "epoch"})
+#: What a stream begins with, by the names of fields.
+_OPENING: Final = frozenset({"start", "hello"})
+#: Bytes of a request that is made longer.
+_LONG: Final = 1 << 20
 #: Kinds of objects, as the names of messages have them.
 _KINDS: Final = ("volume", "image", "node", "container")
 _NAMING: Final = frozenset({"ref", "id", "ids", "name", "image", "reference", "node", "nodes", "container", "refs"})
@@ -102,36 +111,58 @@ class Calls:
 
     Args:
         found: what can be called.
-        known: what the cluster has, by kind: "container", "image", "node", "volume".
+        known: what the cluster has, by kind ("container", "image", "node", "volume"), or by the name of a field.
+        kind: what is named where nothing else says what it is.
+        made: by the name of a field, what makes bytes that mean something.
+        said: names of fields that are mostly there, beside those that name something.
     """
 
-    def __init__(self, found: Sequence[Method], known: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        found: Sequence[Method],
+        known: Mapping[str, Sequence[str]],
+        *,
+        kind: str = "",
+        made: Mapping[str, Callable[[Random], bytes]] = MappingProxyType({}),
+        said: Collection[str] = (),
+    ) -> None:
         self._methods = list(found)
         # What has much to say can be wrong in many ways.
         self._weights = [1 + len(_within(method.request)) / 3 for method in found]
         self._known = known
+        self._kind = kind
+        self._made = made
+        self._said = {*_NAMING, *known, *made, *said, "start", "config"}
 
     def call(self, random: Random) -> Call:
         """Return a call."""
         method = random.choices(self._methods, self._weights)[0]
-        count = random.choice((0, 1, 2, 3, 8)) if method.streams_in else 1
+        count = random.choices((0, 1, 2, 3, 8), (5, 20, 25, 25, 25))[0] if method.streams_in else 1
         return Call(method, tuple(self._requests(random, method, count)))
 
     def _requests(self, random: Random, method: Method, count: int) -> Iterator[bytes]:
+        opening = next((each for each in method.request.fields if each.name in _OPENING), None)
         for number in range(count):
-            wrong = random.choices((0.0, 0.1, 0.6), (45, 30, 25))[0]
-            made = self._message(random, method.request, wrong=wrong, kind="")
-            if number == 0 and method.streams_in and random.random() < 0.8:
-                self._begin(random, made, method.request, wrong=wrong)
+            # What begins a stream wrongly is all that is read of it.
+            begins = method.streams_in and number == 0
+            wrong = random.choices((0.0, 0.1, 0.6), (70, 20, 10) if begins else (45, 30, 25))[0]
+            made = self._message(random, method.request, wrong=wrong, kind=self._kind)
+            if opening is not None and method.streams_in and random.random() < 0.9:
+                # Once, and before all else.
+                if number == 0:
+                    made.Clear()
+                    self._set(random, made, opening, wrong=wrong, kind=self._kind, depth=0)
+                while number and made.HasField(opening.name):
+                    made = self._message(random, method.request, wrong=wrong, kind=self._kind)
             data = made.SerializeToString()
-            yield _torn(random, data) if random.random() < 0.05 else data
-
-    def _begin(self, random: Random, made: Message, of: Descriptor, *, wrong: float) -> None:
-        """Have it be what a stream begins with."""
-        for field in of.fields:
-            if field.name == "start":
-                made.Clear()
-                self._set(random, made, field, wrong=wrong, kind="", depth=0)
+            match random.randrange(100):
+                case 0 | 1 | 2 | 3 | 4:
+                    yield _torn(random, data)
+                case 5:
+                    # On the wire, what is said again is merged with what was said: every list becomes a long one.
+                    yield data * min(random.choice((2, 100, 10_000)), 1 + _LONG // (1 + len(data)))
+                case _:
+                    yield data
 
     # Messages
 
@@ -140,9 +171,14 @@ class Calls:
         kind = next((each for each in _KINDS if each in of.name.lower()), kind)
         # One that is to be right says little: each further word is one more to contradict the others.
         often = random.choice((0.1, 0.3, 0.9)) if depth else random.choice((0.5, 0.9))
+        # The last of several that exclude each other would be what is left.
+        one_of = {random.choice(each.fields).name for each in of.oneofs if len(each.fields) > 1}
         for field in of.fields:
-            named = field.name in _NAMING or field.name in ("start", "config")
-            if random.random() < (0.95 if named and wrong < 0.5 else often) and depth < _DEEPEST:
+            excluding = field.containing_oneof is not None and len(field.containing_oneof.fields) > 1
+            if excluding and field.name not in one_of:
+                continue
+            said = excluding or field.name in self._said
+            if random.random() < (0.95 if said and wrong < 0.5 else often) and depth < _DEEPEST:
                 self._set(random, made, field, wrong=wrong, kind=kind, depth=depth)
         return made
 
@@ -179,6 +215,8 @@ class Calls:
             case FieldDescriptor.CPPTYPE_FLOAT | FieldDescriptor.CPPTYPE_DOUBLE:
                 return random.choice(_REALS) if spoil else 0.5
             case FieldDescriptor.CPPTYPE_STRING if field.type == FieldDescriptor.TYPE_BYTES:
+                if field.name in self._made and random.random() < 0.9:
+                    return self._made[field.name](random)
                 return random.randbytes(random.choice((0, 1, 100, 70_000)) if spoil else random.randint(0, 40))
             case FieldDescriptor.CPPTYPE_STRING:
                 return self._text(random, field, spoil=spoil, kind=kind)
@@ -186,7 +224,7 @@ class Calls:
                 return random.choice([value.number for value in field.enum_type.values])
         least, most = _INTEGERS[field.cpp_type]
         if field.name in _FIRST and not spoil:
-            return random.randint(0, 1)
+            return random.choice((0, 1, 1, 1))
         return max(least, min(most, random.choice(hostile.NUMBERS))) if spoil else random.randint(0, 20)
 
     def _text(self, random: Random, field: FieldDescriptor, *, spoil: bool, kind: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import grpc
 import grpc.aio
 
 import shoal
@@ -18,9 +19,11 @@ from shoal.configuration import Configuration, Context
 from shoal.waiting import Until
 from shoal_common.errors import ShoalError
 from shoal_common.identity import CONTROLLER_NAME, node_server_name
-from shoal_common.rpc_client import TlsFiles, secure_channel
+from shoal_common.rpc_client import CHANNEL_OPTIONS, TlsFiles, secure_channel
+from shoal_controller.state.endpoints import Endpoints
 from shoal_lab.cluster import Lab
 from shoal_lab.image import root_filesystem
+from shoal_lab.layout import JOIN_PORT
 from shoal_proto.v1.container_pb2 import Container
 from tests.conftest import IMAGE, made_lab
 from tests.integration.images.conftest import RegistryServer
@@ -48,14 +51,20 @@ class Place:
         config: the file that says so, as the command reads it.
         daemons: the log of each.
         pids: returns which processes they are.
+        joining: "HOST:PORT" of a listener where hosts join.
         lab: the lab, if it has nodes.
+        store: its etcd, where that can be read without further ado.
+        died: a daemon has, as far as `faults` has seen: nothing more can be asked.
     """
 
     context: Context
     config: Path
     daemons: Mapping[str, Path]
     pids: Callable[[], Mapping[str, int]]
+    joining: str
     lab: LabUnderTest | None = None
+    store: Endpoints | None = None
+    died: bool = False
 
     def __post_init__(self) -> None:
         self._began = dict(self.pids())
@@ -99,7 +108,9 @@ class Place:
             return await cluster.containers.list(all=True)
 
     async def clear(self) -> None:
-        """Remove all containers and volumes."""
+        """Remove all containers and volumes, if anybody is there to do it."""
+        if self.died:
+            return
         async with shoal.connect(context=self.context) as cluster:
             for each in await cluster.containers.list(all=True):
                 with contextlib.suppress(ShoalError):
@@ -109,18 +120,25 @@ class Place:
             for volume in await cluster.volumes.list():
                 await cluster.volumes.remove(volume.spec.id)
 
-    def faults(self) -> Iterator[str]:
-        """Say what the daemons have said of faults of their own since the last look, and which are not the same."""
+    def faults(self, *, but: str = "") -> Iterator[str]:
+        """Say what the daemons have said of faults of their own since the last look, and which are not the same.
+
+        Args:
+            but: what is in the lines of those that are no fault of theirs.
+        """
         for name, log in self.daemons.items():
             with log.open("rb") as file:
                 file.seek(self._read[name])
-                said = file.read().decode(errors="replace")
-            self._read[name] += len(said.encode(errors="replace"))
+                said, end = file.read().decode(errors="replace"), file.tell()
+            self._read[name] = end
+            if but:
+                said = "".join(line for line in said.splitlines(keepends=True) if but not in line)
             if found := _FAULT.search(said):
                 yield f"{name} logged: {said[found.start() : found.start() + 3000]}"
         now = dict(self.pids())
         for name, pid in self._began.items():
             if now.get(name) != pid:
+                self.died = True
                 yield f"{name} has died"
         self._began = now
 
@@ -129,6 +147,14 @@ class Place:
         """The API, as an administrator calls it."""
         tls = TlsFiles(*(Path(str(each)) for each in (self.context.ca, self.context.certificate, self.context.key)))
         async with secure_channel(self.context.endpoints[0], tls, CONTROLLER_NAME) as channel:
+            yield channel
+
+    @contextlib.asynccontextmanager
+    async def join_channel(self) -> AsyncIterator[grpc.aio.Channel]:
+        """The listener where hosts join, as one calls it that has no certificate."""
+        credentials = grpc.ssl_channel_credentials(Path(str(self.context.ca)).read_bytes())
+        options = [*CHANNEL_OPTIONS, ("grpc.ssl_target_name_override", CONTROLLER_NAME)]
+        async with grpc.aio.secure_channel(self.joining, credentials, options=options) as channel:
             yield channel
 
 
@@ -156,7 +182,14 @@ def bare(folder: Path) -> Iterator[Place]:
             return {"controller": process.pid} if process is not None and process.poll() is None else {}
 
         asyncio.run(_import(context, folder / "root.tar"))
-        yield Place(context, config, {"controller": controller.log}, pids)
+        yield Place(
+            context,
+            config,
+            {"controller": controller.log},
+            pids,
+            joining=controller.join_listen,
+            store=etcd.endpoints,
+        )
 
 
 async def _import(context: Context, archive: Path) -> None:
@@ -188,7 +221,8 @@ def whole(folder: Path) -> Iterator[Place]:
 
             return asyncio.run(look())
 
-        yield Place(Configuration.load(config).context(LAB), config, daemons, pids, lab)
+        joining = f"{next(iter(loaded.layout.running('controller'))).address}:{JOIN_PORT}"
+        yield Place(Configuration.load(config).context(LAB), config, daemons, pids, joining, lab)
 
 
 def agent_tls(lab: LabUnderTest) -> TlsFiles:
