@@ -85,10 +85,36 @@ LIFE: Final = (
     Mutant(
         "health-told-with-every-check",
         f"{_AGENT}/containers/probing.py",
-        "        if now.state != was.state:\n            tell(now)\n",
+        "        if changed:\n            tell(now)\n",
         "        tell(now)\n",
         "tests/unit/agent/containers/test_probing.py::test_waits_between_checks_and_tells_changes_only",
         "every check of every container is a record, a report and a write to the store",
+    ),
+    Mutant(
+        "health-told-a-thousand-times-a-second",
+        f"{_AGENT}/core/health.py",
+        "return max(pause, _AFTER_CHANGE_MS) if changed else pause",
+        "return pause",
+        "tests/unit/agent/containers/test_probing.py::test_what_changes_with_every_check_is_checked_once_a_second",
+        "a container keeps the disk of its node and the store busy with its health",
+    ),
+    Mutant(
+        "checks-that-hang-hold-up-others",
+        f"{_AGENT}/runtime/probe.py",
+        "                    await held.aclose()\n",
+        "",
+        "tests/unit/agent/containers/test_probes_of_many.py"
+        "::test_checks_that_hang_keep_no_other_container_from_being_checked",
+        "a few containers whose checks hang leave all others of their node unchecked",
+    ),
+    Mutant(
+        "health-of-what-a-commit-froze",
+        f"{_AGENT}/containers/runtime_host.py",
+        "if answer.ok or key not in self._stalled:",
+        "if True:",
+        "tests/unit/agent/containers/test_probes_of_many.py"
+        "::test_what_fails_while_processes_are_frozen_says_nothing_of_their_health",
+        "whoever commits a container makes it unhealthy",
     ),
     Mutant(
         "health-of-the-attempt-before",

@@ -34,9 +34,9 @@ async def watch(
         age_ms: for how long the container has run.
         probe: makes one check.
     """
-    now = before
+    now, changed = before, False
     while True:
-        await sleep(health.pause_before(now, check, age_ms=age_ms()) / 1000)
+        await sleep(health.pause_before(now, check, age_ms=age_ms(), changed=changed) / 1000)
         age = age_ms()
         try:
             answer = await probe(check)
@@ -47,7 +47,8 @@ async def watch(
         except (ShoalError, OSError) as error:
             answer = Answer(ok=False, output=str(error))
         was, now = now, health.after(now, answer, check, age_ms=age)
-        if now.state != was.state:
+        changed = now.state != was.state
+        if changed:
             tell(now)
 
 

@@ -24,6 +24,9 @@ _INTERVAL_MS: Final = 30_000
 _TIMEOUT_MS: Final = 30_000
 _START_INTERVAL_MS: Final = 5_000
 _RETRIES: Final = 3
+#: Milliseconds at least from a change to the next check: what changes with every check is no news so often, which is a
+#: record here, a write to the store and an event each time.
+_AFTER_CHANGE_MS: Final = 1_000
 _SHELL: Final = "/bin/sh"
 
 
@@ -111,10 +114,15 @@ def _arguments(test: list[str]) -> tuple[str, ...]:
             return ()
 
 
-def pause_before(health: Health, check: Check, *, age_ms: int) -> int:
-    """Return the milliseconds until the next check of a container that has run for `age_ms`."""
+def pause_before(health: Health, check: Check, *, age_ms: int, changed: bool = False) -> int:
+    """Return the milliseconds until the next check of a container that has run for `age_ms`.
+
+    Args:
+        changed: the check before has changed its health.
+    """
     starts = health.state == STARTING and age_ms < check.start_period_ms
-    return check.start_interval_ms if starts else check.interval_ms
+    pause = check.start_interval_ms if starts else check.interval_ms
+    return max(pause, _AFTER_CHANGE_MS) if changed else pause
 
 
 def after(health: Health, answer: Answer, check: Check, *, age_ms: int) -> Health:

@@ -70,6 +70,24 @@ async def test_waits_between_checks_and_tells_changes_only() -> None:
     assert told[-1].output == "no shell"
 
 
+async def test_what_changes_with_every_check_is_checked_once_a_second() -> None:
+    slept: list[float] = []
+    answers = [GOOD, BAD, GOOD, GOOD, BAD]
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if not answers:
+            raise asyncio.CancelledError
+
+    async def probe(check: Check) -> Answer:
+        return answers.pop(0)
+
+    check = Check(args=("x",), interval_ms=1, retries=1)
+    with pytest.raises(asyncio.CancelledError):
+        await watch(check, Health(STARTING), age_ms=lambda: 0, probe=probe, tell=lambda _: None, sleep=sleep)
+    assert slept == [0.001, 1.0, 1.0, 1.0, 0.001, 1.0]
+
+
 async def test_health_is_told_when_it_changes(paths: NodePaths, host: FakeHost) -> None:
     host.answers = [BAD]
     async with agent(paths, host) as one:
