@@ -73,8 +73,10 @@ class Watching:
                 if not request.follow:
                     return
             before = looks
-            # Looks don't wander: the next is due an interval after this one was.
-            due = max(due + interval / 1000, self._clock())
+            # Looks of a stream don't wander: the next is due an interval after this one was. The two of a single answer
+            # are that far apart, however long the first of them took: it must not serve as the second as well.
+            since = due if request.follow else self._clock()
+            due = max(since + interval / 1000, self._clock())
             await asyncio.sleep(due - self._clock())
 
     async def top(self, record: ContainerRecord) -> TopResponse:

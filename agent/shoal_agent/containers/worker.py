@@ -404,16 +404,19 @@ class Worker:
         try:
             found = await self._while_wanted(self._around.host.prepare(self._record))
         except (ShoalError, OSError) as error:
-            waiting.set_exception(error)
-            # Whoever asked may have given up meanwhile.
-            waiting.exception()
+            self._turn_away(waiting, error)
             return
         if found is None:
-            waiting.set_exception(Conflict(f"container {self.id[:12]} is being taken down"))
-            waiting.exception()
+            self._turn_away(waiting)
             return
         self._observed = replace(self._observed, prepared=True, retry_at_ms=0)
         waiting.set_result(None)
+
+    def _turn_away(self, waiting: asyncio.Future[None], error: Exception | None = None) -> None:
+        """Tell whoever waits for the files why they can't be reached; left out: they go."""
+        waiting.set_exception(error or Conflict(f"container {self.id[:12]} is being taken down"))
+        # Whoever asked may have given up meanwhile.
+        waiting.exception()
 
     async def _while_wanted(self, preparing: Coroutine[None, None, _T]) -> _T | None:
         def wanted() -> bool:
@@ -506,6 +509,10 @@ class Worker:
         await self._save(lifecycle.limited(self._record, served=served, limits=found.limits, warning=found.warning))
 
     async def _remove(self) -> None:
+        waiting, self._reached = self._reached, None
+        if waiting is not None:
+            self._observed = replace(self._observed, reach=False)
+            self._turn_away(waiting)
         if not self._record.removing:
             await self._save(lifecycle.removing(self._record))
         await self._around.host.remove(self._record)

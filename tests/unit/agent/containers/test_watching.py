@@ -78,20 +78,32 @@ async def test_all_that_run_come_in_one_message(machine: Machine) -> None:
         assert [each.name for each in (await first(answers)).stats] == ["cb", "cd"]
 
 
-async def test_how_much_is_used_now_is_told_once_too(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("took", "millis"), [(0.0, 2_000), (0.3, 1_250), (0.5, 1_000)])
+async def test_how_much_is_used_now_is_told_once_too(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, took: float, millis: int
+) -> None:
+    """A second of a processor, in the half second between two looks and what the first took on a busy machine."""
     machine.add("a", used_us=1_000_000)
-    real = read
+    real, real_sleep, now = read, asyncio.sleep, 0.0
 
     def busy(groups: Cgroups, name: str, pid: int | None, clock: Callable[[], float]) -> object:
+        nonlocal now
         found = real(groups, name, pid, clock)
         machine.use("a", 2_000_000)
+        now += took
         return found
 
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        await real_sleep(0)
+
     monkeypatch.setattr(watching, "read", busy)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(machine.watching, "_clock", lambda: now)
     async with aclosing(machine.watching.stats(AgentStatsRequest())) as answers:
         (told,) = (await first(answers)).stats
-        # A second of a processor within half a second, or somewhat more on a busy machine.
-        assert 0 < told.cpu_millis <= 2_000
+        assert told.cpu_millis == millis
         with pytest.raises(StopAsyncIteration):
             await anext(answers)
 
