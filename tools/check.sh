@@ -15,5 +15,8 @@ step types .venv/bin/mypy common sdk controller agent cli lab tests bench tools
 step imports .venv/bin/lint-imports
 step proto proto/generate.sh --check
 step reference .venv/bin/python tools/api_reference.py --check
-.venv/bin/python -m pytest tests/unit || failed+=("unit tests")
+# What tests write has a place of its own: of a shared one, each pytest removes what others are removing as well.
+files=$(mktemp -d -t shoal-XXXXXX)
+trap 'rm -rf "$files"' EXIT
+.venv/bin/python -m pytest --basetemp "$files" tests/unit || failed+=("unit tests")
 [ ${#failed[@]} = 0 ] || { echo "check: failed: ${failed[*]}" >&2; exit 1; }

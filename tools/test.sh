@@ -4,12 +4,18 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
+# The files of tests, in a directory for each pytest: of one that it shares, each removes at its end what others are
+# removing as well, and fails for that. They stay if a test has failed.
+files=$(mktemp -d -t shoal-XXXXXX)
+trap 'rm -rf --one-file-system "$files"' EXIT
+
 # stream NAME PYTEST-ARGUMENTS...
 stream() (
   name=$1; shift
+  own=$(mktemp -d -p "$files" XXX)
   # Ctrl-C ends pytest, which cleans up, and nothing that has to listen to it.
   trap '' INT
-  env --default-signal=INT .venv/bin/python -m pytest "$@" 2>&1 | sed -u "s/^/$name | /"
+  env --default-signal=INT .venv/bin/python -m pytest --basetemp "$own" "$@" 2>&1 | sed -u "s/^/$name | /"
 )
 
 e2e=()
@@ -35,6 +41,6 @@ for each in $parts $whole; do
   until wait $each; status=$?; [ $status -le 128 ] || ! kill -0 $each 2>/dev/null; do :; done
   [ $status = 0 ] || failed=1
 done
+[ $failed = 1 ] || [ -n "$interrupted" ] || stream alone tests/e2e/test_leftovers.py || failed=1
 [ -z "$interrupted" ] || exit 130
-[ $failed = 0 ] || { echo "test: failed (above)" >&2; exit 1; }
-stream alone tests/e2e/test_leftovers.py
+[ $failed = 0 ] || { trap - EXIT; echo "test: failed (above); what the tests wrote is in $files" >&2; exit 1; }

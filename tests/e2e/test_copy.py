@@ -32,7 +32,7 @@ def left_over() -> list[str]:
         return subprocess.run(running, check=False, capture_output=True).returncode == 1
 
     try:
-        eventually(none, seconds=5, what="the end of copying processes")
+        eventually(none, seconds=20, what="the end of copying processes")
     except AssertionError:
         return subprocess.run(running, check=False, capture_output=True, text=True).stdout.split()
     return []
@@ -187,7 +187,7 @@ def test_a_directory_that_turns_into_a_link_all_the_time_leads_nowhere(web: LabU
     swap = "mkdir -p /race/d /race/away; cd /race; while :; do mv d e; ln -s /../../../../../tmp d; rm d; mv e d; done"
     racing = web.spawn("exec", "web", "sh", "-c", swap)
     try:
-        eventually(lambda: web.run("exec", "web", "ls", "/race", ok=None).returncode == 0, seconds=5, what="the race")
+        eventually(lambda: web.run("exec", "web", "ls", "/race", ok=None).returncode == 0, seconds=20, what="the race")
         name = f"shoal-race-{os.getpid()}"
         (tmp_path / name).write_text("x")
         for _ in range(12):

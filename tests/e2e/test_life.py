@@ -39,7 +39,7 @@ def test_what_is_paused_stands_still_until_it_is_let_go(clean_lab: LabUnderTest)
     eventually(lambda: lab.node_state(node) == "READY", seconds=20, what="the node is back")
     assert last_line(lab, "web") == stands
     lab.out("unpause", "web")
-    eventually(lambda: last_line(lab, "web") > stands, seconds=5, what="it counts on")
+    eventually(lambda: last_line(lab, "web") > stands, seconds=20, what="it counts on")
     assert "not paused" in lab.run("unpause", "web", ok=False).stderr
     # A stop lets it go first, so that it ends as it would have.
     lab.out("pause", "web")

@@ -70,7 +70,7 @@ def test_a_port_is_reached_from_everywhere_and_keeps_the_clients_address(clean_l
     assert reached(shoal, "web", node, 8080), "the container itself"
     assert reached(shoal, "near", node, 8080), "a container of the same node"
     assert reached(shoal, "far", node, 8080), "a container of another node"
-    eventually(lambda: f"{shoal.control_address}]:" in shoal.run("logs", "web").stderr, seconds=5, what="the client")
+    eventually(lambda: f"{shoal.control_address}]:" in shoal.run("logs", "web").stderr, seconds=20, what="the client")
 
 
 def test_nobody_reaches_what_is_not_published(clean_lab: LabUnderTest) -> None:

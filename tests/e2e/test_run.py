@@ -47,7 +47,7 @@ def test_a_detached_container_lives_through_its_whole_life(clean_lab: LabUnderTe
     container = shoal.out("run", "-d", "--name", "web", "--label", "tier=front", shoal.image)
     assert re.fullmatch("[0-9a-f]{64}", container)
     assert shoal.inspect("web")["phase"] == "CONTAINER_PHASE_RUNNING"
-    assert "serving /www" in eventually(lambda: shoal.out("logs", "web"), seconds=5, what="output")
+    assert "serving /www" in eventually(lambda: shoal.out("logs", "web"), seconds=20, what="output")
     assert shoal.out("exec", "web", "cat", "/www/index.html") == f"Hello from {container[:12]}"
     assert shoal.out("ps", "-q", "--no-trunc") == container
     shoal.run("stop", "-t", "0", "web")

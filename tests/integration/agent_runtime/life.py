@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import dataclasses
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,10 +71,9 @@ async def probes(node: Node) -> None:
         assert await ask("echo no; exit 3") == Answer(ok=False, output="no\n")
         flood = await ask("yes | head -c 1000000; printf '\\377'")
         assert (flood.ok, len(flood.output)) == (True, 4096)
-        began = time.monotonic()
-        late = await ask("echo begun; sleep 1234 & sleep 1234", timeout_ms=500)
+        async with asyncio.timeout(60):
+            late = await ask("echo begun; sleep 1234 & sleep 1234", timeout_ms=500)
         assert late == Answer(ok=False, output="Health check exceeded timeout (0.5s)\nbegun\n")
-        assert time.monotonic() - began < 5
         await ended_all(tasks, group, b"1234")
         error = await refused(StartFailed, probe(tasks, KEY, Check(args=("nope",)), user=""))
         assert error.code == 127

