@@ -212,8 +212,7 @@ def tombstone_end(tombstone: Tombstone, run: int) -> RunEnd:
 def cancelled_end(entry: ContainerEntry, run: int) -> RunEnd | None:
     """Return the end of a run that was taken back before anything was started for it; None if that can't be said.
 
-    A run that was admitted may have been started on its node without the news having arrived: such a one is not
-    answered here (see `may_be_cancelled`).
+    A run that was admitted may have been started on its node without the news having arrived: its node will say.
     """
     if entry.spec is None or entry.spec.value.desired != DesiredState.DESIRED_STATE_STOPPED:
         return None

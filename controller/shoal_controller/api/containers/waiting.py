@@ -11,17 +11,14 @@ from shoal_controller.api.containers.phases import (
     RunEnd,
     cancelled_end,
     condition_met,
-    is_live,
     is_lost,
     lost_end,
-    may_be_cancelled,
-    never_ran,
     phase_of,
     run_end,
     tombstone_end,
 )
 from shoal_controller.api.containers.reading import Finder
-from shoal_controller.api.views import Views, is_ready
+from shoal_controller.api.views import Views
 from shoal_controller.state.cache import ClusterCache, Subscription
 from shoal_controller.state.store import ContainerEntry
 from shoal_proto.v1.container_pb2 import (
@@ -33,9 +30,6 @@ from shoal_proto.v1.container_pb2 import (
     WaitContainerResponse,
 )
 
-#: Seconds within which the news of a start reaches the leader from a node that is ready: a run that was admitted, then
-#: taken back, and of which nothing was seen for as long, did not start.
-SETTLED: Final = 3.0
 #: Seconds between two looks at why a container is pending while others come and go.
 _PENDING_LOOK: Final = 1.0
 
@@ -65,7 +59,6 @@ class Waiter:
         run = request.run or max(1, found.spec.value.run if found.spec is not None else 0)
         with self._cache.subscribe() as changes:
             said: WaitContainerResponse | None = None
-            undecided: float | None = None
             while True:
                 entry = self._cache.containers.get(found.id)
                 revision = self._cache.revision
@@ -73,18 +66,12 @@ class Waiter:
                     yield self._after_removal(found, run)
                     return
                 response = self._look(entry, request.condition, run)
-                if not response.done and self._unseen(entry, request.condition, run):
-                    undecided = undecided or _now() + SETTLED
-                    if _now() >= undecided:
-                        _finish(response, never_ran("it was stopped before it could start"))
-                else:
-                    undecided = None
                 if response != said:
                     said = response
                     yield response
                 if response.done:
                     return
-                await self._changed(changes, entry, revision, undecided)
+                await self._changed(changes, entry, revision)
 
     def _look(self, entry: ContainerEntry, condition: int, run: int) -> WaitContainerResponse:
         response = WaitContainerResponse(
@@ -107,34 +94,26 @@ class Waiter:
             response.done = True
         return response
 
-    def _unseen(self, entry: ContainerEntry, condition: int, run: int) -> bool:
-        """Say whether a run was taken back and its node, which answers, has told nothing of it."""
-        if condition not in (WaitCondition.WAIT_CONDITION_UNSPECIFIED, WaitCondition.WAIT_CONDITION_RUNNING):
-            return False
-        node = self._views.node_of(entry)
-        return may_be_cancelled(entry, run) and not is_live(entry) and (node is None or is_ready(node))
-
     def _after_removal(self, entry: ContainerEntry, run: int) -> WaitContainerResponse:
         tombstone = self._cache.tombstones.get((entry.namespace, entry.id))
         if tombstone is None:
             raise NotFound(f"container {entry.id[:12]} was removed, and how it ended is not kept any more")
         return _buried(tombstone.value, run)
 
-    async def _changed(self, changes: Subscription, entry: ContainerEntry, revision: int, until: float | None) -> None:
-        """Wait until something that concerns the container changes, or a given time."""
+    async def _changed(self, changes: Subscription, entry: ContainerEntry, revision: int) -> None:
+        """Wait until something that concerns the container changes."""
         node = entry.placement.value.node if entry.placement is not None else ""
         pending = phase_of(entry) == ContainerPhase.CONTAINER_PHASE_PENDING
         while True:
-            deadline = until if not pending else min(until or float("inf"), _now() + _PENDING_LOOK)
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout(_PENDING_LOOK if pending else None):
                     async for change in changes:
                         if change.everything or node in change.nodes:
                             return
                         if entry.id in change.containers or entry.id in change.removed_containers:
                             return
             except TimeoutError:
-                if (until is not None and _now() >= until) or self._cache.revision != revision:
+                if self._cache.revision != revision:
                     return
 
 
@@ -154,7 +133,3 @@ def _finish(response: WaitContainerResponse, end: RunEnd) -> None:
     response.exit_code = end.exit_code
     response.oom_killed = end.oom_killed
     response.detail = end.reason or response.detail
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
