@@ -20,7 +20,8 @@ from shoal_proto.v1.cluster_pb2 import Cluster, Leader
 from shoal_proto.v1.container_pb2 import ContainerPlacement, ContainerSpec, ContainerStatus, DesiredState, Tombstone
 from shoal_proto.v1.node_pb2 import Hold, HoldRole, NodeLedger, NodeSession, NodeSpec, NodeStatus
 from tests.soak import transitions
-from tests.soak.found import CONTAINER, Amounts, amounts
+from tests.soak.found import CONTAINER, Amounts, amounts, limits
+from tests.soak.history import Limits
 from tests.soak.transitions import Change
 from tests.soak.violation import Violation
 
@@ -59,6 +60,7 @@ class Chronicle:
         looked: how many objects each check has looked at.
         attempts: by container, then by generation and number.
         placed: the nodes that each (container, generation) was ever given to.
+        limits: of each container, the first and all that it was given instead.
         terms: revisions at which a controller began to lead.
         cordoned: revision at which a node was told to take nothing new, by node.
     """
@@ -79,6 +81,7 @@ class Chronicle:
     looked: Counter[str] = field(default_factory=Counter)
     attempts: dict[str, dict[tuple[int, int], Started]] = field(default_factory=dict)
     placed: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+    limits: dict[str, list[Limits]] = field(default_factory=dict)
     terms: list[int] = field(default_factory=list)
     cordoned: dict[str, int] = field(default_factory=dict)
     past: transitions.Past = field(default_factory=transitions.Past)
@@ -148,7 +151,12 @@ class Chronicle:
         """Make the change, in the tables by kind."""
         match change.key, change.after:
             case ContainerKey(_, id_, ContainerPart.SPEC), after:
+                before = self.specs.get(id_)
                 _set(self.specs, id_, after)
+                if isinstance(after, ContainerSpec) and (
+                    before is None or after.limits_changed != before.limits_changed
+                ):
+                    self.limits.setdefault(id_, []).append(limits(after.config.resources))
             case ContainerKey(_, id_, ContainerPart.PLACEMENT), after:
                 _set(self.placements, id_, after)
                 if isinstance(after, ContainerPlacement):
@@ -270,11 +278,27 @@ class Chronicle:
             own = self.holds.get(placement.node, {}).get(id_)
             if own is None or own.generation != placement.generation:
                 yield Violation("holds", f"is placed on {self.node_name(placement.node)}, which does not hold it", id_)
+            else:
+                yield from self._booked(id_, spec, own)
             held = {each.ip for _, hold in holders for each in hold.addresses}
             for ip in held | {each.ip for each in placement.addresses}:
                 self.looked["addresses"] += 1
                 if self.addresses.get(ip) != id_:
                     yield Violation("addresses", f"{ip} is in use, and is not booked for it", id_)
+
+    def _booked(self, id_: str, spec: ContainerSpec, hold: Hold) -> Iterator[Violation]:
+        """Once something is booked for it, a container has no more than that, nor is it to have more."""
+        booked = amounts(hold.reserved)
+        if booked == Amounts(0, 0):
+            return
+        self.looked["bookings of a container"] += 1
+        wanted = {"is to have": amounts(spec.config.resources)}
+        status = self.statuses.get(id_)
+        if status is not None and status.generation == hold.generation and status.pid:
+            wanted["has"] = amounts(status.limits)
+        for how, need in wanted.items():
+            if need.memory > booked.memory or need.cpu > booked.cpu:
+                yield Violation("bookings", f"{how} {need}, and {booked} is booked for it", id_)
 
     def _name(self, kind: str, name: str) -> Iterator[Violation]:
         self.looked["names"] += 1

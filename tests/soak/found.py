@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from shoal_controller.state.cluster_state import ClusterState
 from shoal_proto.v1.container_pb2 import ContainerStatus
 from shoal_proto.v1.resources_pb2 import Resources
+from tests.soak.history import NO_LIMITS, Limits
 
 CONTAINER = "container"
 
@@ -30,6 +31,8 @@ class Record:
         attempts: the last 16.
         running: a process of it is seen, in the last of the attempts.
         addresses: that its placement gives it.
+        limits: that it is to be held to, and those that its process is; None without one.
+        warning: what its node could not do.
     """
 
     id: str
@@ -39,6 +42,9 @@ class Record:
     attempts: tuple[Attempt, ...] = ()
     running: bool = False
     addresses: tuple[str, ...] = ()
+    limits: Limits = NO_LIMITS
+    in_force: Limits | None = None
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,9 @@ def found(state: ClusterState) -> Found:
             attempts=_attempts(status),
             running=status.pid != 0,
             addresses=tuple(each.ip for each in placement.addresses) if placement is not None else (),
+            limits=limits(spec.config.resources) if spec is not None else NO_LIMITS,
+            in_force=limits(status.limits) if status.pid else None,
+            warning=status.warning,
         )
     tombstones = {
         id_: Record(id_, each.value.name, each.value.run, each.value.status.generation, _attempts(each.value.status))
@@ -129,3 +138,8 @@ def _attempts(status: ContainerStatus) -> tuple[Attempt, ...]:
 def amounts(resources: Resources) -> Amounts:
     """Return what of `resources` is reserved."""
     return Amounts(resources.memory_bytes, resources.cpu_millis)
+
+
+def limits(resources: Resources) -> Limits:
+    """Return what of `resources` clients change here."""
+    return Limits(resources.memory_bytes, resources.cpu_millis, resources.pids)

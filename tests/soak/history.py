@@ -39,10 +39,12 @@ class Call(StrEnum):
     IMPORT = "image import"
     CORDON = "node cordon"
     UNCORDON = "node uncordon"
+    UPDATE = "update"
     UNTIL_READY = "wait until ready"
     UNTIL_RUNNING = "wait until running"
     UNTIL_ENDED = "wait until ended"
     UNTIL_REMOVED = "wait until removed"
+    UNTIL_LIMITED = "wait until limited"
 
 
 #: Calls that bring a container into being.
@@ -83,6 +85,22 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes of memory, thousandths of a core, processes; 0: not said."""
+
+    memory: int = 0
+    cpu: int = 0
+    pids: int = 0
+
+    def over(self, before: Limits) -> Limits:
+        """Return what holds when these are put over others."""
+        return Limits(self.memory or before.memory, self.cpu or before.cpu, self.pids or before.pids)
+
+
+NO_LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
 class Made:
     """One container that a client asked for; `restart` is its policy, as the SDK takes it, "" for none."""
 
@@ -91,6 +109,7 @@ class Made:
     program: Program
     auto_remove: bool = False
     restart: str = ""
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +124,8 @@ class Event:
         wanted: exit code that a command was to end with.
         lines: of the log that was read.
         message: of the error.
+        asked: limits that were.
+        told: those that the container was told to have by that.
     """
 
     client: int
@@ -118,6 +139,8 @@ class Event:
     wanted: int | None = None
     lines: tuple[str, ...] = ()
     message: str = ""
+    asked: Limits | None = None
+    told: Limits | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -128,9 +151,10 @@ class Event:
 
     def __str__(self) -> str:
         run = f" run {self.run}" if self.run else ""
+        asked = f" {self.asked}" if self.asked is not None else ""
         code = "" if self.exit_code is None else f", exit code {self.exit_code}"
         told = f"{self.error}: {self.message}" if self.error else "done"
-        return f"{self.began:.2f}-{self.ended:.2f} client {self.client} {self.call}{run}: {told}{code}"
+        return f"{self.began:.2f}-{self.ended:.2f} client {self.client} {self.call}{run}{asked}: {told}{code}"
 
 
 @dataclass(slots=True)

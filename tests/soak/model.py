@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
+from itertools import pairwise
 from typing import Final
 
 from tests.soak.chronicle import Started
 from tests.soak.found import Amounts, Attempt, Found, Record
 from tests.soak.growth import Life
-from tests.soak.history import BEGAN, GAVE_UP, INTERFERING, LINE, MAKING, Call, Event, History, Made, Outcome, Trouble
+from tests.soak.history import (
+    BEGAN,
+    GAVE_UP,
+    INTERFERING,
+    LINE,
+    MAKING,
+    Call,
+    Event,
+    History,
+    Limits,
+    Made,
+    Outcome,
+    Trouble,
+)
 from tests.soak.operations import ASKED
 from tests.soak.schedule import Kind
 from tests.soak.violation import Violation
@@ -22,6 +36,8 @@ Attempts = Mapping[str, Mapping[tuple[int, int], Started]]
 #: What an end that somebody caused may look like: asked, killed, or stopped before it could start.
 _CAUSED: Final = frozenset({ASKED, 137, 125})
 _STARTS: Final = frozenset({Call.RUN, Call.START, Call.RESTART})
+#: What needs nothing but that faults end.
+_PATIENT: Final = frozenset({Call.UNTIL_REMOVED, Call.UNTIL_LIMITED, Call.STOP, Call.REMOVE})
 #: Errors that a client with valid requests and certificates is never told.
 _NEVER_TOLD: Final = frozenset({"Internal", "InvalidSpec", "Unauthenticated", "PermissionDenied", "Compacted"})
 _NOT_FOUND: Final = "NotFound"
@@ -299,6 +315,67 @@ def ledgers(found: Found) -> list[Violation]:
     return wrong
 
 
+def limits(history: History, given: Mapping[str, Sequence[Limits]]) -> list[Violation]:
+    """Limits are those of the newest update: each that was told is made, in its turn, and one that was refused is not.
+
+    Args:
+        given: the first limits of each container, and all that it was given instead, in their order.
+    """
+    wrong = []
+    for container, events in history.by_container().items():
+        steps = given.get(container, ())
+        if steps and steps[0] != history.made[container].limits:
+            wrong.append(Violation("limits", f"was made with {steps[0]}", container))
+        updates = [event for event in events if event.asked is not None]
+        wrong += [Violation("limits", each, container) for each in _updated(steps, updates)]
+    return wrong
+
+
+def _updated(steps: Sequence[Limits], updates: Sequence[Event]) -> Iterator[str]:
+    """Yield what is wrong with the changes that came of updates, of which hardly two ever ask for the same."""
+    made: list[Event] = []
+    newest = 0.0
+    for before, after in pairwise(steps):
+        asking = [each for each in updates if each.asked is not None and each.asked.over(before) == after]
+        # One that was repeated after another had come between may be made twice.
+        found = next((each for each in asking if each.outcome is not Outcome.REFUSED), None)
+        if found is None:
+            yield f"was given {after}, which was refused" if asking else f"was given {after}, and nobody asked for that"
+            continue
+        if found.outcome is Outcome.DONE and found.ended <= newest:
+            yield f"was given {after} after an update that began when that had been told"
+        newest = max(newest, found.began)
+        made.append(found)
+    for event in updates:
+        if event.outcome is Outcome.DONE and event not in made:
+            yield f"was told to be given {event.asked}, and was not"
+        if event.told is not None and event.told not in steps:
+            yield f"was told to have {event.told}, and never had"
+
+
+def held_to(found: Found, told: Mapping[str, Limits], kernel: Mapping[str, Limits]) -> list[Violation]:
+    """At rest all say the same: what is stored, what a client is told, the node, and the kernel.
+
+    Args:
+        told: limits that each container is told to have.
+        kernel: memory and processes that the kernel holds those that run to.
+    """
+    wrong = []
+    for container, record in found.containers.items():
+        if (seen := told.get(container, record.limits)) != record.limits:
+            wrong.append(Violation("limits", f"is told to have {seen}, and {record.limits} is stored", container))
+        if record.in_force is None:
+            continue
+        if record.in_force != record.limits and not record.warning:
+            what = f"is held to {record.in_force}, is to have {record.limits}, and nothing says why"
+            wrong.append(Violation("limits", what, container))
+        real = kernel.get(container)
+        wanted = Limits(record.in_force.memory, pids=record.in_force.pids)
+        if real is not None and wanted.over(real) != real:
+            wrong.append(Violation("limits", f"is held to {real} by the kernel, not to {wanted}", container))
+    return wrong
+
+
 def answers(history: History) -> list[Violation]:
     """No answer is one that can't be: a fault of Shoal's own, not found though there, a wrong code, a line twice."""
     wrong = []
@@ -355,11 +432,11 @@ def _must_exist(events: Iterable[Event], asked: Event) -> bool:
 
 
 def patience(history: History) -> list[Violation]:
-    """Nobody waited in vain for what needs nothing but that faults end: an end that was asked for, a removal."""
+    """Nobody waited in vain for what needs nothing but that faults end: an end, a removal, limits."""
     return [
         Violation("patience", f"a client gave up: {event.call} run {event.run}", event.container)
         for event in history.events
-        if event.error == GAVE_UP and event.call in (Call.UNTIL_REMOVED, Call.STOP, Call.REMOVE)
+        if event.error == GAVE_UP and event.call in _PATIENT
     ]
 
 

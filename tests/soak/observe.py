@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import glob
 import re
+from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
+import shoal
 from shoal_common.errors import NotFound
 from shoal_controller.state.cluster_state import ClusterState
 from shoal_controller.state.kv import Entry
@@ -18,8 +20,10 @@ from shoal_lab.cluster import Lab
 from shoal_proto.v1.agent_pb2 import ContainerRecord
 from tests.parts.lab import LabUnderTest
 from tests.parts.leftovers import on_node
+from tests.soak import found
 from tests.soak.chronicle import Chronicle
-from tests.soak.found import Found, found
+from tests.soak.found import Found
+from tests.soak.history import Limits
 
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -28,7 +32,7 @@ def now(chronicle: Chronicle) -> Found:
     """Return what there is at the revision that the history has come to."""
     state = ClusterState()
     state.load(Entry(key, value, 1, 1, 0) for key, value in chronicle.values.items())
-    return found(state)
+    return found.found(state)
 
 
 async def traces(lab: LabUnderTest) -> dict[str, dict[str, list[str]]]:
@@ -41,6 +45,18 @@ async def traces(lab: LabUnderTest) -> dict[str, dict[str, list[str]]]:
             for container in {each for thing in things for each in _ID.findall(thing)}:
                 here.setdefault(container, []).append(kind)
     return result
+
+
+async def limits(cluster: shoal.Cluster) -> tuple[dict[str, Limits], dict[str, Limits]]:
+    """Return the limits that each container is told to have, and what the kernel holds those that run to of them."""
+    told = {each.spec.id: found.limits(each.spec.config.resources) for each in await cluster.containers.list(all=True)}
+    kernel: dict[str, Limits] = {}
+    async with aclosing(cluster.containers.stats(follow=False)) as answers:
+        async for answer in answers:
+            for each in answer.stats:
+                if not each.problem:
+                    kernel[each.id] = Limits(each.memory_limit_bytes, pids=each.pids_limit)
+    return told, kernel
 
 
 def records(lab: Lab) -> dict[tuple[str, str], ContainerRecord]:

@@ -17,10 +17,12 @@ from typing import Final, TypeVar
 
 import shoal
 from shoal.configuration import Context
+from shoal.options.limits import Limits as UpdateOptions
 from shoal_common.ids import new_container_id
 from shoal_lab.image import root_filesystem
 from shoal_proto.v1.container_pb2 import Container, LogCursor
-from tests.soak.history import BEGAN, GAVE_UP, LINE, Call, Event, History, Made, Program
+from tests.soak.found import limits
+from tests.soak.history import BEGAN, GAVE_UP, LINE, Call, Event, History, Limits, Made, Program
 
 T = TypeVar("T")
 
@@ -49,6 +51,7 @@ _WEIGHTS: Final = {
     "kill": 2,
     "rm": 3,
     "rm -f": 3,
+    "update": 3,
     "exec": 4,
     "logs": 3,
     "logs -f": 2,
@@ -63,6 +66,7 @@ _UNTIL: Final = {
     Call.UNTIL_RUNNING: shoal.Until.RUNNING,
     Call.UNTIL_ENDED: shoal.Until.ENDED,
     Call.UNTIL_REMOVED: shoal.Until.REMOVED,
+    Call.UNTIL_LIMITED: shoal.Until.LIMITED,
 }
 
 
@@ -209,6 +213,8 @@ class Client:
                 await self._call(Call.KILL, container, lambda: self._containers.kill(container, signal))
             case "rm" | "rm -f":
                 await self._remove(container, force=operation == "rm -f")
+            case "update":
+                await self._update(container)
             case "exec":
                 await self._exec(container)
             case "logs":
@@ -280,11 +286,12 @@ class Client:
         node: str = "",
     ) -> Container:
         restart = "" if auto_remove else self._restart(program)
-        made = Made(new_container_id(), self._random.choice(_NAMES), program, auto_remove, restart)
+        given = Limits(self._random.choice((32, 64, 128)) << 20, self._random.choice((100, 500)))
+        made = Made(new_container_id(), self._random.choice(_NAMES), program, auto_remove, restart, given)
         self._history.made[made.id] = made
         options: shoal.ContainerOptions = {
-            "memory": self._random.choice(("32m", "64m", "128m")),
-            "cpus": self._random.choice((0.1, 0.5)),
+            "memory": given.memory,
+            "cpus": given.cpu / 1000,
             "auto_remove": auto_remove,
             "stop_timeout": 3,
         }
@@ -345,6 +352,35 @@ class Client:
         self._population.runs.pop(container, None)
         await self._wait(Call.UNTIL_REMOVED, container)
 
+    async def _update(self, container: str) -> None:
+        """Give it other limits, and wait until it is held to them."""
+        asked = self._limits()
+        options: UpdateOptions = {}
+        if asked.memory:
+            options["memory"] = asked.memory
+        if asked.cpu:
+            options["cpus"] = asked.cpu / 1000
+        if asked.pids:
+            options["pids_limit"] = asked.pids
+
+        def with_limits(event: Event, told: Container) -> Event:
+            return replace(event, told=limits(told.spec.config.resources))
+
+        await self._call(
+            Call.UPDATE, container, lambda: self._containers.update(container, **options), with_limits, asked=asked
+        )
+        await self._wait(Call.UNTIL_LIMITED, container)
+
+    def _limits(self) -> Limits:
+        """Return limits that hardly anybody else asks for, some of them more than a node has room for."""
+        scarce = self._random.random() < 0.3
+        # Pages of memory: the kernel counts in nothing less.
+        memory = (32 << 20) + (self._random.randrange((320 if scarce else 96) << 8) << 12)
+        cpu = 100 + self._random.randrange(1800 if scarce else 400)
+        pids = self._random.randrange(64, 4096)
+        what = self._random.sample(("memory", "cpu", "pids"), self._random.randint(1, 3))
+        return Limits(memory * ("memory" in what), cpu * ("cpu" in what), pids * ("pids" in what))
+
     async def _exec(self, container: str) -> None:
         wanted = self._random.randrange(70)
 
@@ -393,6 +429,8 @@ class Client:
         container: str,
         ask: Callable[[], Awaitable[T]],
         note: Callable[[Event, T], Event] = lambda event, answer: event,
+        *,
+        asked: Limits | None = None,
     ) -> T:
         """Make one call and record what was told.
 
@@ -401,7 +439,7 @@ class Client:
         """
         began = time.monotonic() - self._zero
         # Until it is answered; a call that is broken off with the whole run stays like this.
-        event = Event(self._number, call, container, began, math.inf, error=GAVE_UP)
+        event = Event(self._number, call, container, began, math.inf, error=GAVE_UP, asked=asked)
         try:
             async with asyncio.timeout(PATIENCE):
                 answer = await ask()

@@ -106,6 +106,14 @@ PLANTS: Final = (
         "tombstones",
         "who waits for the exit code of run --rm never gets it, and a create told again creates again",
     ),
+    Plant(
+        "booking",
+        "controller/shoal_controller/api/containers/changing.py",
+        "more = raised(reserved, amounts(self._limits)) - reserved if reserved else NOTHING",
+        "more = NOTHING",
+        "bookings",
+        "an update gives a container memory that is given to others as well",
+    ),
 )
 NAMES: Final = tuple(plant.name for plant in PLANTS)
 

@@ -156,7 +156,7 @@ class _Run:
                 for task in background:
                     task.cancel()
             self._result.lives = list(self._watch.lives.values())
-            await self._judge()
+            await self._judge(cluster)
             if self._found:
                 return
             self._say("Removing everything")
@@ -236,7 +236,7 @@ class _Run:
 
     # Judging
 
-    async def _judge(self) -> None:
+    async def _judge(self, cluster: shoal.Cluster) -> None:
         self._say("Comparing")
         self._feed.look()
         self._witness.look()
@@ -249,7 +249,9 @@ class _Run:
         wrong += model.restarts(history, seen.begins, chronicle.attempts)
         wrong += model.places(seen.where, placed)
         wrong += model.exit_codes(history, found)
+        wrong += model.limits(history, chronicle.limits)
         if not self._found:
+            wrong += model.held_to(found, *await observe.limits(cluster))
             traces = await observe.traces(self._under_test)
             wrong += [*model.gone(found, traces), *model.present(found, traces)]
         wrong += [*model.unique(found), *model.named(found), *model.ledgers(found)]
@@ -266,6 +268,7 @@ class _Run:
         looked["answers"] = len(history.events)
         policy = (each.by_policy for known in chronicle.attempts.values() for each in known.values())
         looked["restarts by policy"] = sum(policy)
+        looked["changes of limits"] = sum(len(given) - 1 for given in chronicle.limits.values())
         looked["terms of leaders"] = len(chronicle.terms)
 
     async def _watched_all(self) -> None:
@@ -301,6 +304,9 @@ class _Run:
                 if each.phase not in _AT_REST or (ends and each.phase == ContainerPhase.CONTAINER_PHASE_RUNNING):
                     what = f"{ContainerPhase.Name(each.phase)} does not end: {each.detail}"
                     restless.append(Violation("quiet", what, each.spec.id))
+                running = each.phase == ContainerPhase.CONTAINER_PHASE_RUNNING
+                if running and each.status.limits_served < each.spec.limits_changed:
+                    restless.append(Violation("quiet", "is not held to its newest limits", each.spec.id))
             now = [(each.spec.id, each.spec.run, each.phase, each.revision) for each in containers]
             if restless or now != before:
                 before, since = now, time.monotonic()

@@ -110,6 +110,12 @@ def _spec_changed(before: ContainerSpec, after: ContainerSpec) -> Iterator[Viola
         yield Violation("removed", "is wanted again after its removal was", after.id)
     if (before.name, before.request_mac, before.image_digest) != (after.name, after.request_mac, after.image_digest):
         yield Violation("identity", "is another container now", after.id)
+    # The node sets them once for every count.
+    if after.limits_changed < before.limits_changed:
+        what = f"counted {before.limits_changed} changes of its limits, then {after.limits_changed}"
+        yield Violation("limits", what, after.id)
+    elif before.config.resources != after.config.resources and after.limits_changed == before.limits_changed:
+        yield Violation("limits", "has other limits, and its node is not told to set them", after.id)
 
 
 def _placed(id_: str, before: Message | str | None, after: ContainerPlacement, past: Past) -> Iterator[Violation]:

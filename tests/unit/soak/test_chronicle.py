@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from shoal_controller.state import keys
 from shoal_controller.state.kv import Batch, Event
 from shoal_proto.v1.container_pb2 import (
+    ContainerConfig,
     ContainerPlacement,
     ContainerSpec,
     ContainerState,
@@ -20,6 +21,7 @@ from shoal_proto.v1.container_pb2 import (
 from shoal_proto.v1.node_pb2 import Hold, HoldRole, NodeLedger
 from shoal_proto.v1.resources_pb2 import Address, Resources
 from tests.soak.chronicle import Chronicle
+from tests.soak.history import Limits
 
 ID, OTHER, NODE, IP = "a" * 64, "b" * 64, "node-1", "10.88.0.2"
 SPEC, NAME = keys.container_spec("default", ID), keys.name("default", "container", "web")
@@ -56,8 +58,12 @@ def ledger(reserved: int = 64, capacity: int = 100) -> NodeLedger:
     return NodeLedger(schema=1, capacity=Resources(memory_bytes=capacity), reserved=Resources(memory_bytes=reserved))
 
 
-def status(attempt: int, state: ContainerState, report: int) -> ContainerStatus:
-    return ContainerStatus(schema=1, generation=1, attempt=attempt, state=state, report=report)
+def status(attempt: int, state: ContainerState, report: int, **more: object) -> ContainerStatus:
+    return ContainerStatus(schema=1, generation=1, attempt=attempt, state=state, report=report, **more)  # type: ignore[arg-type]
+
+
+def limited(memory: int, changed: int = 0) -> ContainerSpec:
+    return spec(config=ContainerConfig(resources=Resources(memory_bytes=memory)), limits_changed=changed)
 
 
 MADE: Values = {SPEC: spec(), NAME: ID}
@@ -184,6 +190,29 @@ def test_nothing_is_left_without_a_spec() -> None:
     story = Story(MADE, {LEDGER: ledger(0)}, PLACED, REMOVED, REMOVING)
     left = {key: value for key, value in GONE.items() if key not in (HOLD, LEDGER)}
     assert "has no spec, but a hold of node-1" in story.then(left)
+
+
+def test_a_container_has_no_more_than_is_booked() -> None:
+    made = {**MADE, SPEC: limited(64)}
+    story = Story(made, {LEDGER: ledger(0)}, PLACED)
+    has = {STATUS: status(1, RUNNING, 1, pid=7, limits=Resources(memory_bytes=64))}
+    assert not story.then(has)
+    of_65, of_64 = ("Amounts(memory=65, cpu=0)", "Amounts(memory=64, cpu=0)")
+    assert story.then({SPEC: limited(65, 1)}) == [f"is to have {of_65}, and {of_64} is booked for it"]
+    assert not story.then({SPEC: limited(66, 2), HOLD: hold(memory=66), LEDGER: ledger(66)})
+    more = {STATUS: status(1, RUNNING, 2, pid=7, limits=Resources(memory_bytes=67))}
+    assert story.then(more) == ["has Amounts(memory=67, cpu=0), and Amounts(memory=66, cpu=0) is booked for it"]
+    # Without a run of it nothing is booked.
+    ended = {STATUS: status(1, ContainerState.CONTAINER_STATE_EXITED, 3, limits=Resources(memory_bytes=67))}
+    assert not story.then({**ended, HOLD: hold(memory=0), LEDGER: ledger(0)})
+
+
+def test_limits_change_by_count() -> None:
+    story = Story({**MADE, SPEC: limited(64)})
+    assert not story.then({SPEC: limited(65, 1)})
+    assert story.then({SPEC: limited(66, 1)}) == ["has other limits, and its node is not told to set them"]
+    assert story.then({SPEC: limited(66, 0)}) == ["counted 1 changes of its limits, then 0"]
+    assert story.chronicle.limits == {ID: [Limits(64), Limits(65), Limits(66)]}
 
 
 def test_attempts_are_remembered() -> None:

@@ -11,7 +11,7 @@ from tests.soak import model
 from tests.soak.chronicle import Started
 from tests.soak.found import Amounts, Attempt, Found, Ledger, Record
 from tests.soak.growth import Life, Usage
-from tests.soak.history import GAVE_UP, Call, Event, History, Made, Program, Trouble
+from tests.soak.history import GAVE_UP, Call, Event, History, Limits, Made, Program, Trouble
 from tests.soak.schedule import Kind
 from tests.soak.violation import Violation
 
@@ -257,6 +257,78 @@ def test_ledgers_are_the_sum_of_the_holds_and_not_above_capacity() -> None:
     assert wrong(replace(LEDGER, reserved=Amounts(65, 100))) == 1
     assert wrong(replace(LEDGER, capacity=Amounts(63, 200))) == 1
     assert wrong(replace(LEDGER, capacity=Amounts(100, 99))) == 1
+
+
+# Limits
+
+
+def given(*steps: Limits, updates: tuple[Event, ...] = ()) -> list[str]:
+    """What the check says of a container that was made without limits and then given these."""
+    return checks(model.limits(history(RUN, *updates), {ID: (Limits(), *steps)}))
+
+
+def update(asked: Limits, began: float = 2, *, error: str = "", told: Limits | None = None) -> Event:
+    return replace(event(Call.UPDATE, began, error=error), asked=asked, told=told)
+
+
+def test_what_was_told_to_be_given_is() -> None:
+    one, two = update(Limits(memory=64), 2), update(Limits(pids=100), 4)
+    both = Limits(64, 0, 100)
+    assert not given(Limits(64), both, updates=(one, two))
+    assert given(Limits(64), updates=(one, two)) == [f"was told to be given {two.asked}, and was not"]
+    assert given(Limits(65)) == [f"was given {Limits(65)}, and nobody asked for that"]
+    assert checks(model.limits(history(RUN), {ID: (Limits(1),)})) == [f"was made with {Limits(1)}"]
+
+
+def test_what_was_refused_is_not_given() -> None:
+    refused = update(Limits(memory=64), error="Conflict")
+    assert not given(updates=(refused,))
+    assert given(Limits(64), updates=(refused,)) == [f"was given {Limits(64)}, which was refused"]
+
+
+@pytest.mark.parametrize("error", ["Unavailable", GAVE_UP])
+def test_what_nobody_knows_of_may_be_given_or_not(error: str) -> None:
+    unknown = update(Limits(memory=64), error=error)
+    later = update(Limits(memory=65), 9)
+    assert not given(Limits(65), updates=(unknown, later))
+    assert not given(Limits(64), Limits(65), updates=(unknown, later))
+    assert not given(Limits(65), Limits(64), updates=(unknown, later))
+
+
+def test_limits_are_given_in_the_order_in_which_they_were_told() -> None:
+    first, beside, last = update(Limits(memory=64), 2), update(Limits(memory=65), 2.5), update(Limits(memory=66), 4)
+    assert not given(Limits(65), Limits(64), Limits(66), updates=(first, beside, last))
+    # One is repeated after the other has come between.
+    assert not given(Limits(64), Limits(65), Limits(64), Limits(66), updates=(first, beside, last))
+    late = f"was given {Limits(64)} after an update that began when that had been told"
+    assert given(Limits(65), Limits(66), Limits(64), updates=(first, beside, last)) == [late]
+    assert given(Limits(64), Limits(65), Limits(66), Limits(64), updates=(first, beside, last)) == [late]
+
+
+def test_limits_that_are_told_were_given() -> None:
+    asked = Limits(memory=64)
+    assert not given(asked, updates=(update(asked, told=asked),))
+    assert given(asked, updates=(update(asked, told=Limits(63)),)) == [f"was told to have {Limits(63)}, and never had"]
+
+
+def test_at_rest_all_tell_the_same_limits() -> None:
+    asked, lower, kept = Limits(64, 100, 9), Limits(63, 100, 9), Limits(64, 0, 9)
+
+    def said(record: Record, told: Limits = asked, kernel: Limits = kept) -> list[str]:
+        found = replace(FOUND, containers={ID: record})
+        return checks(model.held_to(found, {ID: told}, {ID: kernel}))
+
+    still, runs = replace(RECORD, limits=asked), replace(RECORD, limits=asked, in_force=asked)
+    assert not said(still)
+    assert not said(runs)
+    assert said(still, told=lower) == [f"is told to have {lower}, and {asked} is stored"]
+    late = replace(runs, in_force=lower)
+    assert f"is held to {lower}, is to have {asked}, and nothing says why" in said(late)
+    assert not said(replace(late, warning="memory is in use"), kernel=Limits(63, 0, 9))
+    for kernel in (Limits(63, 0, 9), Limits(64, 0, 8)):
+        assert said(runs, kernel=kernel) == [f"is held to {kernel} by the kernel, not to {kept}"]
+    # What nobody asked for is not the kernel's to keep.
+    assert not said(replace(runs, limits=Limits(64), in_force=Limits(64)), told=Limits(64), kernel=Limits(64, 0, 4096))
 
 
 # Answers
