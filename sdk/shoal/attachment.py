@@ -46,6 +46,8 @@ class Attachment:
         self._open = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
+        #: What was received since the last place: nobody's until it is known where a new call would go on.
+        self._held: list[tuple[ByteStream, bytes]] = []
         self._outcome: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._input_over = not start.stdin
         self.tty = False
@@ -104,6 +106,7 @@ class Attachment:
                 await patience.bear(error)
                 continue
             call = ContainerServiceStub(endpoint.channel).AttachContainer(metadata=metadata)
+            self._held.clear()
             try:
                 with suppress(grpc.RpcError, asyncio.InvalidStateError):
                     # What is wrong with the call is told by what is received.
@@ -128,22 +131,29 @@ class Attachment:
                 if self._first.is_set():
                     log.warning('attached to container "%s" again', self._ref.ref)
                 self.tty, self.run = response.opened.tty, response.opened.run
-                # Whatever comes later is of the same run, and goes on from a place.
+                # Whatever comes later is of the same run.
                 self._start.run = self.run
-                self._start.logs = False
                 self._call = call
                 self._open.set()
                 self._first.set()
             case "stdout":
-                await self.stdout.feed(response.stdout)
+                self._held.append((self.stdout, response.stdout))
             case "stderr":
-                await self.stderr.feed(response.stderr)
+                self._held.append((self.stderr, response.stderr))
             case "lost_bytes":
                 log.warning(lost_text(self._ref.ref, response.lost_bytes))
             case "cursor":
                 self._start.cursor.CopyFrom(response.cursor)
+                self._start.logs = False
+                await self._hand_on()
             case "exit_code":
+                await self._hand_on()
                 self._outcome.set_result(response.exit_code)
+
+    async def _hand_on(self) -> None:
+        held, self._held = self._held, []
+        for stream, data in held:
+            await stream.feed(data)
 
     def _broken(self) -> None:
         if self._first.is_set() and not self.tty and not self._input_over:

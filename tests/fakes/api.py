@@ -107,6 +107,8 @@ class State:
         self.lose_answer: set[str] = set()
         #: Batches after which a log stream is broken.
         self.break_logs_after: list[int] = []
+        #: All that a terminal has written, when a stream to it was torn.
+        self.torn = b""
         #: What was removed, by the request that asked for it.
         self.removed: dict[str, str] = {}
         self.images: dict[str, image_pb2.Image] = {}
@@ -400,7 +402,7 @@ class Containers(ApiFiles, container_pb2_grpc.ContainerServiceServicer):
         return pb.TopResponse(processes=[pb.Process(pid=42, inner_pid=1)])
 
     async def AttachContainer(self, requests, context):  # type: ignore[no-untyped-def]
-        """Echo the input in a terminal; "exit N" ends it, "break" breaks off."""
+        """Echo the input in a terminal; "exit N" ends it, "break" breaks off, "tear" does so within a piece."""
         written = 0
         async for request in requests:
             if request.HasField("start"):
@@ -408,14 +410,24 @@ class Containers(ApiFiles, container_pb2_grpc.ContainerServiceServicer):
                 self.state.find(request.start.container.ref)
                 written = request.start.cursor.offset
                 yield pb.AttachResponse(opened=pb.AttachOpened(tty=True, run=1))
+                yield pb.AttachResponse(cursor=pb.LogCursor(offset=written))
+                if missed := self.state.torn[written:]:
+                    written += len(missed)
+                    yield pb.AttachResponse(stdout=missed)
+                    yield pb.AttachResponse(cursor=pb.LogCursor(offset=written))
             elif request.HasField("resize"):
                 yield pb.AttachResponse(stdout=f"{request.resize.columns}x{request.resize.rows}".encode())
+                yield pb.AttachResponse(cursor=pb.LogCursor(offset=written))
             elif request.HasField("stdin"):
                 word, _, number = request.stdin.decode().partition(" ")
                 if word == "exit":
                     yield pb.AttachResponse(exit_code=int(number))
                     return
                 if word == "break":
+                    await context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+                if word == "tear":
+                    self.state.torn = bytes(written) + request.stdin
+                    yield pb.AttachResponse(stdout=request.stdin)
                     await context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
                 written += len(request.stdin)
                 yield pb.AttachResponse(stdout=request.stdin)

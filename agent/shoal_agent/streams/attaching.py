@@ -149,6 +149,9 @@ class _Session:
             # Before it is said that input is taken: what comes of that is shown.
             request.cursor.CopyFrom(await self._output.end(self._worker, status.generation, status.attempt))
         yield AttachResponse(opened=AttachOpened(tty=False, run=run))
+        if request.HasField("cursor"):
+            # Whoever is cut off before anything is written comes back to here.
+            yield AttachResponse(cursor=request.cursor)
         async with contextlib.aclosing(self._output.read(self._worker, request)) as batches:
             async for batch in batches:
                 for response in _pieces(batch):
@@ -185,13 +188,21 @@ class _Session:
 
 async def _terminal(console: Console, start: AttachStart, *, first: bool) -> AsyncGenerator[AttachResponse, None]:
     """Give what is written to a terminal; `first`: the client has just come."""
+    generation, attempt = _attempt_of(console)
+
+    def place(position: int) -> AttachResponse:
+        return AttachResponse(
+            cursor=LogCursor(generation=generation, attempt=attempt, segment=console.epoch, offset=position)
+        )
+
     position, known = (0, True) if start.logs or not first else (console.end, False)
     cursor = start.cursor
     if first and start.HasField("cursor"):
-        known = (cursor.generation, cursor.attempt, cursor.segment) == (*_attempt_of(console), console.epoch)
+        known = (cursor.generation, cursor.attempt, cursor.segment) == (generation, attempt, console.epoch)
         position = cursor.offset if known and cursor.offset <= console.end else console.end
     if first:
         yield AttachResponse(opened=AttachOpened(tty=True, run=console.run))
+        yield place(position)
     if start.HasField("size"):
         if known:
             await console.resize(start.size.columns, start.size.rows)
@@ -200,9 +211,7 @@ async def _terminal(console: Console, start: AttachStart, *, first: bool) -> Asy
     async with contextlib.aclosing(console.read(position)) as pieces:
         async for piece in pieces:
             yield AttachResponse(stdout=piece.data)
-            generation, attempt = _attempt_of(console)
-            place = LogCursor(generation=generation, attempt=attempt, segment=console.epoch, offset=piece.end)
-            yield AttachResponse(cursor=place)
+            yield place(piece.end)
 
 
 def _attempt_of(console: Console) -> tuple[int, int]:

@@ -75,6 +75,20 @@ async def test_it_attaches_again_from_where_it_was(
     assert starts[1].size == pb.TerminalSize(columns=90, rows=25)
 
 
+@pytest.mark.parametrize("before", [b"", b"hello"])
+async def test_what_a_cut_left_without_its_place_is_seen_once(cluster: shoal.Cluster, before: bytes) -> None:
+    await cluster.containers.create("web", name="one", tty=True, open_stdin=True)
+    async with asyncio.timeout(20), cluster.containers.attach("one", stdin=True, logs=True) as attached:
+        if before:
+            await attached.write(before)
+            await until(attached, before)
+        await attached.write(b"tear it")
+        await until(attached, b"tear it")
+        await attached.write(b"exit 0")
+        assert await attached.wait() == 0
+        assert await attached.stdout.read() == b""
+
+
 async def test_what_is_left_runs_on(cluster: shoal.Cluster) -> None:
     await cluster.containers.create("web", name="one", tty=True, open_stdin=True)
     async with cluster.containers.attach("one", stdin=True) as attached:
