@@ -30,7 +30,7 @@ def _say(line: str) -> None:
 def main(cycles: int, width: int, wanted: bool) -> None:
     """Create, start, stop and remove containers on three nodes, as root, and look at what is left.
 
-    Ends with 1 if anything is left of a container, or if an agent needs more memory than after the first ones.
+    Ends with 1 if anything is left of a container, or if a daemon needs more memory than after the first ones.
 
     \b
     Examples:

@@ -12,7 +12,8 @@ from typing import Final
 
 from bench.tables import aligned
 from shoal_common.version import VERSION
-from tests.churn.run import MORE, STEPS, WARM, Result
+from tests.churn.run import STEPS, WARM, Result
+from tests.churn.traces import MORE, REMEMBERED
 from tests.soak.report import REPORTS
 
 _MIB: Final = 1 << 20
@@ -59,7 +60,8 @@ def _lines(result: Result) -> Iterator[str]:
         rows.append((step, median, most_of, most))
     yield from aligned(rows)
     yield ""
-    yield f"Memory (PSS) while no container is there; an agent's may grow by {MORE:.0%}:"
+    yield f"Memory (PSS) while no container is there; it may grow by {MORE:.0%}, and a controller's by another"
+    yield f"{REMEMBERED >> 10} KiB for each container that was removed:"
     yield ""
     rows = [("daemon", f"after {WARM}, MiB", f"after {result.cycles}, MiB", "change")]
     for name, bytes_ in sorted(result.after.memory.items()):

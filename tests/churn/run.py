@@ -15,15 +15,13 @@ from shoal.configuration import Configuration
 from shoal.waiting import Until
 from shoal_lab.cluster import Lab
 from tests.churn import lab_traces
-from tests.churn.traces import Growth, grown
+from tests.churn.traces import Growth, grown, heavier
 from tests.parts.lab import LabUnderTest
 from tests.parts.leftovers import everywhere, stored
 from tests.soak.growth import Watch
 
 #: Cycles after which everything has been needed once: what there is then is what is compared with the end.
 WARM: Final = 100
-#: How much more memory than then an agent may have.
-MORE: Final = 0.10
 STEPS: Final = ("create", "start", "stop", "remove")
 #: Seconds in which it comes to rest, and from one look at memory to the next.
 _REST: Final = 30.0
@@ -88,10 +86,7 @@ async def churn(lab: LabUnderTest, *, cycles: int, width: int, say: Callable[[st
     result.growth = grown(result.before.machine, result.after.machine)
     result.growth += grown({"keys of etcd": result.before.keys}, {"keys of etcd": result.after.keys})
     result.wrong += [str(each) for each in result.growth if each.more]
-    for name, bytes_ in result.after.memory.items():
-        then = result.before.memory.get(name, 0)
-        if name.endswith("/agent") and bytes_ > then * (1 + MORE):
-            result.wrong.append(f"{name} has {bytes_ >> 10} KiB, and had {then >> 10} KiB after {WARM} cycles")
+    result.wrong += heavier(result.before.memory, result.after.memory, removed=cycles - WARM)
     return result
 
 
