@@ -7,6 +7,7 @@ of an image leads out of it. Rules: those of Docker's `--user`. Source: openat2(
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,11 @@ from shoal_common.errors import InvalidSpec
 #: Ids that a container has: 0 to 65535.
 ID_COUNT: Final = 65536
 #: A passwd or group file larger than this is not one.
-_MAX_BYTES: Final = 4 << 20
+_MAX_BYTES: Final = 1 << 20
+_PASSWD: Final = "/etc/passwd"
+_GROUP: Final = "/etc/group"
+#: Fields of a line at least.
+_FIELDS: Final = {_PASSWD: 7, _GROUP: 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +72,9 @@ def find_user(root: Path, text: str, further: Sequence[str] = ()) -> User:
         InvalidSpec: the user or group is not in the image's files, or an id is beyond the container's 65536.
     """
     name, colon, group = text.partition(":")
-    passwd = _table(root, "/etc/passwd", 7)
     name = name or "0"
     number = _id(name)
-    entry = next((row for row in passwd if row[0] == name or (number is not None and row[2] == name)), None)
+    entry = _find(root, _PASSWD, name, by_number=number is not None)
     if entry is None and number is None:
         raise InvalidSpec(f'user "{name[:80]}" is not in the image\'s /etc/passwd (name one that is, or give a number)')
     uid = number if number is not None and (entry is None or entry[0] != name) else _id_of(entry, 2)
@@ -80,10 +84,7 @@ def find_user(root: Path, text: str, further: Sequence[str] = ()) -> User:
     if colon and group:
         gid = _find_group(root, group)
     elif entry is not None:
-        rows = _table(root, "/etc/group", 4)
-        groups = tuple(
-            sorted({found for row in rows if entry[0] in row[3].split(",") and (found := _id(row[2])) is not None})
-        )
+        groups = _groups_of(root, entry[0])
     groups = tuple(sorted({*groups, *(_find_group(root, name) for name in further)}))
     for kind, value in (("uid", uid), ("gid", gid), *(("gid", extra) for extra in groups)):
         if value >= ID_COUNT:
@@ -95,14 +96,21 @@ def find_user(root: Path, text: str, further: Sequence[str] = ()) -> User:
 
 def _find_group(root: Path, group: str) -> int:
     number = _id(group)
-    for row in _table(root, "/etc/group", 4):
-        if row[0] == group:
-            return _id_of(row, 2)
+    if (row := _find(root, _GROUP, group)) is not None:
+        return _id_of(row, 2)
     if number is None:
         raise InvalidSpec(
             f'group "{group[:80]}" is not in the image\'s /etc/group (name one that is, or give a number)'
         )
     return number
+
+
+def _groups_of(root: Path, user: str) -> tuple[int, ...]:
+    """Return the ids of the groups whose members a user is among."""
+    named = rb"(?:[^:\n]*?,)?" + re.escape(_encoded(user)) + rb"(?=[,:\r\n]|\Z)"
+    matches = re.finditer(rb"^[ \t]*+(?!#)[^:\n]++:[^:\n]*+:([0-9]{1,10}):" + named, _text(root, _GROUP), re.MULTILINE)
+    # The container's file may name it any number of times: there are no more ids than these.
+    return tuple(sorted({int(match[1]) for match, _ in zip(matches, range(ID_COUNT), strict=False)}))
 
 
 def _id(text: str) -> int | None:
@@ -116,16 +124,30 @@ def _id_of(row: list[str] | None, column: int) -> int:
     return value
 
 
-def _table(root: Path, path: str, columns: int) -> list[list[str]]:
-    """Return the well-formed rows of a colon-separated file; none if there is no such regular file."""
+def _find(root: Path, path: str, name: str, *, by_number: bool = False) -> list[str] | None:
+    """Return the first well-formed line that begins with `name`, or has it for its number; None if there is none.
+
+    The file is the container's, of any content, and is looked through for each command: the lines that are not meant
+    are never taken apart. No part of the pattern is tried twice.
+    """
+    most, wanted = _FIELDS[path], re.escape(_encoded(name))
+    ways = [wanted + rb"(?::[^:\n]*+){%d,}+" % (most - 1)]
+    if by_number:
+        ways.append(rb"[^:\n]++:[^:\n]*+:" + wanted + rb"(?::[^:\n]*+){%d,}+" % (most - 3))
+    found = re.search(rb"^[ \t]*+(?!#)(?:" + rb"|".join(ways) + rb")$", _text(root, path), re.MULTILINE)
+    return None if found is None else found[0].decode("utf-8", errors="surrogateescape").strip().split(":", most)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", errors="surrogateescape")
+
+
+def _text(root: Path, path: str) -> bytes:
+    """Return what is in a file; nothing if there is no such regular file."""
     try:
         # A FIFO or device in place of the file must not block the agent.
         fd = open_in_root(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
-        return []
+        return b""
     with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return []
-        text = file.read(_MAX_BYTES).decode("utf-8", errors="surrogateescape")
-    rows = (line.strip().split(":") for line in text.splitlines())
-    return [row for row in rows if len(row) >= columns and row[0] and not row[0].startswith("#")]
+        return file.read(_MAX_BYTES) if stat.S_ISREG(os.fstat(fd).st_mode) else b""

@@ -1,4 +1,5 @@
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,28 @@ def test_a_directory_or_pipe_in_place_of_the_file_does_not_hold_the_agent_up(roo
     (root / "etc/group").unlink()
     (root / "etc/group").mkdir()
     assert find_user(root, "5") == User(5, 0, (), "/")
+
+
+@pytest.mark.parametrize("file", ["passwd", "group"])
+@pytest.mark.parametrize("line", ["a:::::::\n", "0:\n", ":", " ", "\n", "g:x:1:web\n", "g:x:1:,\n", "#\n"])
+@pytest.mark.parametrize("before", ["", "web:x:1:"])
+def test_a_file_of_any_content_takes_no_memory_but_its_own(root: Path, file: str, line: str, before: str) -> None:
+    (root / "etc" / file).write_text(before + line * (8_000_000 // len(line)))
+    tracemalloc.start()
+    try:
+        for user in ("web", "0"):
+            try:
+                find_user(root, user)
+            except InvalidSpec:
+                assert file == "passwd"
+        assert tracemalloc.get_traced_memory()[1] < 6 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_members_of_groups_are_told_from_names_that_are_part_of_theirs(root: Path) -> None:
+    (root / "etc/group").write_text(
+        "a:x:11:web\nb:x:12:xweb\nc:x:13:webx\nd:x:14:a,web,b\ne:x:15:a,web\nf:x:16:,web:x\n#g:x:17:web\n"
+        "h:x:y:web\n  i:x:18:web\nj:x:19:a.web\nk:x:20:\nweb:x:21:\n"
+    )
+    assert find_user(root, "web").groups == (11, 14, 15, 16, 18)
