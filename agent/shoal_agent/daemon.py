@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from shoal_agent.care.clearing import Clearing
-from shoal_agent.care.disk import Disk, Spares
 from shoal_agent.care.evicting import Evicting
 from shoal_agent.care.log_rotation import LogRotation
 from shoal_agent.care.measuring import Measurer
@@ -26,10 +25,12 @@ from shoal_agent.cluster.watermark import Watermark
 from shoal_agent.containers.node import Node
 from shoal_agent.containers.records import Records
 from shoal_agent.containers.runtime_host import RuntimeHost
+from shoal_agent.containers.volume_removals import VolumeRemovals
 from shoal_agent.containers.watching import Watching
 from shoal_agent.copying.commits import Commits
 from shoal_agent.copying.copies import Copies
 from shoal_agent.copying.entrances import Entrances
+from shoal_agent.disk import Disk, Spares
 from shoal_agent.images.store import Images
 from shoal_agent.network.node import NodeNetwork
 from shoal_agent.runtime.abilities import abilities
@@ -41,7 +42,6 @@ from shoal_agent.server import agent_server
 from shoal_agent.service import AgentService
 from shoal_agent.settings import Settings
 from shoal_agent.volumes.container_mounts import ContainerMounts
-from shoal_agent.volumes.removals import VolumeRemovals
 from shoal_agent.volumes.store import VolumeStore
 from shoal_common.errors import InvalidSpec, Unavailable
 from shoal_common.registry import Registry

@@ -94,7 +94,7 @@ AGENT: Final = (
         f"{_AGENT}/containers/records.py",
         "replace_file(path, data, on_full=self._spares.take)",
         "replace_file(path, data)",
-        "tests/unit/agent/care/test_disk.py::test_a_record_finds_room_on_a_full_disk",
+        "tests/unit/agent/test_disk.py::test_a_record_finds_room_on_a_full_disk",
         "nothing can be stopped or removed on a full disk, so that it stays full",
     ),
     Mutant(

@@ -11,11 +11,11 @@ from functools import partial
 from typing import Final
 
 from shoal_agent.care import old_logs
-from shoal_agent.care.disk import Disk
 from shoal_agent.clock import Clock
 from shoal_agent.containers.node import Node
 from shoal_agent.core.collecting import Thresholds, begins, is_enough, order, taken
 from shoal_agent.core.disk import Usage
+from shoal_agent.disk import Disk
 from shoal_agent.images.store import Images, Removed
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from shoal_agent.care.disk import Disk
 from shoal_agent.care.measuring import Measurer
 from shoal_agent.care.usage import container_trees
 from shoal_agent.clock import Clock
@@ -27,6 +26,7 @@ from shoal_agent.core.eviction import (
     memory_victim,
 )
 from shoal_agent.core.lifecycle import ACTIVE, RUNNING
+from shoal_agent.disk import Disk
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.cgroups import Cgroups

@@ -17,8 +17,8 @@ import grpc.aio
 from shoal_agent.cluster.channels import Channels, patience
 from shoal_agent.cluster.heartbeat import AT_ONCE, Heartbeat
 from shoal_agent.cluster.watermark import Watermark
+from shoal_agent.containers import volume_removals
 from shoal_agent.containers.node import Node
-from shoal_agent.volumes import removals
 from shoal_common import rpc_errors
 from shoal_common.dispatch import LOST_LEADER
 from shoal_common.errors import Conflict, NotLeader, Revoked, ShoalError, Superseded, Unavailable, first_cause
@@ -119,7 +119,7 @@ class Session:
         description: NodeDescription,
         problems: Callable[[], Sequence[NodeProblem]] = tuple,
         cleanings: Callable[[], Sequence[NodeCleaning]] = tuple,
-        volumes: removals.VolumeRemovals | None = None,
+        volumes: volume_removals.VolumeRemovals | None = None,
     ) -> None:
         self._node = node
         self._network = network

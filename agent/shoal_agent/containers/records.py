@@ -8,7 +8,7 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from shoal_agent.care.disk import Spares
+from shoal_agent.disk import Spares
 from shoal_agent.durable import make_directory, remove_file, replace_file, sync_directory
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths

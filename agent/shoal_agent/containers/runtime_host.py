@@ -11,11 +11,10 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import Final
 
-from shoal_agent.care.disk import Disk
 from shoal_agent.containers.host import Prepared, task_key
 from shoal_agent.containers.neighbours import Neighbours, Place
-from shoal_agent.copying.inside import Mounted
 from shoal_agent.core.health import Answer, Check
+from shoal_agent.disk import Disk
 from shoal_agent.durable import sync_directory
 from shoal_agent.images.store import Images, LocalImage
 from shoal_agent.kernel_work import finished
@@ -25,6 +24,7 @@ from shoal_agent.runtime.devices import find_devices
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.host_files import names_of
 from shoal_agent.runtime.live_limits import Limited
+from shoal_agent.runtime.mounts import Attached
 from shoal_agent.runtime.oom_scores import own_score
 from shoal_agent.runtime.probe import probe
 from shoal_agent.runtime.process import Process, resolve
@@ -300,11 +300,10 @@ class RuntimeHost:
             raise Conflict(f"container {record.assignment.id[:12]} is being taken down")
         return root, sandbox
 
-    def mounts(self, record: ContainerRecord) -> tuple[Mounted, ...]:
+    def mounts(self, record: ContainerRecord) -> tuple[Attached, ...]:
         """Return what a placement mounts of its node beside its root file system, all of it ready."""
         config = record.assignment.config
-        systems = self._mounts.systems(placement_key(record.assignment.id, record.status.generation), config)
-        return tuple(Mounted(str(each.source), each.target, each.read_only) for each in systems.attached)
+        return self._mounts.systems(placement_key(record.assignment.id, record.status.generation), config).attached
 
     def layers(self, record: ContainerRecord) -> tuple[Path, tuple[Path, ...]]:
         """Return a placement's writable layer and the image's layers below it, lowest first.

@@ -13,9 +13,9 @@ from typing import IO, Final
 
 from isal import isal_zlib
 
-from shoal_agent.care.disk import Disk
 from shoal_agent.copying.entrances import Entrances
 from shoal_agent.copying.jobs import Job
+from shoal_agent.disk import Disk
 from shoal_agent.kernel_work import finished
 from shoal_common.errors import Exhausted, InvalidSpec
 from shoal_common.registry import Registry

@@ -15,6 +15,7 @@ from typing import Final
 from shoal_agent.containers.host import task_key
 from shoal_agent.containers.node import Node
 from shoal_agent.containers.runtime_host import RuntimeHost
+from shoal_agent.copying.inside import Mounted
 from shoal_agent.copying.jobs import Entrance
 from shoal_agent.core.lifecycle import NONE, PREPARING, RUNNING, STARTING, STOPPING, state_name
 from shoal_agent.kernel import processes
@@ -55,7 +56,8 @@ class Entrances:
             if _has_process(record):
                 yield self._by_process(record, stack)
             else:
-                yield replace(self._by_root(record, stack), mounts=self._host.mounts(record))
+                mounts = [Mounted(str(each.source), each.target, each.read_only) for each in self._host.mounts(record)]
+                yield replace(self._by_root(record, stack), mounts=tuple(mounts))
 
     @asynccontextmanager
     async def root(self, wanted: AgentContainerRef) -> AsyncIterator[Entrance]:

@@ -22,8 +22,8 @@ from shoal_agent.paths import NodePaths
 from shoal_common.errors import Conflict
 
 if TYPE_CHECKING:
-    from shoal_agent.care.disk import Disk
     from shoal_agent.containers.node import Node
+    from shoal_agent.disk import Disk
     from shoal_agent.images.store import Images
 
 ONE, TWO = "a1" * 32, "b2" * 32

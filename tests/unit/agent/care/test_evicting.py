@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from shoal_agent.care import evicting as module
-from shoal_agent.care.disk import Spares
 from shoal_agent.care.evicting import Evicting, meminfo
 from shoal_agent.care.measuring import Measurer
 from shoal_agent.clock import Clock
@@ -22,6 +21,7 @@ from shoal_agent.containers.records import Records
 from shoal_agent.core import restarts
 from shoal_agent.core.disk import Usage
 from shoal_agent.core.lifecycle import EXITED, RUNNING
+from shoal_agent.disk import Spares
 from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.cgroups import Cgroups
 from shoal_common.sealing import Sealer
@@ -31,7 +31,7 @@ from shoal_proto.v1.node_pb2 import HoldRole, NodeProblem
 from tests.fakes.container_host import FakeHost
 
 if TYPE_CHECKING:
-    from shoal_agent.care.disk import Disk
+    from shoal_agent.disk import Disk
 
 ONE, TWO = "a1" * 32, "b2" * 32
 MIB, GIB = 1 << 20, 1 << 30

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from shoal_agent.care.disk import Spares
 from shoal_agent.clock import Clock
 from shoal_agent.containers.node import Node
 from shoal_agent.containers.records import Records
 from shoal_agent.core.lifecycle import EXITED, FAILED, PREPARING, RUNNING, STARTING, STOPPING
+from shoal_agent.disk import Spares
 from shoal_agent.paths import NodePaths
 from shoal_agent.runtime.consoles import Consoles
 from shoal_agent.runtime.failures import StartFailed

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from shoal_agent.volumes import removals as module
-from shoal_agent.volumes.removals import VolumeRemovals
+from shoal_agent.containers import volume_removals as module
+from shoal_agent.containers.volume_removals import VolumeRemovals
 
 
 class Store:

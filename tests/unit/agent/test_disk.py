@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from shoal_agent import durable
-from shoal_agent.care import disk
-from shoal_agent.care.disk import Disk, Spares
+from shoal_agent import disk, durable
 from shoal_agent.cluster.watermark import Watermark
 from shoal_agent.containers.records import Records
 from shoal_agent.core.disk import Usage
+from shoal_agent.disk import Disk, Spares
 from shoal_agent.durable import replace_file
 from shoal_agent.paths import NodePaths
 from shoal_common.errors import Exhausted
