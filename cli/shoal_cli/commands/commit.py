@@ -39,7 +39,8 @@ def _check_change(text: str) -> None:
 def commit(container: str, image: str, author: str, message: str, pause: bool, changes: tuple[str, ...]) -> int:
     """Make an image of a container's image and what the container has changed, and print its digest.
 
-    It goes into the cluster's registry, is run as the container was, and has nothing of what is mounted there.
+    It goes into the cluster's registry, is run as the container was, and has nothing of what is mounted there. The
+    container's environment is part of it, and can be read by all who can read the image.
     Instructions: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR.
 
     \b

@@ -145,6 +145,10 @@ def exec_start(start: ExecStart) -> None:
     namespace(start.container.namespace)
     if not start.args or not start.args[0]:
         raise InvalidSpec(f'exec in container "{start.container.ref}" names no command (write one after the container)')
+    if start.privileged:
+        raise InvalidSpec(
+            f'exec in container "{start.container.ref}" can\'t have more privileges than the container (leave them out)'
+        )
     _words("argument", start.args)
     _environment(start.env)
     exec_streams(start)

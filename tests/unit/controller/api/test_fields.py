@@ -6,8 +6,10 @@ from shoal_common.errors import InvalidSpec, NotFound
 from shoal_controller.api.validation import fields
 from shoal_proto.v1.container_pb2 import (
     ContainerConfig,
+    ContainerRef,
     CreateContainerRequest,
     Dns,
+    ExecStart,
     NetworkMode,
     PortMapping,
     RestartMode,
@@ -107,3 +109,22 @@ def test_filters_labels_by_key_and_by_value() -> None:
     assert not fits({"b": "1"})
     with pytest.raises(InvalidSpec):
         fields.label_filter(["=1"])
+
+
+@pytest.mark.parametrize(
+    ("start", "named"),
+    [
+        (ExecStart(), "names no command"),
+        (ExecStart(args=["id"], privileged=True), "more privileges than the container"),
+        (ExecStart(args=["id"], env=["=x"]), "NAME=VALUE"),
+        (ExecStart(args=["id"], working_dir="srv"), '"srv"'),
+    ],
+)
+def test_a_command_that_can_never_run_is_refused(start: ExecStart, named: str) -> None:
+    start.container.ref = "web"
+    with pytest.raises(InvalidSpec, match=named):
+        fields.exec_start(start)
+
+
+def test_a_good_command_is_let_through() -> None:
+    fields.exec_start(ExecStart(container=ContainerRef(ref="web"), args=["id"], user="0", working_dir="/"))
