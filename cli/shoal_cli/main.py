@@ -10,6 +10,7 @@ import threading
 import click
 
 from shoal_cli.codes import FAILED, INTERRUPTED, USAGE
+from shoal_cli.docker_words import instead
 from shoal_cli.printable import printable
 from shoal_cli.root import shoal
 from shoal_common.errors import ShoalError
@@ -34,7 +35,7 @@ def run(arguments: list[str] | None = None) -> int:
         return 0
     except click.UsageError as error:
         hint = f" (see: {error.ctx.command_path} --help)" if error.ctx is not None else ""
-        report(error.format_message().rstrip(".") + hint)
+        report((instead(error) or error.format_message().rstrip(".")) + hint)
         return USAGE
     except click.ClickException as error:
         report(error.format_message())

@@ -16,8 +16,8 @@ from shoal_common.errors import ShoalError, first_cause
 WIDTH: Final = 32
 
 
-async def each(refs: Sequence[str], action: Callable[[str], Awaitable[str]]) -> int:
-    """Await `action` for every one of `refs`, print what it returns, and return the exit code."""
+async def each(refs: Sequence[str], action: Callable[[str], Awaitable[str | None]]) -> int:
+    """Await `action` for every one of `refs`, print what it returns if anything, and return the exit code."""
     room = asyncio.Semaphore(WIDTH)
     failed = False
 
@@ -25,7 +25,8 @@ async def each(refs: Sequence[str], action: Callable[[str], Awaitable[str]]) -> 
         nonlocal failed
         async with room:
             try:
-                click.echo(await action(ref))
+                if (line := await action(ref)) is not None:
+                    click.echo(line)
             except ShoalError as error:
                 failed = True
                 note(error.message)

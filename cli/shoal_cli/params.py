@@ -163,14 +163,22 @@ KINDS: Final = {
     "image": IMAGE,
 }
 OBJECT: Final = Existing("name", _object, *KINDS)
+
+
+class Whole(click.IntRange):
+    """A whole number of a range."""
+
+    name = "whole number"
+
+
 LABEL: Final = Checked("label", _label)
 VARIABLE: Final = Checked("variable", _variable)
 FORM: Final = Form("json")
 LIST_FORM: Final = Form("table", "json")
 #: The largest number that messages hold.
 MOST: Final = (1 << 31) - 1
-COUNT: Final = click.IntRange(0, MOST)
-POSITIVE: Final = click.IntRange(1, MOST)
+COUNT: Final = Whole(0, MOST)
+POSITIVE: Final = Whole(1, MOST)
 CONTEXT: Final = Context()
 FILE: Final = click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=False)
 

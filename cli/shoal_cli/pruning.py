@@ -17,6 +17,27 @@ if TYPE_CHECKING:
 FILTER: Final = "label=KEY[=VALUE], label!=KEY[=VALUE], until=TIME"
 
 
+def agreed(question: str) -> bool:
+    """Ask whether to go on, and say so if the answer is no.
+
+    Raises:
+        click.ClickException: nobody is there to answer.
+    """
+    from shoal_cli.session import note
+
+    try:
+        if click.confirm(question, err=True):
+            return True
+    except click.Abort as error:
+        # The question left the line open.
+        click.echo(err=True)
+        if isinstance(error.__context__, EOFError):
+            raise click.ClickException("nobody answered, nothing was removed (--force does not ask)") from None
+        raise
+    note("nothing was removed")
+    return False
+
+
 def reclaimed(freed: int) -> str:
     """Return Docker's last line: how many bytes were freed."""
     return f"\nTotal reclaimed space: {format_bytes(freed)}"

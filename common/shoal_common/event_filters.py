@@ -5,3 +5,5 @@ from __future__ import annotations
 from typing import Final
 
 FILTER_KEYS: Final = ("type", "action", "container", "node", "namespace", "label", "image")
+#: Docker's names of some.
+ALSO_CALLED: Final = {"event": "action"}

@@ -91,8 +91,10 @@ class Plan:
     def describe(self) -> str:
         """Return the lab's parameters in a line."""
         layout, capacity = self.layout, self.capacity
-        text = f"{layout.nodes} nodes of {format_bytes(capacity.memory_bytes)} and "
-        text += f"{format_cpus(capacity.cpu_millis)} cores"
+        cores = format_cpus(capacity.cpu_millis)
+        nodes = "node" if layout.nodes == 1 else "nodes"
+        text = f"{layout.nodes} {nodes} of {format_bytes(capacity.memory_bytes)} and "
+        text += f"{cores} {'core' if cores == '1' else 'cores'}"
         if self.disk_bytes:
             text += f" with disks of {format_bytes(self.disk_bytes)}"
         if layout.controllers > 1 or layout.members > 1:

@@ -26,7 +26,7 @@ def cluster() -> None:
 @cluster.command("token", short_help="Print a token with which hosts join.")
 @click.option(
     "--valid",
-    type=click.IntRange(60, params.MOST),
+    type=params.Whole(60, params.MOST),
     default=86400,
     show_default=True,
     metavar="SECONDS",
@@ -144,9 +144,7 @@ def backup(file: Path, passphrase_file: Path | None) -> int:
 @click.option("--from-nodes", is_flag=True, help="etcd is empty, or another cluster's: take all from the nodes.")
 @click.option("--accept-restore", is_flag=True, help="etcd was restored: bring it up to date from the nodes.")
 @click.option("--nodes", type=params.POSITIVE, metavar="N", help="Wait for N nodes (all that etcd knows).")
-@click.option(
-    "--wait", type=click.IntRange(1, 3600), default=30, show_default=True, metavar="SECONDS", help="How long."
-)
+@click.option("--wait", type=params.Whole(1, 3600), default=30, show_default=True, metavar="SECONDS", help="How long.")
 @click.option("--subnet", default="", metavar="SUBNET", help="Of the containers, where nobody knows it any more.")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="Lines, or JSON lines.")

@@ -59,14 +59,13 @@ def prune(filters: tuple[str, ...], force: bool) -> int:
       shoal container prune
       shoal container prune -f --filter until=24h --filter label!=keep
     """
-    from shoal_cli.pruning import reclaimed, sent_filter, show_containers
-    from shoal_cli.session import converse, note
+    from shoal_cli.pruning import agreed, reclaimed, sent_filter, show_containers
+    from shoal_cli.session import converse
 
     sent = [sent_filter(each) for each in filters]
     if not force:
         which = f" that match {', '.join(filters)}" if filters else ""
-        if not click.confirm(f"This removes all containers that do not run{which}. Go on?", err=True):
-            note("nothing was removed")
+        if not agreed(f"This removes all containers that do not run{which}. Go on?"):
             return FAILED
 
     async def action(cluster: Cluster) -> int:

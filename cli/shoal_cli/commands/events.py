@@ -9,7 +9,7 @@ import click
 
 from shoal_cli.params import FORM
 from shoal_cli.times import parse_time
-from shoal_common.event_filters import FILTER_KEYS
+from shoal_common.event_filters import ALSO_CALLED, FILTER_KEYS
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -36,7 +36,7 @@ class _Filter(Text):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the filter, or fail with what is wrong with it."""
         key, _, wanted = value.partition("=")
-        if key not in FILTER_KEYS or not wanted:
+        if ALSO_CALLED.get(key, key) not in FILTER_KEYS or not wanted:
             self.fail(
                 f'filter "{value[:80]}" is not valid (write KEY=VALUE, KEY one of {", ".join(FILTER_KEYS)})', param, ctx
             )

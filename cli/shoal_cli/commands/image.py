@@ -122,6 +122,12 @@ def _words(option: str, text: str | None) -> list[str]:
     return list(words)
 
 
+def _reference(name: str) -> str:
+    wanted = f"reference={name}"
+    parse_image_filter(wanted)
+    return wanted
+
+
 @image.command("ls", short_help="List the images of the cluster's registry.")
 @listing.quiet
 @listing.no_trunc()
@@ -136,8 +142,13 @@ def _words(option: str, text: str | None) -> list[str]:
     help=f"KEY is one of {', '.join(FILTER_KEYS)}. Can be repeated.",
 )
 @listing.form
-def list_(quiet: bool, no_trunc: bool, digests: bool, filters: tuple[str, ...], form: str) -> int:
-    """List the images of the cluster's registry.
+@click.argument(
+    "repository", required=False, type=params.Existing("reference", _reference, "image"), metavar="[REPOSITORY[:TAG]]"
+)
+def list_(
+    quiet: bool, no_trunc: bool, digests: bool, filters: tuple[str, ...], form: str, repository: str | None
+) -> int:
+    """List the images of the cluster's registry, or those of one name, as -f reference= chooses them.
 
     The same KEY several times lets any of its values through (of labels all must fit); different keys must all fit.
     before and since go by when images were made; of what is in the registry nothing is dangling.
@@ -148,7 +159,7 @@ def list_(quiet: bool, no_trunc: bool, digests: bool, filters: tuple[str, ...], 
     \b
     Examples:
       shoal image ls
-      shoal image ls --digests
+      shoal image ls --digests web
       shoal image ls -f 'reference=team/*:3' -f label=tier=front
       shoal image ls -q -f since=web:3
       shoal image ls --format '{{.Repository}}:{{.Tag}} {{.Digest}}'
@@ -161,9 +172,10 @@ def list_(quiet: bool, no_trunc: bool, digests: bool, filters: tuple[str, ...], 
         from shoal_cli.formats import show_list
         from shoal_cli.rows import IMAGE_HEADINGS, image_columns
 
+        wanted = filters if repository is None else (*filters, _reference(repository))
         columns = image_columns(time.time(), whole=no_trunc)
         headings = (*IMAGE_HEADINGS[:2], "Digest", *IMAGE_HEADINGS[2:]) if digests else IMAGE_HEADINGS
-        show_list(await cluster.images.list(filters=filters), form, columns, headings, quiet=quiet)
+        show_list(await cluster.images.list(filters=wanted), form, columns, headings, quiet=quiet)
 
     return converse(action)
 
@@ -246,14 +258,13 @@ def prune(everything: bool, force: bool, filters: tuple[str, ...]) -> int:
       shoal image prune
       shoal image prune --all --force --filter until=72h
     """
-    from shoal_cli.pruning import reclaimed, sent_filter, show_images
-    from shoal_cli.session import converse, note
+    from shoal_cli.pruning import agreed, reclaimed, sent_filter, show_images
+    from shoal_cli.session import converse
 
     sent = [sent_filter(each) for each in filters]
     if not force:
         which = "all images" if everything else "all images without a tag"
-        if not click.confirm(f"This removes {which} that no container has from the nodes. Go on?", err=True):
-            note("nothing was removed")
+        if not agreed(f"This removes {which} that no container has from the nodes. Go on?"):
             return FAILED
 
     async def action(cluster: Cluster) -> None:

@@ -161,7 +161,8 @@ def kill(containers: tuple[str, ...], signal: str) -> int:
 def rm(containers: tuple[str, ...], force: bool, volumes: bool) -> int:
     """Remove containers with their files, and print each that is gone.
 
-    With -f the name of one whose node is down is free at once; the rest of it goes when the node is back.
+    With -f the name of one whose node is down is free at once; the rest of it goes when the node is back. One that
+    does not exist is then told, and no error.
 
     \b
     Examples:
@@ -175,9 +176,18 @@ def rm(containers: tuple[str, ...], force: bool, volumes: bool) -> int:
         from shoal_cli.attach import gone
         from shoal_cli.many import each
         from shoal_cli.session import note
+        from shoal_common.errors import NotFound
 
-        async def remove(ref: str) -> str:
-            if not await gone(cluster, await cluster.containers.remove(ref, force=force, volumes=volumes)):
+        async def remove(ref: str) -> str | None:
+            try:
+                identifier = await cluster.containers.remove(ref, force=force, volumes=volumes)
+            except NotFound as error:
+                if not force:
+                    raise
+                # As Docker does: whoever clears away by force is content if there is nothing to clear.
+                note(error.message)
+                return None
+            if not await gone(cluster, identifier):
                 note(f'what container "{ref}" has on its node is removed once the node answers')
             return ref
 

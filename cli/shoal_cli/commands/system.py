@@ -103,8 +103,8 @@ def prune(everything: bool, volumes: bool, force: bool, filters: tuple[str, ...]
       shoal system prune --all --volumes --force
       shoal system prune --force --filter until=24h --filter label!=keep
     """
-    from shoal_cli.pruning import reclaimed, sent_filter, show_containers, show_images
-    from shoal_cli.session import converse, note
+    from shoal_cli.pruning import agreed, reclaimed, sent_filter, show_containers, show_images
+    from shoal_cli.session import converse
 
     sent = [sent_filter(each) for each in filters]
     if volumes and any(each.startswith("until=") for each in sent):
@@ -117,8 +117,7 @@ def prune(everything: bool, volumes: bool, force: bool, filters: tuple[str, ...]
         ]
         which = f"Only what matches {', '.join(filters)}. " if filters else ""
         listed = "".join(f"  - {line}\n" for line in lines)
-        if not click.confirm(f"This removes:\n{listed}{which}Go on?", err=True):
-            note("nothing was removed")
+        if not agreed(f"This removes:\n{listed}{which}Go on?"):
             return FAILED
 
     async def action(cluster: Cluster) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shoal_cli import listing, params
+from shoal_cli.codes import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -185,15 +186,15 @@ def prune(everything: bool, force: bool, filters: tuple[str, ...]) -> int:
       shoal volume prune
       shoal volume prune --all --force --filter label=test
     """
+    from shoal_cli.pruning import agreed, reclaimed
     from shoal_cli.session import converse
 
     if not force:
         which = "all volumes" if everything else "all volumes without a name"
-        click.confirm(f"This removes {which} that no container uses, with their data. Go on?", abort=True, err=True)
+        if not agreed(f"This removes {which} that no container uses, with their data. Go on?"):
+            return FAILED
 
     async def action(cluster: Cluster) -> None:
-        from shoal_cli.pruning import reclaimed
-
         done = await cluster.volumes.prune(all=everything, filters=filters)
         if done.names:
             click.echo("Deleted Volumes:")

@@ -31,7 +31,7 @@ LIMITS: Final = (
     click.option(
         "-c",
         "--cpu-shares",
-        type=click.IntRange(2, 1 << 18),
+        type=params.Whole(2, 1 << 18),
         metavar="WEIGHT",
         help="Weight against others when processors are short (1024).",
     ),
@@ -40,7 +40,7 @@ LIMITS: Final = (
     click.option("--pids-limit", type=params.POSITIVE, metavar="N", help="Most processes and threads (4096)."),
     click.option(
         "--blkio-weight",
-        type=click.IntRange(10, 1000),
+        type=params.Whole(10, 1000),
         metavar="WEIGHT",
         help="Weight against others at disks, 10 to 1000.",
     ),
@@ -53,7 +53,7 @@ OPTIONS: Final = (
     *LIMITS,
     click.option(
         "--oom-score-adj",
-        type=click.IntRange(-1000, 1000),
+        type=params.Whole(-1000, 1000),
         metavar="SCORE",
         help="Be killed sooner for want of memory than others of the node, up to 1000 (0); or later, down to -1000, "
         "which the policy has to allow.",

@@ -201,6 +201,10 @@ async def test_several_are_told_one_by_one(command: Shoal, cluster: shoal.Cluste
     assert stderr == 'shoal: container "two" not found (list them with: shoal ps -a)\n'
     assert await outcome(await command("wait", "one")) == (0, "143\n", "")
     assert await outcome(await command("rm", "one")) == (0, "one\n", "")
+    code, stdout, stderr = await outcome(await command("rm", "one"))
+    assert (code, stdout) == (1, "")
+    assert stderr.startswith('shoal: container "one" not found')
+    assert await outcome(await command("rm", "-f", "one")) == (0, "", stderr)
 
 
 async def test_ps_inspect_and_logs(command: Shoal, cluster: shoal.Cluster, state: State) -> None:
@@ -265,6 +269,11 @@ async def test_images_are_chosen_by_the_controller_and_not_by_one_that_can_not(c
     assert code == 0
     asked = next(request for name, request in state.calls if name == "ListImages")
     assert list(asked.filters) == ["reference=web:*", "label=a"]
+    state.calls.clear()
+    assert (await outcome(await command("images", "team/*:3", "-f", "label=a")))[0] == 0
+    asked = next(request for name, request in state.calls if name == "ListImages")
+    assert list(asked.filters) == ["label=a", "reference=team/*:3"]
+    assert (await outcome(await command("images", "no name")))[0] == 2
     state.selects = False
     code, stdout, stderr = await outcome(await command("image", "ls", "-q", "-f", "label=a"))
     assert (code, stdout) == (1, "")

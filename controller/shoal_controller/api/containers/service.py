@@ -231,9 +231,10 @@ class ContainerService(container_pb2_grpc.ContainerServiceServicer):
         self, request: container_pb2.KillContainerRequest, context: _Context
     ) -> container_pb2.KillContainerResponse:
         """See container.proto."""
-        number = signal_number(request.signal or "SIGKILL")
+        sent = request.signal or "SIGKILL"
+        number = signal_number(sent)
         entry = await self._finder.container(request.container)
-        action = f'container "{name_of(entry)}" can\'t be sent signal {number}'
+        action = f'container "{name_of(entry)}" can\'t be sent signal {sent.strip().upper()}'
         require_process(entry, action)
         if pausing.is_paused(entry) and number == SIGKILL:
             # It dies when it is let go, and what its restart policy starts then is not to be frozen.

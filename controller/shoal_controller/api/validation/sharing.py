@@ -58,7 +58,7 @@ def _check_users(config: ContainerConfig) -> None:
         raise InvalidSpec("a container that joins another one shares nothing with its node (leave one of the two out)")
     if shared and "user" not in shared:
         names = ", ".join(sorted("network" if kind == "net" else kind for kind in shared))
-        raise InvalidSpec(f"its node's {names} takes its node's users as well (add --userns host)")
+        raise InvalidSpec(f"who shares its node's {names} has to share its users as well (add --userns host)")
 
 
 def _not_its_own(config: ContainerConfig) -> Iterator[str]:

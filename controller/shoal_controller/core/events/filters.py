@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from shoal_common.errors import InvalidSpec
-from shoal_common.event_filters import FILTER_KEYS
+from shoal_common.event_filters import ALSO_CALLED, FILTER_KEYS
 from shoal_common.ids import SHORT_ID
 from shoal_controller.core.events.telling import LABEL
 from shoal_proto.v1.event_pb2 import Event
@@ -30,6 +30,7 @@ class Filters:
         self._wanted: dict[str, set[str]] = {}
         for number, each in enumerate(filters):
             key, equals, value = each.partition("=")
+            key = ALSO_CALLED.get(key, key)
             if key not in FILTER_KEYS or not equals or not value or number >= _MOST or len(each) > _LONGEST:
                 raise InvalidSpec(
                     f'filter "{each[:80]}" is not valid (write KEY=VALUE, KEY one of {", ".join(FILTER_KEYS)}; at most '
