@@ -11,6 +11,7 @@ from shoal_cli.switches import Switches
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
+    from shoal_proto.v1.container_pb2 import Container
 
 _containers = click.argument("containers", nargs=-1, required=True, type=params.CONTAINER, metavar="CONTAINER...")
 #: `--time` is what Docker called it up to version 27.
@@ -64,6 +65,18 @@ def start(containers: tuple[str, ...], attach: bool, interactive: bool, sig_prox
     return converse(action)
 
 
+def _note_down(ref: str, container: Container) -> None:
+    """Say why nothing happens, if its node is down."""
+    from shoal_cli.session import note
+    from shoal_proto.v1.container_pb2 import ContainerPhase
+
+    runs = container.phase in (ContainerPhase.CONTAINER_PHASE_RUNNING, ContainerPhase.CONTAINER_PHASE_STOPPING)
+    if runs and container.HasField("node_down_since"):
+        note(
+            f'container "{ref}" is stopped once its node {container.node_name} is back (shoal node ls shows when it is)'
+        )
+
+
 async def _running(cluster: Cluster, ref: str, identifier: str, run: int) -> None:
     from shoal.waiting import Until
     from shoal_cli.attach import Reasons
@@ -95,6 +108,7 @@ def stop(containers: tuple[str, ...], time: int | None) -> int:
 
         async def end(ref: str) -> str:
             container = await cluster.containers.stop(ref, timeout=time)
+            _note_down(ref, container)
             await cluster.containers.wait(container.spec.id, run=container.spec.run)
             return ref
 
@@ -121,6 +135,7 @@ def restart(containers: tuple[str, ...], time: int | None) -> int:
 
         async def again(ref: str) -> str:
             container = await cluster.containers.restart(ref, timeout=time)
+            _note_down(ref, container)
             await _running(cluster, ref, container.spec.id, container.spec.run)
             return ref
 

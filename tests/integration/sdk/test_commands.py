@@ -256,6 +256,18 @@ async def test_exec_pipes_input_and_ends_with_the_code(command: Shoal, cluster: 
     assert stderr.startswith('shoal: container "two" not found')
 
 
+async def test_who_stops_what_is_on_a_node_that_is_down_is_told_why_nothing_happens(
+    command: Shoal, cluster: shoal.Cluster, state: State
+) -> None:
+    await cluster.containers.run("web", name="one")
+    one = state.find("one")
+    one.node_name = "node1"
+    one.node_down_since.GetCurrentTime()
+    _, stdout, stderr = await outcome(await command("restart", "one"))
+    assert stdout == "one\n"
+    assert stderr == 'shoal: container "one" is stopped once its node node1 is back (shoal node ls shows when it is)\n'
+
+
 async def test_import_from_stdin(command: Shoal, state: State) -> None:
     arguments = ("image", "import", "-", "web:3", "--cmd", "httpd -f", "-e", "A=1", "-w", "/www")
     code, stdout, stderr = await outcome(await command(*arguments), b"tar" * 1000)
