@@ -15,6 +15,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from shoal_common import errors
+from shoal_common.call_ends import broke_off
 
 DOMAIN: Final = "shoal"
 
@@ -40,8 +41,6 @@ _CODES: Final[tuple[tuple[type[errors.ShoalError], grpc.StatusCode], ...]] = (
     (errors.Internal, grpc.StatusCode.INTERNAL),
 )
 _CODE_OF: Final = dict(_CODES)
-#: What grpc.aio says of a call whose connection broke while a part of it was under way.
-_BROKE_OFF: Final = "Internal error from Core"
 _CLASS_OF_NAME: Final = {cls.__name__: cls for cls, _ in _CODES}
 _CLASS_OF_CODE: Final = {code: cls for cls, code in reversed(_CODES)}
 
@@ -64,11 +63,6 @@ def to_status(error: errors.ShoalError) -> grpc.Status:
         status_pb2.Status(code=number, message=_line(error.message), details=[detail])
     )
     return status
-
-
-def broke_off(error: grpc.RpcError) -> bool:
-    """Say whether a call's connection broke while a part of it was under way."""
-    return error.code() is grpc.StatusCode.INTERNAL and error.details() == _BROKE_OFF
 
 
 def from_rpc_error(error: grpc.RpcError, *, peer: str) -> errors.ShoalError:

@@ -108,10 +108,10 @@ class Attachment:
             call = ContainerServiceStub(endpoint.channel).AttachContainer(metadata=metadata)
             self._held.clear()
             try:
-                with suppress(grpc.RpcError, asyncio.InvalidStateError):
-                    # What is wrong with the call is told by what is received.
-                    await call.write(AttachRequest(start=self._start))
                 async with aclosing(received(call)) as responses:
+                    with suppress(grpc.RpcError, asyncio.InvalidStateError):
+                        # What is wrong with the call is told by what is received.
+                        await call.write(AttachRequest(start=self._start))
                     async for response in responses:
                         patience.relieve()
                         await self._take(call, response)

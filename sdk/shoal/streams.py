@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import grpc
 import grpc.aio
 
+from shoal_common.call_ends import CallEnd
 from shoal_common.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ R = TypeVar("R")
 BACKLOG: Final = 16
 
 
-async def received(call: UnaryStreamCall[Q, R] | StreamStreamCall[Q, R]) -> AsyncGenerator[R, None]:
-    """Yield the responses of `call`; leaving the generator cancels it.
+def received(call: UnaryStreamCall[Q, R] | StreamStreamCall[Q, R]) -> AsyncGenerator[R, None]:
+    """Yield the responses of `call`, to which nothing has been written yet; leaving the generator cancels it.
 
     A cancelled `call.read()` would cancel the whole call, so that is done by a task of its own.
 
@@ -31,6 +32,10 @@ async def received(call: UnaryStreamCall[Q, R] | StreamStreamCall[Q, R]) -> Asyn
         grpc.RpcError: what the call ended with, after all that came before.
         Unavailable: it was cancelled on this side.
     """
+    return _received(call, CallEnd(call))
+
+
+async def _received(call: UnaryStreamCall[Q, R] | StreamStreamCall[Q, R], ended: CallEnd) -> AsyncGenerator[R, None]:
     queue: asyncio.Queue[R | BaseException | None] = asyncio.Queue(BACKLOG)
 
     async def read() -> None:
@@ -39,7 +44,7 @@ async def received(call: UnaryStreamCall[Q, R] | StreamStreamCall[Q, R]) -> Asyn
             async for response in call:
                 await queue.put(response)
         except grpc.RpcError as error:
-            end = error
+            end = ended.of(error)
         except asyncio.CancelledError:
             call.cancel()
             task = asyncio.current_task()

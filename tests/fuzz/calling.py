@@ -11,7 +11,7 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 
-from shoal_common.rpc_errors import broke_off
+from shoal_common.call_ends import broke_off
 from tests.fuzz.answers import Answer
 from tests.fuzz.messages import Call
 

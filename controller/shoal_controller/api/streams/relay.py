@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 
 from shoal_common import rpc_errors
+from shoal_common.call_ends import broke_off
 from shoal_common.errors import NODE_DOWN, Exhausted, ShoalError, Unavailable
 from shoal_common.identity import node_server_name
 from shoal_common.rpc_client import TlsFiles, secure_channel
@@ -63,7 +64,7 @@ class Agent:
 def is_lost(error: grpc.RpcError) -> bool:
     """Say whether a call ended because the agent went away, not because it answered so."""
     # What an agent answers of its own, which may be Unavailable as well, has our detail with it.
-    return rpc_errors.broke_off(error) or (error.code() in _LOST and not _is_answer(error))
+    return broke_off(error) or (error.code() in _LOST and not _is_answer(error))
 
 
 def _is_answer(error: grpc.RpcError) -> bool:

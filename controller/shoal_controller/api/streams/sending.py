@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import grpc.aio
 
+from shoal_common.call_ends import CallEnd
 from shoal_common.errors import DeadlineExceeded, InvalidSpec, Unavailable
 
 #: Seconds within which the news that a client is gone follows the end of its stream.
@@ -57,11 +58,15 @@ async def sending(call: Any, messages: Coroutine[Any, Any, None], *, name: str) 
     Raises:
         InvalidSpec: the client broke the rules, and the call ended by that.
     """
+    ended = CallEnd(call)
     sender = asyncio.create_task(messages, name=name)
     sender.add_done_callback(lambda task: _stop_on_error(task, call))
     try:
         yield
-    except (grpc.aio.AioRpcError, asyncio.CancelledError, Unavailable):
+    except grpc.aio.AioRpcError as error:
+        _raise_refusal(sender)
+        raise ended.of(error) from None
+    except (asyncio.CancelledError, Unavailable):
         _raise_refusal(sender)
         raise
     finally:
