@@ -97,7 +97,7 @@ class Attachment:
                 await stream.end()
 
     async def _attach(self) -> None:
-        patience = self._transport.patience()
+        patience = self._transport.patience(wait_for_node=True)
         metadata = self._transport.metadata()
         while True:
             try:

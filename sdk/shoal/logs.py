@@ -46,9 +46,7 @@ async def batches(
         wanted.tail = tail
     period = Period.of(wanted)
 
-    stream = transport.stream(
-        lambda channel: ContainerServiceStub(channel).ContainerLogs, lambda: wanted, wait_for_node=False
-    )
+    stream = transport.stream(lambda channel: ContainerServiceStub(channel).ContainerLogs, lambda: wanted)
     async with aclosing(stream) as responses:
         async for response in responses:
             if response.HasField("cursor"):

@@ -179,9 +179,13 @@ class Transport:
         trace = trace_metadata(current_trace() or new_trace_id())
         return trace if self._path is None else (*trace, *self._path.asking)
 
-    def patience(self) -> Patience:
-        """Return the patience of a call that begins now."""
-        return Patience(self)
+    def patience(self, *, wait_for_node: bool = False) -> Patience:
+        """Return the patience of a call that begins now.
+
+        Args:
+            wait_for_node: also while a node counts as down, though nothing has come from it yet.
+        """
+        return Patience(self, wait_for_node=wait_for_node)
 
     @property
     def path(self) -> RequestPath | None:
@@ -264,21 +268,18 @@ class Transport:
         self,
         method: Callable[[Channel], UnaryStreamMultiCallable[Q, R]],
         request: Callable[[], Q],
-        *,
-        wait_for_node: bool = True,
     ) -> AsyncGenerator[R, None]:
         """Yield the responses of a stream that is opened again, at any controller, whenever it breaks.
 
         Args:
             method: picks the call from a channel's stub.
             request: asked for the request whenever the stream is opened: it says where to go on.
-            wait_for_node: also while the node counts as down, though nothing has come yet.
 
         Raises:
             ShoalError: what the controller answered.
             Unavailable: it could not be opened (again) in time.
         """
-        patience = Patience(self, wait_for_node=wait_for_node)
+        patience = self.patience()
         metadata = self.metadata()
         while True:
             try:
@@ -345,7 +346,7 @@ class Transport:
 class Patience:
     """How long one call, or one stream, puts up with failures: capped and jittered pauses, then an error."""
 
-    def __init__(self, transport: Transport, *, wait_for_node: bool = True) -> None:
+    def __init__(self, transport: Transport, *, wait_for_node: bool) -> None:
         self._transport = transport
         self._wait_for_node = wait_for_node
         self._since: float | None = None

@@ -68,7 +68,7 @@ def test_logs_of_a_node_that_is_down_say_so(clean_lab: LabUnderTest) -> None:
             done = lab.run(*words, ok=False)
             assert done.returncode == 1
             assert re.fullmatch(
-                r"shoal: node node2 is down since \d+ s, its logs can't be read now "
+                r"shoal: node node2 has been down for \d+ s, its logs can't be read now "
                 r"\(bring its host and agent back; shoal node ls shows when it is\)\n",
                 done.stderr,
             )

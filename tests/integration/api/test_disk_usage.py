@@ -89,7 +89,7 @@ async def test_what_runs_and_what_is_used_can_not_be_had_back(world: World) -> N
 async def test_a_node_that_is_down_or_does_not_answer_is_named(world: World) -> None:
     await world.node(NodeState.NODE_STATE_DOWN, seconds_ago=7)
     (found,) = await usage(world)
-    assert found.problem.startswith("node node2 is down since 7 s")
+    assert found.problem.startswith("node node2 has been down for 7 s")
     await world.node()
     (found,) = await usage(world)
     assert "node node2 at" in found.problem

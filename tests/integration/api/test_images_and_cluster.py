@@ -121,7 +121,7 @@ async def test_pull_tells_of_each_node(world: World) -> None:
     request = image_pb2.PullImageRequest(ref="web:3", nodes=["node2"])
     answers = [answer async for answer in world.images.PullImage(request, timeout=30)]
     assert len(answers) == 1
-    assert "node node2 is down since" in answers[0].error
+    assert "node node2 has been down for" in answers[0].error
 
 
 async def test_nodes_are_found_by_name_id_and_prefix(world: World) -> None:

@@ -122,11 +122,11 @@ async def test_names_the_node_that_is_down_and_for_how_long(ready: World) -> Non
     await ready.node(NodeState.NODE_STATE_DOWN, seconds_ago=12)
     logs = ready.containers.ContainerLogs(LogsRequest(container=ref("web")))
     assert await refused(logs.read(), Unavailable) == (
-        "node node2 is down since 12 s, its logs can't be read now (bring its host and agent back; shoal node ls shows "
-        "when it is)"
+        "node node2 has been down for 12 s, its logs can't be read now (bring its host and agent back; "
+        "shoal node ls shows when it is)"
     )
     kill = ready.containers.KillContainer(container_pb2.KillContainerRequest(container=ref("web")))
-    assert "node node2 is down since" in await refused(kill, Unavailable)
+    assert "node node2 has been down for" in await refused(kill, Unavailable)
 
 
 async def test_names_the_agent_that_does_not_answer(ready: World) -> None:

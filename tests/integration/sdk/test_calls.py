@@ -14,6 +14,7 @@ import pytest
 
 import shoal
 from shoal.transport import CONNECT, DEADLINE
+from shoal_common.errors import NODE_DOWN
 from shoal_common.errors import Unavailable as NotNow
 from shoal_common.identity import Role
 from shoal_proto.v1 import container_pb2 as pb
@@ -105,6 +106,15 @@ async def test_errors_arrive_as_they_were_raised(cluster: shoal.Cluster, state: 
         await cluster.containers.create("web", name="one")
     state.failures["GetContainer"] = [NotNow("etcd does not answer")]
     assert (await cluster.containers.get("one")).spec.name == "one"
+
+
+async def test_a_node_that_is_down_is_not_waited_for(cluster: shoal.Cluster, state: State) -> None:
+    await cluster.containers.create("web", name="one")
+    down = shoal.Unavailable("node n1 has been down for 12 s", metadata={NODE_DOWN: "n1"})
+    state.failures["TopContainer"] = [down] * 2
+    with pytest.raises(shoal.Unavailable, match="has been down for 12 s"):
+        await cluster.containers.top("one")
+    assert state.failures["TopContainer"] == [down]
 
 
 async def test_an_unreachable_controller_is_named_soon(context: shoal.Context, controller: FakeController) -> None:

@@ -26,7 +26,7 @@ ONE = node(
     log_bytes=MIB,
 )
 TWO = node("node2", images=1, image_bytes=10 * MIB, image_reclaimable_bytes=10 * MIB, volumes=1, volume_bytes=MIB)
-DOWN = node("node3", problem="node node3 is down since 7 s, what is on its disk is not known now")
+DOWN = node("node3", problem="node node3 has been down for 7 s, what is on its disk is not known now")
 
 
 def test_rows_are_over_all_nodes() -> None:

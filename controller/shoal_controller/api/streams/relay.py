@@ -105,8 +105,8 @@ class Agents:
             raise Unavailable(f"node {node_name(entry)} is being removed from the cluster, {action} now")
         if is_down(entry):
             raise Unavailable(
-                f"node {node_name(entry)} is down since {age(entry)} s, {action} now (bring its host and agent back; "
-                "shoal node ls shows when it is)",
+                f"node {node_name(entry)} has been down for {age(entry)} s, {action} now "
+                "(bring its host and agent back; shoal node ls shows when it is)",
                 metadata={NODE_DOWN: node_name(entry)},
             )
         address = "" if entry.status is None else entry.status.value.description.address
