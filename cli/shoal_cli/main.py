@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import threading
@@ -59,6 +60,11 @@ def run(arguments: list[str] | None = None) -> int:
         # Whoever read the output has gone; the interpreter's own flush at exit must not complain about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return FAILED
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        report(f'"{str(error.filename)[:_QUOTED]}..." is longer than the name of a file can be')
+        return USAGE
 
 
 def main() -> None:

@@ -257,8 +257,9 @@ def main() -> None:
         score.write("1000")
     try:
         job = _go_inside(order) if order["do"] in _INSIDE else _stand_beside(order)
-    except ProcessLookupError:
-        tell(error="conflict", message="it ended at this moment (try again)")
+    except (ProcessLookupError, FileNotFoundError):
+        # Its first process, or what is mounted in it.
+        tell(error="conflict", message="it ended or was taken down at this moment (try again)")
     else:
         _run(job)
     # No clean-up of the interpreter, which might look for a module.

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Final
 
-from shoal_common.errors import ShoalError
+from shoal_common.errors import InvalidSpec, ShoalError
 
 #: Docker's exit codes for what went wrong before the program ran.
 RUNTIME_FAILED: Final = 125
@@ -26,6 +26,10 @@ class StartFailed(ShoalError):
         self.code = code
 
 
+class NoDirectory(StartFailed, InvalidSpec):
+    """The working directory of a command can't be entered."""
+
+
 #: Said of the program itself, by crun and by runc.
 _ABOUT_PROGRAM: Final = re.compile(
     r"exec: |executable file|exec container process|open executable|\bexec /"
@@ -35,6 +39,8 @@ _MISSING: Final = re.compile(r"not found|no such file or directory", re.IGNORECA
 _DENIED: Final = re.compile(r"permission denied|operation not permitted|is a directory", re.IGNORECASE)
 _FORMAT: Final = re.compile(r"exec format error", re.IGNORECASE)
 _CWD: Final = re.compile(r"chdir|\bcwd\b", re.IGNORECASE)
+#: crun: chdir `/x`: Why; runc: chdir to cwd ("/x") set in config.json failed: why.
+_NO_DIRECTORY: Final = re.compile(r"^chdir\b[^`\"]*[`\"](?P<name>.*?)[`\"].*: (?P<why>[^:]+)$")
 _PREFIX: Final = re.compile(
     r"^(?:runc (?:create|run|exec) failed: |exec failed: |unable to start container process: "
     r"|error during container init: |container_linux\.go:\d+: |OCI runtime \w+ failed: )+"
@@ -52,12 +58,18 @@ def explain(runtime: str, text: str, program: str) -> StartFailed:
     said = _last_error(text)
     if _FORMAT.search(said):
         return StartFailed(NOT_EXECUTABLE, f'"{program}" is not a program for this machine (exec format error)')
+    if directory := _NO_DIRECTORY.match(said):
+        return NoDirectory(
+            RUNTIME_FAILED,
+            f'working directory "{directory["name"]}" can\'t be entered: {directory["why"].lower()} '
+            "(name one that is there)",
+        )
     if _ABOUT_PROGRAM.search(said) and not _CWD.search(said):
-        if _DENIED.search(said):
+        if _DENIED.search(said) and program:
             return StartFailed(NOT_EXECUTABLE, f'"{program}" can\'t be executed: permission denied (is it a program?)')
         if "missing dynamic library" in said or ("/" in program and _says_interpreter(said)):
             return StartFailed(NOT_FOUND, f'"{program}" needs an interpreter or library that the image lacks')
-        if _MISSING.search(said):
+        if _MISSING.search(said) or not program:
             where = "image" if "/" in program else "image's PATH"
             return StartFailed(NOT_FOUND, f'executable "{program}" not found in the {where}')
     return StartFailed(RUNTIME_FAILED, f"{runtime} could not start it: {said or 'it gave no reason'}")

@@ -76,6 +76,16 @@ def test_what_is_no_command_is_told_with_what_may_be_meant(words: tuple[str, ...
 
 
 @pytest.mark.parametrize(
+    "words", [("controller", "--data-root"), ("agent", "--listen", "127.0.0.1:1", "--data-root"), ("cp", "x:/y")]
+)
+def test_a_name_that_no_file_can_have_is_refused(words: tuple[str, ...], tmp_path: Path) -> None:
+    done = probe(*words, "x" * 5000, SHOAL_CONFIG=str(tmp_path / "none"))
+    assert (done.returncode, done.stdout) in ((1, ""), (2, "")), done.stderr
+    assert len([line for line in done.stderr.splitlines() if line.startswith("shoal: ")]) == 1
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("typed", "expected"),
     [
         ("shoal ", "controller"),

@@ -24,7 +24,7 @@ async def test_one_that_has_ended_is_told_as_such() -> None:
     descriptor = _ended()
     try:
         async with Job(Entrance(process=descriptor), do="stat", path="/", follow=False) as job:
-            with pytest.raises(Conflict, match="it ended at this moment"):
+            with pytest.raises(Conflict, match="it ended or was taken down at this moment"):
                 await job.said()
     finally:
         os.close(descriptor)

@@ -21,7 +21,19 @@ from shoal_agent.runtime.failures import explain
             "permission denied",
         ),
         ("the path `/etc` is not a regular file: Operation not permitted", "/etc", 126, "permission denied"),
-        ("chdir to `/nope`: No such file or directory", "pwd", 125, "crun could not start it: chdir"),
+        (
+            "chdir `/nope`: No such file or directory",
+            "pwd",
+            125,
+            'working directory "/nope" can\'t be entered: no such file or directory',
+        ),
+        (
+            'chdir to cwd ("/bin/sh") set in config.json failed: not a directory',
+            "pwd",
+            125,
+            'working directory "/bin/sh" can\'t be entered: not a directory',
+        ),
+        ("the path `/` is not a regular file: Operation not permitted", "", 127, "image's PATH"),
         ("exec container process `/bin/junk`: Exec format error", "junk", 126, "exec format error"),
         (
             "exec container process (missing dynamic library?) `/bin/x`: No such file or directory",
