@@ -169,10 +169,10 @@ def agent(
     from shoal_agent.sandbox.uid_ranges import parse_bases
     from shoal_agent.settings import Settings
     from shoal_agent.volumes.binds import AllowedBind
+    from shoal_common.containers.log_options import parse_log_options
+    from shoal_common.containers.runtimes import check_runtime
     from shoal_common.daemon_logging import configure_logging
     from shoal_common.ids import check_name
-    from shoal_common.log_options import parse_log_options
-    from shoal_common.runtimes import check_runtime
     from shoal_common.units import parse_bytes, parse_cpus
 
     configure_logging(debug=debug, form=log_format, node=name)

@@ -219,8 +219,8 @@ def lines(option: str, files: tuple[Path, ...]) -> list[str]:
     Raises:
         click.UsageError: one can't be read, or has a line that is no entry.
     """
+    from shoal_common.containers.variable_files import parse_lines
     from shoal_common.small_files import read_small
-    from shoal_common.variable_files import parse_lines
 
     found: list[str] = []
     for file in files:

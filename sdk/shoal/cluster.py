@@ -169,7 +169,7 @@ class Cluster:
         """Allow and deny some of it, and return what is allowed now.
 
         Args:
-            allow: names of `shoal_common.policy.Permission`.
+            allow: names of `shoal_common.containers.policy.Permission`.
             deny: the same; containers that are there keep what they have.
 
         Raises:

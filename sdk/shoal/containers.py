@@ -168,7 +168,7 @@ class Containers(ContainerUse):
             all: also those that do not run.
             labels: "key" or "key=value" that all must match.
             node: only those of this node (name or id).
-            filters: as `docker ps --filter` has them, such as "status=exited"; see `shoal_common.container_filters`.
+            filters: as `docker ps --filter` has them, such as "status=exited"; see `shoal_common.containers.filters`.
                 The same key twice lets any of its values through (of labels all must fit), different keys must all fit.
             last: only so many that were created last, also those that do not run; 0: all.
             size: with their bytes, as `get` has them.

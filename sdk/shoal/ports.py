@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from shoal_common.containers.ports import parse_exposed
 from shoal_common.errors import NotFound
-from shoal_common.ports import parse_exposed
 from shoal_proto.v1.container_pb2 import Container, PortBinding
 
 _EVERY_ADDRESS = "0.0.0.0"

@@ -12,7 +12,7 @@ from typing import Final
 
 import grpc.aio
 
-from shoal_common.environment import seal_env
+from shoal_common.containers.environment import seal_env
 from shoal_common.identity import CONTROLLER_NAME, Identity, Role
 from shoal_common.rpc_client import CHANNEL_OPTIONS, TlsFiles
 from shoal_common.rpc_server import SERVER_OPTIONS, ServerInterceptor

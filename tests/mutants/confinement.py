@@ -28,10 +28,10 @@ CONFINEMENT: Final = (
     ),
     Mutant(
         "capabilities-need-no-leave",
-        "common/shoal_common/permissions.py",
+        "common/shoal_common/containers/permissions.py",
         "if further := [name for name in security.cap_add if not is_default(name)]:",
         "if further := [name for name in security.cap_add if name == 'ALL']:",
-        "tests/unit/common/test_permissions.py::test_what_loosens_needs_its_own_permission_and_no_other",
+        "tests/unit/common/containers/test_permissions.py::test_what_loosens_needs_its_own_permission_and_no_other",
         "anybody adds any single capability",
     ),
     Mutant(

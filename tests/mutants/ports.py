@@ -28,7 +28,7 @@ PORTS: Final = (
     ),
     Mutant(
         "port-on-all-addresses-free-beside-one",
-        "common/shoal_common/ports.py",
+        "common/shoal_common/containers/ports.py",
         "return not one or not other or one == other",
         "return one == other",
         f"{_TESTS}/core/test_ports.py::test_an_address_of_its_own_is_another_port_but_for_all_addresses",

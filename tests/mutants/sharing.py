@@ -25,7 +25,7 @@ SHARING: Final = (
     ),
     Mutant(
         "private-ipc-joined",
-        "common/shoal_common/namespaces.py",
+        "common/shoal_common/containers/namespaces.py",
         "if joins_ipc(config) and theirs.ipc.mode != SharingMode.SHARING_MODE_SHAREABLE:",
         "if False:",
         "tests/unit/agent/containers/test_neighbours.py::test_an_ipc_that_is_not_shareable_is_not_joined",
@@ -42,7 +42,7 @@ SHARING: Final = (
     ),
     Mutant(
         "root-of-the-node-by-joining",
-        "common/shoal_common/namespaces.py",
+        "common/shoal_common/containers/namespaces.py",
         "if theirs.security.host_users:",
         "if False:",
         "tests/unit/agent/containers/test_neighbours.py::test_whom_no_controller_would_let_it_join_it_does_not_join",
@@ -66,10 +66,10 @@ SHARING: Final = (
     ),
     Mutant(
         "checked-once-for-all",
-        "common/shoal_common/permissions.py",
+        "common/shoal_common/containers/permissions.py",
         "    need = missing(config, permissions)\n",
         "    need = missing(config, permissions) if not permissions else None\n",
-        "tests/unit/common/test_permissions.py::test_what_was_stored_runs_only_as_far_as_it_was_checked",
+        "tests/unit/common/containers/test_permissions.py::test_what_was_stored_runs_only_as_far_as_it_was_checked",
         "a controller that has checked one thing answers for another that it knows nothing of",
     ),
 )

@@ -100,7 +100,7 @@ STORE: Final = (
     ),
     Mutant(
         "environment-sealed-for-any-container",
-        "common/shoal_common/environment.py",
+        "common/shoal_common/containers/environment.py",
         'f"container {container} env".encode()',
         'b"container env"',
         "tests/unit/common/test_sealing.py::test_an_environment_opens_only_for_its_own_container",

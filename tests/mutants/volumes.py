@@ -78,10 +78,10 @@ VOLUMES: Final = (
     ),
     Mutant(
         "mount-over-proc",
-        "common/shoal_common/mounts.py",
+        "common/shoal_common/containers/mounts.py",
         'if path in _DEVICES or any(path == top or path.startswith(f"{top}/") for top in _KERNEL):',
         "if path in _DEVICES:",
-        "tests/unit/common/test_mounts.py::test_bad_volumes",
+        "tests/unit/common/containers/test_mounts.py::test_bad_volumes",
         "a volume over /proc takes the container's masked paths away",
     ),
     Mutant(

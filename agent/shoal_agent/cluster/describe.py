@@ -15,8 +15,8 @@ from pyroute2 import IPRoute
 from shoal_agent.network.links import BRIDGE
 from shoal_agent.runtime.abilities import Abilities
 from shoal_agent.settings import Settings
+from shoal_common.containers.ports import is_loopback
 from shoal_common.errors import Unavailable
-from shoal_common.ports import is_loopback
 from shoal_common.version import VERSION
 from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.node_pb2 import NodeDescription

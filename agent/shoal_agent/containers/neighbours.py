@@ -20,10 +20,7 @@ from shoal_agent.runtime.shared import HOST_SHM, IPC, NETWORK, PID, UTS, Shared,
 from shoal_agent.runtime.task import TaskKey
 from shoal_agent.runtime.tasks import Tasks
 from shoal_agent.sandbox.sandboxes import HOST, Joining, Sandboxes
-from shoal_common.errors import Conflict, Unavailable
-from shoal_common.ids import SHORT_ID
-from shoal_common.messages import copied
-from shoal_common.namespaces import (
+from shoal_common.containers.namespaces import (
     is_addressed,
     joined_id,
     joins_ipc,
@@ -32,6 +29,9 @@ from shoal_common.namespaces import (
     shares_host,
     why_not_joined,
 )
+from shoal_common.errors import Conflict, Unavailable
+from shoal_common.ids import SHORT_ID
+from shoal_common.messages import copied
 from shoal_proto.v1.agent_pb2 import ContainerRecord
 from shoal_proto.v1.container_pb2 import ContainerConfig, PortBinding, SharingMode
 from shoal_proto.v1.resources_pb2 import Address

@@ -12,7 +12,7 @@ from shoal_agent.disk import Spares
 from shoal_agent.durable import make_directory, remove_file, replace_file, sync_directory
 from shoal_agent.kernel_work import finished
 from shoal_agent.paths import NodePaths
-from shoal_common.environment import seal_env, unseal_env
+from shoal_common.containers.environment import seal_env, unseal_env
 from shoal_common.errors import ShoalError
 from shoal_common.ids import is_container_id
 from shoal_common.sealing import Sealer

@@ -34,9 +34,9 @@ from shoal_agent.sandbox.rootfs import RootFilesystems
 from shoal_agent.sandbox.sandboxes import Sandbox, Sandboxes
 from shoal_agent.trees import remove_tree
 from shoal_agent.volumes.container_mounts import ContainerMounts
+from shoal_common.containers.namespaces import joined_id
+from shoal_common.containers.permissions import unchecked
 from shoal_common.errors import Conflict, InvalidSpec, PermissionDenied, ShoalError
-from shoal_common.namespaces import joined_id
-from shoal_common.permissions import unchecked
 from shoal_proto.v1.agent_pb2 import ContainerRecord
 from shoal_proto.v1.container_pb2 import ContainerConfig
 

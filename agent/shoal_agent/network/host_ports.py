@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from shoal_agent.network.published import Published
+from shoal_common.containers.ports import overlap
 from shoal_common.errors import Conflict, ShoalError, Unavailable
-from shoal_common.ports import overlap
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address
 
 from shoal_agent.network.links import Port
+from shoal_common.containers.ports import LAST_PORT, PROTOCOLS
 from shoal_common.errors import InvalidSpec
-from shoal_common.ports import LAST_PORT, PROTOCOLS
 from shoal_proto.v1.container_pb2 import PortBinding
 
 

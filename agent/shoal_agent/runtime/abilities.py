@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from shoal_agent.runtime.cgroups import Cgroups
-from shoal_common import limits
-from shoal_common.cpusets import format_set, parse_set
+from shoal_common.containers import limits
+from shoal_common.containers.cpusets import format_set, parse_set
 from shoal_common.errors import InvalidSpec
 from shoal_proto.v1.resources_pb2 import Resources
 
@@ -45,7 +45,7 @@ class Abilities:
     """What a host can do.
 
     Attributes:
-        limits: names of `shoal_common.limits`.
+        limits: names of `shoal_common.containers.limits`.
         cpus, mems: processors and memory nodes that there are for containers, such as "0-3".
     """
 

@@ -17,7 +17,7 @@ from shoal_agent.runtime.shared import ALONE, UTS, Shared
 from shoal_agent.runtime.task import NO_STREAMS, Streams
 from shoal_agent.runtime.users import ID_COUNT, User
 from shoal_agent.sandbox.sandboxes import Sandbox
-from shoal_common import capabilities
+from shoal_common.containers import capabilities
 from shoal_proto.v1.resources_pb2 import Resources
 
 Json: TypeAlias = dict[str, Any]

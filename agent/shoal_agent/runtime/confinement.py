@@ -16,10 +16,10 @@ from typing import Any, Final, TypeAlias
 from shoal_agent.runtime.devices import DeviceNode
 from shoal_agent.runtime.oom_scores import CAPABLE, OwnScore, adjustment
 from shoal_agent.runtime.seccomp import compile_profile
-from shoal_common import capabilities
+from shoal_common.containers import capabilities
+from shoal_common.containers.seccomp_profile import translate
+from shoal_common.containers.ulimits import UNLIMITED
 from shoal_common.errors import InvalidSpec
-from shoal_common.seccomp_profile import translate
-from shoal_common.ulimits import UNLIMITED
 from shoal_proto.v1.container_pb2 import ContainerConfig, Ulimit
 
 Json: TypeAlias = dict[str, Any]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from shoal_common.naming import HOST_GATEWAY, NO_SEARCH, parse_host
+from shoal_common.containers.naming import HOST_GATEWAY, NO_SEARCH, parse_host
 from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.resources_pb2 import Address
 

@@ -21,8 +21,8 @@ from typing import Final
 from shoal_agent.runtime.abilities import abilities, weight_file
 from shoal_agent.runtime.bundle import CPU_PERIOD_US, MIN_CPU_QUOTA_US
 from shoal_agent.runtime.cgroups import Cgroups
-from shoal_common import limits as kinds
-from shoal_common.cpusets import parse_set
+from shoal_common.containers import limits as kinds
+from shoal_common.containers.cpusets import parse_set
 from shoal_common.errors import InvalidSpec
 from shoal_common.messages import copied
 from shoal_common.units import format_bytes

@@ -10,8 +10,8 @@ from typing import Final
 
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.users import open_in_root
+from shoal_common.containers.mounts import check_target
 from shoal_common.errors import InvalidSpec
-from shoal_common.mounts import check_target
 
 #: What is mounted once in every container.
 _OURS: Final = ("/", "/proc", "/sys", "/dev")

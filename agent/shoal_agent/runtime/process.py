@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shoal_common.commands import command_of
+from shoal_common.containers.commands import command_of
 from shoal_common.errors import InvalidSpec
 from shoal_common.signals import signal_number
 from shoal_proto.v1.container_pb2 import ContainerConfig

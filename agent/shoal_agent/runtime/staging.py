@@ -24,7 +24,7 @@ from shoal_agent.runtime.mount_points import check_mount_points
 from shoal_agent.runtime.shared import NETWORK, check_owned
 from shoal_agent.runtime.task import TaskSpec
 from shoal_agent.runtime.users import find_user
-from shoal_common.limits import asked
+from shoal_common.containers.limits import asked
 
 #: Room for a container's /etc/hosts, hostname and resolv.conf.
 _OWN_FILES: Final = "256k"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from shoal_common.containers.mounts import check_bind_source
 from shoal_common.errors import Conflict
-from shoal_common.mounts import check_bind_source
 
 _READ_ONLY = ":ro"
 

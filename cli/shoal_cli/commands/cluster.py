@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from shoal_cli import params
-from shoal_common.policy import parse_permission
+from shoal_common.containers.policy import parse_permission
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +83,7 @@ def policy(allow: tuple[str, ...], deny: tuple[str, ...], form: str) -> int:
 
     async def action(cluster: Cluster) -> None:
         from shoal_cli.formats import as_dict, table
-        from shoal_common.policy import MEANING
+        from shoal_common.containers.policy import MEANING
 
         found = await (cluster.update_policy(allow, deny) if allow or deny else cluster.policy())
         if form == "json":

@@ -8,7 +8,7 @@ import click
 
 from shoal_cli import listing, params
 from shoal_cli.filters import FilterBy
-from shoal_common.container_filters import FILTER_KEYS, choices, parse_filter
+from shoal_common.containers.filters import FILTER_KEYS, choices, parse_filter
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster

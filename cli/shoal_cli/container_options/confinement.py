@@ -83,7 +83,7 @@ def read(values: dict[str, Any]) -> ConfinementOptions:
         "sysctls": values["sysctl"],
     }
     if values["security_opt"]:
-        from shoal_common.security_options import parse_security_options
+        from shoal_common.containers.security_options import parse_security_options
 
         security = parse_security_options(values["security_opt"])
         options["new_privileges"] = security.new_privileges
@@ -98,7 +98,7 @@ def read(values: dict[str, Any]) -> ConfinementOptions:
 def _profile(path: str) -> str:
     from pathlib import Path
 
-    from shoal_common.seccomp_profile import check_profile
+    from shoal_common.containers.seccomp_profile import check_profile
     from shoal_common.small_files import read_small
 
     try:

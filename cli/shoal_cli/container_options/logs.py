@@ -26,7 +26,7 @@ def read(values: dict[str, Any]) -> LogOptions:
     """Return what was said of it."""
     if not values["log_opt"]:
         return {}
-    from shoal_common.log_options import parse_log_options
+    from shoal_common.containers.log_options import parse_log_options
 
     said = parse_log_options(values["log_opt"])
     options: LogOptions = {"log_labels": said.labels, "log_env": said.env}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from shoal_cli import params
-from shoal_common.runtimes import check_runtime
+from shoal_common.containers.runtimes import check_runtime
 
 if TYPE_CHECKING:
     from pathlib import Path

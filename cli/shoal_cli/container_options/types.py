@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from shoal_cli.params import Checked
-from shoal_common import (
+from shoal_common import units
+from shoal_common.containers import (
     capabilities,
     cpusets,
     devices,
@@ -18,7 +19,6 @@ from shoal_common import (
     sharing,
     sysctls,
     ulimits,
-    units,
 )
 from shoal_common.errors import InvalidSpec
 

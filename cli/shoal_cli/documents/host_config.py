@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from shoal_cli.templates import Struct
-from shoal_common.restart_policy import Restart
+from shoal_common.containers.restart_policy import Restart
 from shoal_proto.v1.container_pb2 import (
     ContainerConfig,
     Mount,

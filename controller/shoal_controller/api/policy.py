@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from shoal_common.containers.permissions import missing, needs
+from shoal_common.containers.policy import parse_permission
 from shoal_common.errors import InvalidSpec, PermissionDenied, Unavailable
 from shoal_common.ids import new_request_id
 from shoal_common.messages import copied
-from shoal_common.permissions import missing, needs
-from shoal_common.policy import parse_permission
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache
 from shoal_controller.state.kv import KV, CompareFailed, OutcomeUnknown, Txn

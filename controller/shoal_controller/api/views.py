@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from shoal_common.environment import unseal_env
+from shoal_common.containers.environment import unseal_env
 from shoal_common.identity import Role
 from shoal_common.sealing import Sealer
 from shoal_controller.api.containers.phases import (

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from shoal_common.ports import overlap
+from shoal_common.containers.ports import overlap
 from shoal_controller.core.allocation import Allocator
 from shoal_controller.core.snapshot import DEFAULT_NETWORK
 from shoal_proto.v1.container_pb2 import PortBinding

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from shoal_common.cpusets import format_set
+from shoal_common.containers.cpusets import format_set
+from shoal_common.containers.ports import is_loopback
 from shoal_common.ids import SHORT_ID
-from shoal_common.ports import is_loopback
 from shoal_common.units import format_bytes, format_cpus
 from shoal_controller.core.ports import PortWish, Refusal, choose
 from shoal_controller.core.snapshot import Amounts, LimitsWish, NodeView

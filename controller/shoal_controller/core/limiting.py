@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shoal_common.limits import UPDATE
+from shoal_common.containers.limits import UPDATE
 from shoal_controller.core.filters import Cpu, Filter, Limiting, Memory, explain
 from shoal_controller.core.snapshot import NO_LIMITS, NOTHING, Amounts, ContainerView, HoldView, LimitsWish, NodeView
 

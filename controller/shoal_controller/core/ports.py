@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 from zlib import crc32
 
-from shoal_common.ports import overlap
+from shoal_common.containers.ports import overlap
 
 #: Where a port that nobody named is looked for: below those that the kernel gives to outgoing connections (ip(7),
 #: ip_local_port_range), so that no connection of the node's own has it.

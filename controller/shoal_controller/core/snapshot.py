@@ -51,7 +51,7 @@ class LimitsWish:
     """What limits ask of a node that not every one can do.
 
     Attributes:
-        kinds: names of `shoal_common.limits`.
+        kinds: names of `shoal_common.containers.limits`.
         cpus, mems: numbers of processors and memory nodes that it has to have.
     """
 
@@ -95,7 +95,7 @@ class NodeView:
         addresses: on which ports can be published, beside its loopback; empty of an agent that publishes none.
         bind_paths: of its own below which containers may mount; one that ends in ":ro" only to be read.
         knows: highest field of a container's configuration that its agent knows.
-        limits: what it can hold containers to, by the names of `shoal_common.limits`.
+        limits: what it can hold containers to, by the names of `shoal_common.containers.limits`.
         cpus, mems: numbers of its processors and memory nodes.
         runtimes: names of its OCI runtimes.
     """

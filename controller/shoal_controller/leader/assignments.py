@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shoal_common.environment import unseal_env
+from shoal_common.containers.environment import unseal_env
 from shoal_common.sealing import Sealer
 from shoal_controller.state.cache import ClusterCache
 from shoal_proto.v1.container_pb2 import DesiredState

@@ -12,9 +12,9 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from shoal_common.containers.ports import LAST_PORT, MAX_PORTS, PROTOCOLS
 from shoal_common.errors import InvalidSpec
 from shoal_common.ids import check_container_id, check_name, is_container_id
-from shoal_common.ports import LAST_PORT, MAX_PORTS, PROTOCOLS
 from shoal_proto.v1.container_pb2 import ContainerStatus, MountKind, PortBinding
 from shoal_proto.v1.dispatcher_pb2 import Assignment
 from shoal_proto.v1.node_pb2 import NodeDescription

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from shoal_common.containers.ports import LAST_PORT, Publication, check_publication, check_together
 from shoal_common.errors import InvalidSpec
-from shoal_common.ports import LAST_PORT, Publication, check_publication, check_together
 from shoal_controller.core.ports import PortView, PortWish
 from shoal_proto.v1.container_pb2 import PortBinding, PortMapping
 

@@ -7,12 +7,12 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from shoal_common.cpusets import parse_set
+from shoal_common.containers.cpusets import parse_set
+from shoal_common.containers.limits import asked
+from shoal_common.containers.namespaces import is_addressed, joined_id, shares_host
+from shoal_common.containers.permissions import unchecked
 from shoal_common.errors import InvalidSpec
 from shoal_common.ids import SHORT_ID
-from shoal_common.limits import asked
-from shoal_common.namespaces import is_addressed, joined_id, shares_host
-from shoal_common.permissions import unchecked
 from shoal_common.status import is_over
 from shoal_controller.core.ports import PortView, Taken, taken_by
 from shoal_controller.core.snapshot import (

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from google.protobuf.message import Message
 
-from shoal_common.environment import seal_env, unseal_env
+from shoal_common.containers.environment import seal_env, unseal_env
 from shoal_common.errors import Conflict, Internal, InvalidSpec, Unavailable
 from shoal_common.ids import DEFAULT_NAMESPACE, SHORT_ID, check_name
 from shoal_common.messages import copied

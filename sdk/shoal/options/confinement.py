@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
-from shoal_common import capabilities
-from shoal_common.devices import Device, checked_device, parse_device
-from shoal_common.seccomp_profile import check_profile
-from shoal_common.sysctls import check_sysctl, parse_sysctl
-from shoal_common.ulimits import Ulimit, check_ulimit, parse_ulimit
+from shoal_common.containers import capabilities
+from shoal_common.containers.devices import Device, checked_device, parse_device
+from shoal_common.containers.seccomp_profile import check_profile
+from shoal_common.containers.sysctls import check_sysctl, parse_sysctl
+from shoal_common.containers.ulimits import Ulimit, check_ulimit, parse_ulimit
 from shoal_proto.v1 import container_pb2
 from shoal_proto.v1.container_pb2 import ContainerConfig
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Final, TypedDict
 
 from shoal_common import units
+from shoal_common.containers.mounts import Kind, Mount, check_targets, parse_mount, parse_tmpfs, parse_volume
 from shoal_common.errors import InvalidSpec
-from shoal_common.mounts import Kind, Mount, check_targets, parse_mount, parse_tmpfs, parse_volume
 from shoal_proto.v1 import container_pb2
 from shoal_proto.v1.container_pb2 import ContainerConfig, MountKind
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, TypedDict
 
+from shoal_common.containers.health_checks import MAX_RETRIES, MAX_TIME_MS, check_health
+from shoal_common.containers.restart_policy import Restart, parse_restart
 from shoal_common.errors import InvalidSpec
-from shoal_common.health_checks import MAX_RETRIES, MAX_TIME_MS, check_health
-from shoal_common.restart_policy import Restart, parse_restart
 from shoal_common.units import parse_duration
 from shoal_proto.v1.container_pb2 import ContainerConfig, HealthCheck, RestartMode, RestartPolicy
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TypedDict
 
 from shoal_common import units
+from shoal_common.containers.limits import check_limits, check_oom_score
 from shoal_common.errors import InvalidSpec
-from shoal_common.limits import check_limits, check_oom_score
 from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.resources_pb2 import Resources
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, TypedDict
 
-from shoal_common.sharing import Share, Sharing, parse_ipc, parse_pid, parse_users, parse_uts
+from shoal_common.containers.sharing import Share, Sharing, parse_ipc, parse_pid, parse_users, parse_uts
 from shoal_proto.v1.container_pb2 import ContainerConfig, NamespaceSharing, SharingMode
 
 _MODES: Final = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypedDict
 
-from shoal_common.naming import check_option, check_search, check_server, parse_host
+from shoal_common.containers.naming import check_option, check_search, check_server, parse_host
 from shoal_proto.v1.container_pb2 import ContainerConfig
 
 

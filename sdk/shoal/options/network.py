@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, TypedDict
 
-from shoal_common.ports import check_together, parse_exposed, parse_publication
-from shoal_common.sharing import Share, parse_network
+from shoal_common.containers.ports import check_together, parse_exposed, parse_publication
+from shoal_common.containers.sharing import Share, parse_network
 from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode, PortMapping
 
 

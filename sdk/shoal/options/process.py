@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TypedDict
 
+from shoal_common.containers.runtimes import check_runtime
 from shoal_common.errors import InvalidSpec
-from shoal_common.runtimes import check_runtime
 from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.resources_pb2 import StringList
 

@@ -22,7 +22,7 @@ from shoal_agent.runtime.live_limits import Limited
 from shoal_agent.runtime.logs import read_attempt
 from shoal_agent.runtime.task import Streams
 from shoal_agent.runtime.tasks import Exited, Running, TaskKey, Tasks
-from shoal_common.capabilities import NAMES, mask
+from shoal_common.containers.capabilities import NAMES, mask
 from shoal_common.errors import Conflict
 from shoal_proto.v1.container_pb2 import ContainerConfig, Device, Security, Ulimit
 from shoal_proto.v1.resources_pb2 import Resources

@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from shoal_common.environment import unseal_env
+from shoal_common.containers.environment import unseal_env
 from shoal_common.errors import InvalidSpec, NotFound, Unavailable
 from shoal_common.sealing import Sealer
 from shoal_controller.recovery.archive import decrypted

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shoal_common.environment import unseal_env
+from shoal_common.containers.environment import unseal_env
 from shoal_common.errors import Conflict, InvalidSpec, ShoalError, Unavailable
 from shoal_controller.core.adoption import Found
 from shoal_controller.recovery.roll import Present

@@ -7,8 +7,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from shoal_cli.log_lines import LinePrefix, as_details, details_of
 from shoal_cli.times import parse_nanoseconds
+from shoal_common.containers.log_options import parse_log_options
 from shoal_common.errors import InvalidSpec
-from shoal_common.log_options import parse_log_options
 from shoal_common.log_period import Period
 from shoal_proto.v1.container_pb2 import Container, LogEntry, LogsResponse, LogStream
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal_common.environment import seal_env, unseal_env
+from shoal_common.containers.environment import seal_env, unseal_env
 from shoal_common.errors import Internal, InvalidSpec, PermissionDenied
 from shoal_common.sealing import Sealer, load_or_create_key
 

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from shoal.options import configure
-from shoal_common.devices import Device
+from shoal_common.containers.devices import Device
+from shoal_common.containers.ulimits import Ulimit
 from shoal_common.errors import InvalidSpec
-from shoal_common.ulimits import Ulimit
 
 
 def test_options_become_the_message() -> None:

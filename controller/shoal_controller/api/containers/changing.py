@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from shoal_common.containers.limits import merged
 from shoal_common.errors import Conflict, InvalidSpec
-from shoal_common.limits import merged
 from shoal_common.messages import copied
 from shoal_controller.api.containers import stopping
 from shoal_controller.api.containers.phases import is_live, present_status

@@ -8,12 +8,12 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from shoal_common.commands import command_of
-from shoal_common.environment import seal_env
+from shoal_common.containers.commands import command_of
+from shoal_common.containers.environment import seal_env
+from shoal_common.containers.permissions import named
 from shoal_common.errors import AlreadyExists, PermissionDenied, Unavailable
 from shoal_common.ids import SHORT_ID
 from shoal_common.log_context import bind
-from shoal_common.permissions import named
 from shoal_common.references import parse_reference
 from shoal_common.registry import Registry
 from shoal_common.sealing import Sealer

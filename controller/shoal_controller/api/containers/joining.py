@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from shoal_common.containers.namespaces import joined, joined_id, joins_ipc, joins_network, joins_pid, why_not_joined
 from shoal_common.errors import Conflict, InvalidSpec
 from shoal_common.ids import SHORT_ID
-from shoal_common.namespaces import joined, joined_id, joins_ipc, joins_network, joins_pid, why_not_joined
 from shoal_controller.api.containers.phases import is_going, is_lost
 from shoal_controller.api.containers.reading import Finder, name_of
 from shoal_controller.state.cache import ClusterCache

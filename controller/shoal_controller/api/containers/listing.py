@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Final
 
-from shoal_common.container_filters import MAX_FILTERS, Filter, parse_filter
+from shoal_common.containers.filters import MAX_FILTERS, Filter, parse_filter
 from shoal_common.errors import InvalidSpec
 from shoal_common.ids import check_container_id
 from shoal_controller.api.containers.filters import Named, Place, place, shows

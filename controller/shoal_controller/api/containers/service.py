@@ -7,8 +7,8 @@ from signal import SIGKILL
 
 import grpc.aio
 
+from shoal_common.containers.namespaces import joined_id
 from shoal_common.errors import Conflict, NotFound
-from shoal_common.namespaces import joined_id
 from shoal_common.registry import Registry
 from shoal_common.sealing import Sealer
 from shoal_common.signals import signal_number

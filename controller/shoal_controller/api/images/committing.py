@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import grpc.aio
 
-from shoal_common.environment import unseal_env
+from shoal_common.containers.environment import unseal_env
 from shoal_common.errors import InvalidSpec, Unavailable
 from shoal_common.image_changes import apply_changes
 from shoal_common.references import Reference, parse_reference

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from shoal_common.capabilities import parse_capability
-from shoal_common.devices import Device, checked_device
+from shoal_common.containers.capabilities import parse_capability
+from shoal_common.containers.devices import Device, checked_device
+from shoal_common.containers.seccomp_profile import check_profile
+from shoal_common.containers.sysctls import check_sysctl
+from shoal_common.containers.ulimits import NAMES, Ulimit, check_ulimit
 from shoal_common.errors import InvalidSpec
-from shoal_common.seccomp_profile import check_profile
-from shoal_common.sysctls import check_sysctl
-from shoal_common.ulimits import NAMES, Ulimit, check_ulimit
 from shoal_proto.v1.container_pb2 import ContainerConfig, Security
 
 MAX_GROUPS: Final = 64

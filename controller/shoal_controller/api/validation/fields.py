@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from shoal_common.containers.health_checks import check_health
+from shoal_common.containers.limits import check_limits
+from shoal_common.containers.mounts import check_target
+from shoal_common.containers.runtimes import check_runtime
 from shoal_common.errors import InvalidSpec, NotFound
-from shoal_common.health_checks import check_health
 from shoal_common.ids import DEFAULT_NAMESPACE, check_container_id, check_name
-from shoal_common.limits import check_limits
-from shoal_common.mounts import check_target
 from shoal_common.references import parse_reference
-from shoal_common.runtimes import check_runtime
 from shoal_common.signals import signal_number
 from shoal_common.units import format_bytes
 from shoal_controller.api.validation.confinement import confinement

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from shoal_common.containers.mounts import check_bind_source, check_target
 from shoal_common.errors import InvalidSpec
 from shoal_common.ids import check_name
-from shoal_common.mounts import check_bind_source, check_target
 from shoal_common.units import format_bytes
 from shoal_proto.v1.container_pb2 import ContainerConfig, Mount, MountKind
 

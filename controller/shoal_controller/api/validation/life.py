@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from shoal_common.containers.health_checks import check_health
 from shoal_common.errors import InvalidSpec
-from shoal_common.health_checks import check_health
 from shoal_proto.v1.container_pb2 import ContainerConfig, RestartMode, RestartPolicy
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shoal_common.log_options import check_files, check_names, check_size
+from shoal_common.containers.log_options import check_files, check_names, check_size
 from shoal_proto.v1.container_pb2 import ContainerConfig
 
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from shoal_common.containers.naming import (
+    HOST_GATEWAY,
+    check_count,
+    check_option,
+    check_search,
+    check_server,
+    parse_host,
+)
 from shoal_common.errors import InvalidSpec
-from shoal_common.naming import HOST_GATEWAY, check_count, check_option, check_search, check_server, parse_host
 from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode
 
 

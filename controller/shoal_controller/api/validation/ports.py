@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from shoal_common.containers.ports import check_publication, check_together, parse_exposed
 from shoal_common.errors import InvalidSpec
-from shoal_common.ports import check_publication, check_together, parse_exposed
 from shoal_controller.leader.port_messages import publication
 from shoal_proto.v1.container_pb2 import ContainerConfig, NetworkMode
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from shoal_common.containers.namespaces import joined, joins_ipc, joins_network, shares_host
+from shoal_common.containers.sysctls import is_of_ipc, is_of_network
 from shoal_common.errors import InvalidSpec
-from shoal_common.namespaces import joined, joins_ipc, joins_network, shares_host
-from shoal_common.sysctls import is_of_ipc, is_of_network
 from shoal_proto.v1.container_pb2 import ContainerConfig, NamespaceSharing, NetworkMode, SharingMode
 
 _NETWORKS: Final = frozenset(

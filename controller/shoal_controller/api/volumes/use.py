@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from shoal_common.containers.mounts import check_target
 from shoal_common.errors import Conflict, InvalidSpec
-from shoal_common.mounts import check_target
 from shoal_controller.api.validation.files import MAX_MOUNTS
 from shoal_controller.state import keys
 from shoal_controller.state.cache import ClusterCache

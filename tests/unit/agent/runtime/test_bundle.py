@@ -12,7 +12,7 @@ from shoal_agent.runtime.seccomp import compile_profile
 from shoal_agent.runtime.shared import ALONE, Namespace, Shared
 from shoal_agent.runtime.users import User
 from shoal_agent.sandbox.sandboxes import Sandbox
-from shoal_common import capabilities
+from shoal_common.containers import capabilities
 from shoal_proto.v1.resources_pb2 import Resources
 
 CONFINEMENT = Confinement(

@@ -8,9 +8,9 @@ import pytest
 from shoal_agent.runtime.confinement import Confinement, confinement_of, own_limits
 from shoal_agent.runtime.devices import find_devices
 from shoal_agent.runtime.seccomp import compile_profile
-from shoal_common import capabilities
+from shoal_common.containers import capabilities
+from shoal_common.containers.ulimits import NAMES
 from shoal_common.errors import InvalidSpec
-from shoal_common.ulimits import NAMES
 from shoal_proto.v1.container_pb2 import ContainerConfig, Device, Security, Ulimit
 
 OWN = dict.fromkeys(NAMES, -1) | {"nofile": 20_000, "core": 100}

@@ -10,8 +10,8 @@ from shoal_agent.runtime.bundle import process_section
 from shoal_agent.runtime.confinement import Confinement, confinement_of
 from shoal_agent.runtime.oom_scores import OwnScore, adjustment, own_score, scored
 from shoal_agent.runtime.users import User
+from shoal_common.containers.ulimits import NAMES
 from shoal_common.errors import InvalidSpec
-from shoal_common.ulimits import NAMES
 from shoal_proto.v1.container_pb2 import ContainerConfig
 from shoal_proto.v1.resources_pb2 import Resources
 

@@ -9,7 +9,7 @@ import pytest
 
 from shoal_agent.runtime.seccomp import Profile, compile_profile
 from shoal_agent.runtime.seccomp_table import NAMESPACE_FLAGS, PURPOSES
-from shoal_common import capabilities
+from shoal_common.containers import capabilities
 from shoal_common.errors import InvalidSpec
 
 #: Of Debian's golang-github-docker-docker-dev.

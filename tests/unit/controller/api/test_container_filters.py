@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal_common.container_filters import Filter, parse_filter
+from shoal_common.containers.filters import Filter, parse_filter
 from shoal_common.errors import NotFound
 from shoal_controller.api.containers.filters import Named, place, shows
 from shoal_controller.state.store import ContainerEntry, Stored

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal_common.ports import overlap
+from shoal_common.containers.ports import overlap
 from shoal_controller.core.explain import pending_reason
 from shoal_controller.core.orchestrate import Place, plan
 from shoal_controller.core.ports import FIRST_FREE, LAST_FREE, PortView, PortWish, Refusal, choose, taken

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal_common.ports import MAX_PORTS
+from shoal_common.containers.ports import MAX_PORTS
 from shoal_controller.core import ports
 from shoal_controller.core.ports import PortView, PortWish, Taken, choose
 from shoal_controller.leader.port_messages import port_bindings, port_views, port_wishes

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from shoal_common.containers.sharing import Share, Sharing, parse_ipc, parse_network, parse_pid, parse_users, parse_uts
 from shoal_common.errors import InvalidSpec
-from shoal_common.sharing import Share, Sharing, parse_ipc, parse_network, parse_pid, parse_users, parse_uts
 
 
 @pytest.mark.parametrize(

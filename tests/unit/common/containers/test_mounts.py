@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoal_common.containers.mounts import (
+    Kind,
+    Mount,
+    check_target,
+    check_targets,
+    parse_mount,
+    parse_tmpfs,
+    parse_volume,
+)
 from shoal_common.errors import InvalidSpec
-from shoal_common.mounts import Kind, Mount, check_target, check_targets, parse_mount, parse_tmpfs, parse_volume
 
 
 @pytest.mark.parametrize(

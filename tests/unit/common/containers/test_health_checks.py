@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from shoal_common.containers.health_checks import check_health
 from shoal_common.errors import InvalidSpec
-from shoal_common.health_checks import check_health
 from shoal_common.units import parse_duration
 from shoal_proto.v1.container_pb2 import HealthCheck
 

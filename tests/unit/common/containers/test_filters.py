@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal_common.container_filters import FILTER_KEYS, HEALTHS, STATUSES, Filter, name_pattern, parse_filter
+from shoal_common.containers.filters import FILTER_KEYS, HEALTHS, STATUSES, Filter, name_pattern, parse_filter
 from shoal_common.errors import InvalidSpec
 from shoal_proto.v1.container_pb2 import ContainerPhase, HealthState
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from shoal_common.containers.ports import parse_exposed
 from shoal_common.errors import InvalidSpec
-from shoal_common.ports import parse_exposed
 from shoal_common.quoting import quoted
 from shoal_common.references import parse_reference
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.options import ContainerOptions, configure
-from shoal_common import limits
-from shoal_common.cpusets import format_set, parse_set
+from shoal_common.containers import limits
+from shoal_common.containers.cpusets import format_set, parse_set
 from shoal_common.errors import InvalidSpec
 from shoal_proto.v1.resources_pb2 import Resources
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from shoal_common.permissions import missing, named, needs, unchecked
-from shoal_common.policy import Permission
+from shoal_common.containers.permissions import missing, named, needs, unchecked
+from shoal_common.containers.policy import Permission
 from shoal_proto.v1.container_pb2 import (
     ContainerConfig,
     Device,

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from shoal_common import capabilities
-from shoal_common.devices import Device, parse_device
+from shoal_common.containers import capabilities
+from shoal_common.containers.devices import Device, parse_device
+from shoal_common.containers.policy import MEANING, Permission, parse_permission
+from shoal_common.containers.seccomp_profile import MAX_BYTES, check_profile, translate
+from shoal_common.containers.security_options import SecurityOptions, parse_security_options
+from shoal_common.containers.sysctls import parse_sysctl
+from shoal_common.containers.ulimits import Ulimit, parse_ulimit
+from shoal_common.containers.variable_files import parse_lines
 from shoal_common.errors import InvalidSpec
-from shoal_common.policy import MEANING, Permission, parse_permission
-from shoal_common.seccomp_profile import MAX_BYTES, check_profile, translate
-from shoal_common.security_options import SecurityOptions, parse_security_options
-from shoal_common.sysctls import parse_sysctl
-from shoal_common.ulimits import Ulimit, parse_ulimit
-from shoal_common.variable_files import parse_lines
 
 
 def test_capabilities_are_known_by_several_spellings() -> None:

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal_common.errors import InvalidSpec
-from shoal_common.ports import (
+from shoal_common.containers.ports import (
     MAX_PORTS,
     Publication,
     check_publication,
@@ -13,6 +12,7 @@ from shoal_common.ports import (
     parse_exposed,
     parse_publication,
 )
+from shoal_common.errors import InvalidSpec
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from shoal_common.capabilities import is_default
-from shoal_common.namespaces import shares_host
-from shoal_common.policy import Permission
+from shoal_common.containers.capabilities import is_default
+from shoal_common.containers.namespaces import shares_host
+from shoal_common.containers.policy import Permission
 from shoal_proto.v1.container_pb2 import ContainerConfig, MountKind
 
 #: Namespaces of the node's, as /proc calls them, and for people.

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from shoal_common.containers.restart_policy import Restart, parse_restart
 from shoal_common.errors import InvalidSpec
-from shoal_common.restart_policy import Restart, parse_restart
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoal_common.containers.naming import MAX_NAMES, check_count, check_option, check_search, check_server, parse_host
 from shoal_common.errors import InvalidSpec
-from shoal_common.naming import MAX_NAMES, check_count, check_option, check_search, check_server, parse_host
 
 
 def test_what_is_meant() -> None:

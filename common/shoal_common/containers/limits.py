@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shoal_common.cpusets import parse_set
+from shoal_common.containers.cpusets import parse_set
 from shoal_common.errors import InvalidSpec
 from shoal_common.messages import copied
 from shoal_common.units import MIN_MEMORY, format_bytes
