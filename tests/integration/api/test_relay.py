@@ -230,6 +230,15 @@ async def test_wait_finds_the_exit_code_of_what_was_removed_meanwhile(ready: Wor
     await refused(nobody.read(), NotFound)
 
 
+async def test_wait_tells_what_failed_as_such_while_it_is_being_removed(ready: World) -> None:
+    container = await ready.running("web")
+    await ready.report(container, container_pb2.ContainerState.CONTAINER_STATE_FAILED, code=125)
+    await ready.containers.RemoveContainer(container_pb2.RemoveContainerRequest(container=ref(container)))
+    last = await next_of(ready.containers.WaitContainer(WaitContainerRequest(container=ref(container), run=1)))
+    assert (last.done, last.exit_code) == (True, 125)
+    assert last.phase == container_pb2.ContainerPhase.CONTAINER_PHASE_FAILED
+
+
 async def test_wait_for_removal_running_and_readiness(ready: World) -> None:
     container = (await ready.create("web", start=False)).spec.id
 

@@ -63,7 +63,7 @@ async def test_a_node_that_does_not_answer_is_told_of_and_asked_again(world: Wor
     assert told.stats[0].pids == 3
     call.cancel()
     await world.node(NodeState.NODE_STATE_DOWN)
-    assert "is down" in (await once(world))["node2"].stats[0].problem
+    assert "has been down for" in (await once(world))["node2"].stats[0].problem
 
 
 async def test_what_begins_and_ends_meanwhile_comes_and_goes(world: World) -> None:

@@ -186,12 +186,17 @@ def _last_end(status: ContainerStatus | None, run: int) -> RunEnd | None:
         return None
     attempt = next((attempt for attempt in reversed(status.attempts) if attempt.run == run), None)
     if status.run_served == run or run == 0:
-        return RunEnd(status.exit_code, status.reason, status.oom_killed) if is_terminal(status) else None
+        return _end_as_told(status) if is_terminal(status) else None
     if status.run_served < run:
         return None
     if attempt is None:
         return never_ran(f"run {run} was followed by run {status.run_served} before it started")
     return _end_of(attempt)
+
+
+def _end_as_told(status: ContainerStatus) -> RunEnd:
+    ran = status.state != ContainerState.CONTAINER_STATE_FAILED
+    return RunEnd(status.exit_code, status.reason, status.oom_killed, ran)
 
 
 def _end_of(attempt: Attempt) -> RunEnd:

@@ -85,7 +85,7 @@ class Waiter:
             if condition_met(entry, condition, run):
                 response.done = True
                 if status is not None and status.state == ContainerState.CONTAINER_STATE_FAILED:
-                    _finish(response, RunEnd(status.exit_code, status.reason, status.oom_killed))
+                    _finish(response, RunEnd(status.exit_code, status.reason, status.oom_killed, ran=False))
             elif end is not None and is_lost(entry):
                 _finish(response, end)
         elif end is not None:

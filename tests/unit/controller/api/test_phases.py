@@ -104,6 +104,8 @@ def test_tells_how_a_run_ended_and_no_other() -> None:
     status.state = S.CONTAINER_STATE_RUNNING
     assert phases.run_end(status, 3) is None
     assert phases.run_end(status, 1) == phases.RunEnd(4)
+    status.state, status.exit_code, status.reason = S.CONTAINER_STATE_FAILED, 125, "no such program"
+    assert phases.run_end(status, 3) == phases.RunEnd(125, "no such program", ran=False)
 
 
 def test_says_that_a_run_was_taken_back_only_where_it_cannot_have_begun() -> None:
