@@ -68,9 +68,7 @@ def _own(tree: Path) -> int | None:
 
 async def _counted(trees: Sequence[Path]) -> AsyncGenerator[tuple[Path, int], None]:
     """Yield each tree with its size, as soon as it is counted."""
-    process = await asyncio.create_subprocess_exec(
-        *_COUNT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=_NOWHERE, process_group=0
-    )
+    process = await _begun()
     assert process.stdin is not None
     assert process.stdout is not None
     try:
@@ -81,7 +79,33 @@ async def _counted(trees: Sequence[Path]) -> AsyncGenerator[tuple[Path, int], No
                 size, _, tree = (await process.stdout.readuntil(b"\0"))[:-1].partition(b"\t")
                 yield Path(os.fsdecode(tree)), int(size)
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        _end(process)
         await process.wait()
+
+
+async def _begun() -> asyncio.subprocess.Process:
+    """Begin to count, whole and in a group of its own; given up meanwhile, it ends as soon as it has begun.
+
+    asyncio itself would kill the first process of the group then, and leave the others with an input that never ends.
+    """
+    beginning = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *_COUNT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=_NOWHERE, process_group=0
+        )
+    )
+    try:
+        return await asyncio.shield(beginning)
+    except asyncio.CancelledError:
+        beginning.add_done_callback(_end_unwanted)
+        raise
+
+
+def _end_unwanted(begun: asyncio.Future[asyncio.subprocess.Process]) -> None:
+    if not begun.cancelled() and begun.exception() is None:
+        _end(begun.result())
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

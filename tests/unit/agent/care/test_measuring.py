@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from shoal_agent.care import measuring
 from shoal_agent.care.measuring import Measurer
 from shoal_agent.trees import remove_tree
+from tests.parts.lab import eventually
 
 KIB = 1 << 10
 
@@ -35,6 +37,15 @@ def tree(path: Path, *sizes: int) -> Path:
 
 def own(path: Path) -> int:
     return path.lstat().st_blocks * 512
+
+
+def readers(path: Path) -> list[bytes]:
+    """The command lines of processes that name a file."""
+    lines = []
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(each.read_bytes())
+    return [line for line in lines if os.fsencode(path) in line]
 
 
 def alive(group: int) -> list[str]:
@@ -107,6 +118,35 @@ async def test_what_is_not_counted_in_time_is_missing_and_nothing_goes_on(
     # Who comes next has a turn.
     assert await measurer.measure([first]) == {first: 8 * KIB}
     measurer.close()
+
+
+async def test_what_is_given_up_as_it_begins_ends_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = tmp_path / "mark"
+    mark.write_bytes(b"")
+    monkeypatch.setattr(measuring, "_COUNT", ("bash", "-c", f"tail -f {mark} & wait"))
+    begun: list[int] = []
+    start = subprocess.Popen
+
+    def starting(*args: object, **more: object) -> subprocess.Popen[bytes]:
+        process: subprocess.Popen[bytes] = start(*args, **more)  # type: ignore[call-overload]
+        begun.append(process.pid)
+        # The group is whole, and asyncio not done with it.
+        eventually(lambda: len(readers(mark)) == 2, seconds=20, what="both of them")
+        counting.cancel()
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", starting)
+    measurer = Measurer()
+    counting = asyncio.create_task(measurer.measure([tmp_path]))
+    try:
+        await asyncio.wait([counting])
+        assert counting.cancelled()
+        await asyncio.to_thread(eventually, lambda: not readers(mark), seconds=20, what="nobody left")
+    finally:
+        for group in begun:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        measurer.close()
 
 
 def test_whoever_is_left_with_no_tree_counts_nothing(tmp_path: Path) -> None:
