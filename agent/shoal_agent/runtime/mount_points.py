@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from shoal_agent.kernel.mounts import parse_mountinfo
 from shoal_agent.runtime.failures import RUNTIME_FAILED, StartFailed
 from shoal_agent.runtime.users import open_in_root
 from shoal_common.containers.mounts import check_target
@@ -53,7 +54,7 @@ def covered(mountinfo: str) -> str:
     Args:
         mountinfo: of its first process (proc(5)).
     """
-    points = [line.split()[4] for line in mountinfo.splitlines()]
+    points = [entry.target for entry in parse_mountinfo(mountinfo)]
     over = next((point for point in _OURS if points.count(point) > 1), "")
     return f"a link in a volume leads another mount over {over} (choose another target for that)" if over else ""
 

@@ -34,15 +34,16 @@ def check_owned(network: Path, user: Path) -> str:
     return ""
 
 
-def check_mounted(pid: int, *, writable: bool = False, of_host: bool = False) -> str:
+def check_mounted(mountinfo: str, *, writable: bool = False, of_host: bool = False) -> str:
     """Return what is wrong with /sys as a process sees it; empty if it is a sysfs of its own, read-only unless said.
 
     Args:
+        mountinfo: the process's (proc(5)).
         writable: it is to be written to.
         of_host: its network is the host's, and so is what a sysfs shows.
     """
     found = ""
-    for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
+    for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
         fields = left.split()
         if fields[4] == "/sys":

@@ -190,8 +190,8 @@ class Tasks:
             if pid is None:
                 raise explain(runtime.name, await self._run(lambda: text_of(files.runtime_log)), program)
             writable, of_host = spec.confinement.privileged, NETWORK in spec.shared.host
-            wrong = own_sys.check_mounted(pid, writable=writable, of_host=of_host)
-            wrong = wrong or covered(text_of(Path(f"/proc/{pid}/mountinfo")))
+            mountinfo = Path(f"/proc/{pid}/mountinfo").read_text()
+            wrong = own_sys.check_mounted(mountinfo, writable=writable, of_host=of_host) or covered(mountinfo)
             if wrong := wrong or check_joined(pid, spec.shared):
                 raise StartFailed(RUNTIME_FAILED, wrong)
             log.debug("container %s: created", spec.key.container[:12])
