@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from shoal_agent.core.lifecycle import EXITED, RUNNING
@@ -14,16 +12,6 @@ from tests.fakes.container_host import FakeHost, Killed
 from tests.unit.agent.containers.test_worker import agent, assignment, until
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> NodePaths:
-    return NodePaths(data=tmp_path, run=tmp_path / "run")
-
-
-@pytest.fixture
-def host() -> FakeHost:
-    return FakeHost()
 
 
 def limited(change: int, memory: int, **fields: object) -> Assignment:

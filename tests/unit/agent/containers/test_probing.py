@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -19,16 +18,6 @@ from tests.fakes.container_host import FakeHost
 from tests.unit.agent.containers.test_worker import agent, assignment, until
 
 GOOD, BAD = Answer(ok=True, output="fine"), Answer(ok=False, output="no answer")
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> NodePaths:
-    return NodePaths(data=tmp_path, run=tmp_path / "run")
-
-
-@pytest.fixture
-def host() -> FakeHost:
-    return FakeHost()
 
 
 def checked(**fields: object) -> Assignment:

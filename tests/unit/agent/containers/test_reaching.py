@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -22,11 +21,6 @@ from tests.unit.agent.containers.test_worker import ID, STOPPED, Agent, agent, a
 CREATED = DesiredState.DESIRED_STATE_CREATED
 WANTED = replace(planned.WANTED, desired=STOPPED)
 ASKED = Observed(task=TaskState.ABSENT, reach=True)
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> NodePaths:
-    return NodePaths(data=tmp_path, run=tmp_path / "run")
 
 
 def remembered(state: ContainerState) -> Remembered:
@@ -101,11 +95,6 @@ async def test_who_asks_for_files_of_what_is_removed_is_told(paths: NodePaths, h
         async with asyncio.timeout(20):
             with pytest.raises(Conflict, match="is being taken down"):
                 await asking
-
-
-@pytest.fixture
-def host() -> FakeHost:
-    return FakeHost()
 
 
 async def test_what_is_still_prepared_is_not_disturbed(paths: NodePaths, host: FakeHost) -> None:

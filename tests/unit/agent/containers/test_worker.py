@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -40,16 +39,6 @@ if TYPE_CHECKING:
 
 ID = "ab" * 32
 STOPPED = DesiredState.DESIRED_STATE_STOPPED
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> NodePaths:
-    return NodePaths(data=tmp_path, run=tmp_path / "run")
-
-
-@pytest.fixture
-def host() -> FakeHost:
-    return FakeHost()
 
 
 def assignment(**fields: object) -> Assignment:
