@@ -186,7 +186,7 @@ def _last_end(status: ContainerStatus | None, run: int) -> RunEnd | None:
         return None
     attempt = next((attempt for attempt in reversed(status.attempts) if attempt.run == run), None)
     if status.run_served == run or run == 0:
-        return _end_as_told(status) if is_terminal(status) else None
+        return end_as_told(status) if is_terminal(status) else None
     if status.run_served < run:
         return None
     if attempt is None:
@@ -194,7 +194,8 @@ def _last_end(status: ContainerStatus | None, run: int) -> RunEnd | None:
     return _end_of(attempt)
 
 
-def _end_as_told(status: ContainerStatus) -> RunEnd:
+def end_as_told(status: ContainerStatus) -> RunEnd:
+    """Return the end that a final status tells of."""
     ran = status.state != ContainerState.CONTAINER_STATE_FAILED
     return RunEnd(status.exit_code, status.reason, status.oom_killed, ran)
 

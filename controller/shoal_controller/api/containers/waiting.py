@@ -11,6 +11,7 @@ from shoal_controller.api.containers.phases import (
     RunEnd,
     cancelled_end,
     condition_met,
+    end_as_told,
     is_lost,
     lost_end,
     phase_of,
@@ -85,7 +86,7 @@ class Waiter:
             if condition_met(entry, condition, run):
                 response.done = True
                 if status is not None and status.state == ContainerState.CONTAINER_STATE_FAILED:
-                    _finish(response, RunEnd(status.exit_code, status.reason, status.oom_killed, ran=False))
+                    _finish(response, end_as_told(status))
             elif end is not None and is_lost(entry):
                 _finish(response, end)
         elif end is not None:
