@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass
 from typing import Final
 
-from shoal_common.errors import InvalidSpec
-from shoal_common.quoting import quoted
+from shoal_common.filters import Filter, is_accepted, key_and_value, wrong_value
 from shoal_common.references import parse_reference
 
 _HINTS: Final = {
@@ -22,8 +20,6 @@ _HINTS: Final = {
     "since": "IMAGE[:TAG]",
 }
 FILTER_KEYS: Final = tuple(_HINTS)
-#: Filters that one request has at most.
-MAX_FILTERS: Final = 100
 #: A registry's longest name and a tag.
 _LONGEST_PATTERN: Final = 400
 _TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
@@ -31,26 +27,16 @@ _TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
 _PATTERN: Final = re.compile(r"[A-Za-z0-9._/:*?\[\]^-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFilter:
-    """One filter; its value is a right one for its key."""
-
-    key: str
-    value: str
-
-
-def parse_image_filter(text: str) -> ImageFilter:
+def parse_image_filter(text: str) -> Filter:
     """Return the filter that "KEY=VALUE" is.
 
     Raises:
         InvalidSpec: there is no such key, or the value can never be right.
     """
-    key, equals, value = text.partition("=")
-    if not equals or key not in FILTER_KEYS:
-        raise InvalidSpec(f"filter {quoted(text)} is not valid (write KEY=VALUE, KEY one of {', '.join(FILTER_KEYS)})")
+    key, value = key_and_value(text, FILTER_KEYS)
     if not _is_right(key, value):
-        raise InvalidSpec(f"filter {quoted(text)} is not valid (write {key}=VALUE, VALUE {_HINTS[key]})")
-    return ImageFilter(key, value.lower() if key == "dangling" else value)
+        raise wrong_value(text, key, _HINTS[key])
+    return Filter(key, value.lower() if key == "dangling" else value)
 
 
 def choices(key: str) -> tuple[str, ...]:
@@ -90,8 +76,4 @@ def _is_right(key: str, value: str) -> bool:
         case "reference":
             return len(value) <= _LONGEST_PATTERN and _PATTERN.fullmatch(value) is not None
         case _:
-            try:
-                parse_reference(value)
-            except InvalidSpec:
-                return False
-            return True
+            return is_accepted(parse_reference, value)

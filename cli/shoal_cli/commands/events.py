@@ -7,46 +7,23 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from shoal_cli.filters import FilterBy
 from shoal_cli.params import FORM
 from shoal_cli.times import parse_time
-from shoal_common.event_filters import ALSO_CALLED, FILTER_KEYS
+from shoal_common.event_filters import FILTER_KEYS, check_event_filter
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from shoal.cluster import Cluster
     from shoal_cli.templates import Struct
     from shoal_proto.v1.event_pb2 import Event
 
-    Text = click.ParamType[str]
     Time = click.ParamType[datetime]
 else:
     # click 8.1's is not generic.
-    Text = Time = click.ParamType
+    Time = click.ParamType
 
 #: Attributes that only json and templates show.
 _DETAILS: Final = ("ready_at", "starting_at", "boot_id", "generation", "run")
-
-
-class _Filter(Text):
-    """ "key=value" with a known key."""
-
-    name = "filter"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the filter, or fail with what is wrong with it."""
-        key, _, wanted = value.partition("=")
-        if ALSO_CALLED.get(key, key) not in FILTER_KEYS or not wanted:
-            self.fail(
-                f'filter "{value[:80]}" is not valid (write KEY=VALUE, KEY one of {", ".join(FILTER_KEYS)})', param, ctx
-            )
-        return value
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Return the keys that begin with `incomplete`."""
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(f"{key}=") for key in FILTER_KEYS if key.startswith(incomplete)]
 
 
 class _Time(Time):
@@ -70,7 +47,7 @@ class _Time(Time):
     "--filter",
     "filters",
     multiple=True,
-    type=_Filter(),
+    type=FilterBy(check_event_filter, FILTER_KEYS, lambda key: (), {}),
     metavar="KEY=VALUE",
     help="KEY is type, action, container, node, namespace, label or image. Can be repeated.",
 )

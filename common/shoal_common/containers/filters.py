@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from shoal_common.containers.ports import parse_exposed
-from shoal_common.errors import InvalidSpec
-from shoal_common.quoting import quoted
+from shoal_common.filters import Filter, is_accepted, key_and_value, wrong_value
 from shoal_common.references import parse_reference
 
 #: What ContainerPhase has, by the names that people read.
@@ -49,25 +47,12 @@ _HINTS: Final = {
     "volume": "VOLUME, or where it is mounted",
 }
 FILTER_KEYS: Final = tuple(sorted({*_CHOICES, *_HINTS}))
-#: Filters that one request has at most.
-MAX_FILTERS: Final = 100
 
 #: Part of a name, and Docker's way of anchoring it (a name of Docker's begins with a slash).
 _NAME: Final = re.compile(r"(\^?)/?([A-Za-z0-9_.-]*)(\$?)")
 _ID: Final = re.compile(r"[0-9a-f]{1,64}")
 _EXIT_CODE: Final = re.compile(r"[0-9]{1,3}")
 _DIGEST: Final = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """One filter; its value is a right one for its key."""
-
-    key: str
-    value: str
-
-    def __str__(self) -> str:
-        return f"{self.key}={self.value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +78,10 @@ def parse_filter(text: str) -> Filter:
     Raises:
         InvalidSpec: there is no such key, or the value can never be right.
     """
-    key, equals, value = text.partition("=")
-    if not equals or key not in FILTER_KEYS:
-        raise InvalidSpec(f"filter {quoted(text)} is not valid (write KEY=VALUE, KEY one of {', '.join(FILTER_KEYS)})")
+    key, value = key_and_value(text, FILTER_KEYS)
     known = _CHOICES.get(key)
     if not _is_right(key, value):
-        remedy = f"one of {', '.join(known)}" if known else _HINTS[key]
-        raise InvalidSpec(f"filter {quoted(text)} is not valid (write {key}=VALUE, VALUE {remedy})")
+        raise wrong_value(text, key, f"one of {', '.join(known)}" if known else _HINTS[key])
     return Filter(key, value)
 
 
@@ -135,16 +117,8 @@ def _is_right(key: str, value: str) -> bool:
         case "label":
             return bool(value.partition("=")[0])
         case "publish" | "expose":
-            return _parses(parse_exposed, value)
+            return is_accepted(parse_exposed, value)
         case "ancestor":
-            return bool(digest_part(value)) or _parses(parse_reference, value)
+            return bool(digest_part(value)) or is_accepted(parse_reference, value)
         case _:
             return True
-
-
-def _parses(parse: Callable[[str], object], value: str) -> bool:
-    try:
-        parse(value)
-    except InvalidSpec:
-        return False
-    return True

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from shoal_common.errors import InvalidSpec
-from shoal_common.image_filters import FILTER_KEYS, ImageFilter, NamePattern, is_true, parse_image_filter
+from shoal_common.filters import Filter
+from shoal_common.image_filters import FILTER_KEYS, NamePattern, is_true, parse_image_filter
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ from shoal_common.image_filters import FILTER_KEYS, ImageFilter, NamePattern, is
     ],
 )
 def test_right_ones(text: str, key: str, value: str) -> None:
-    assert parse_image_filter(text) == ImageFilter(key, value)
+    assert parse_image_filter(text) == Filter(key, value)
 
 
 @pytest.mark.parametrize(

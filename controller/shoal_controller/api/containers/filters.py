@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from shoal_common.containers.filters import DEAD, Filter, digest_part, name_pattern
+from shoal_common.containers.filters import DEAD, digest_part, name_pattern
 from shoal_common.containers.ports import parse_exposed
 from shoal_common.errors import InvalidSpec
+from shoal_common.filters import Filter
 from shoal_common.references import parse_reference
 from shoal_controller.api.containers.phases import ACTIVE, is_live, phase_name, phase_of, present_status
 from shoal_controller.api.validation import fields

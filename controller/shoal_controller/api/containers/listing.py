@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Final
 
-from shoal_common.containers.filters import MAX_FILTERS, Filter, parse_filter
+from shoal_common.containers.filters import parse_filter
 from shoal_common.errors import InvalidSpec
+from shoal_common.filters import Filter, parsed
 from shoal_common.ids import check_container_id
 from shoal_controller.api.containers.filters import Named, Place, place, shows
 from shoal_controller.api.nodes.disk_usage import NodeDisks
@@ -183,9 +184,7 @@ def _filters(request: ListContainersRequest) -> list[Filter]:
         InvalidSpec: one of them is malformed, or they are too many.
     """
     texts = [*(f"label={label}" for label in request.labels), *request.filters]
-    if len(texts) > MAX_FILTERS:
-        raise InvalidSpec(f"a list has {len(texts)} filters ({MAX_FILTERS} is the most)")
-    filters = [parse_filter(text) for text in texts]
+    filters = parsed(texts, parse_filter)
     return [*filters, Filter("node", request.node)] if request.node else filters
 
 

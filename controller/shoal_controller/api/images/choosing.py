@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from shoal_common.errors import InvalidSpec
-from shoal_common.image_filters import MAX_FILTERS, ImageFilter, NamePattern, is_true, parse_image_filter
+from shoal_common.filters import Filter
+from shoal_common.image_filters import NamePattern, is_true
 from shoal_controller.api.validation import fields
 from shoal_proto.v1.image_pb2 import Image
 
@@ -34,24 +34,12 @@ class Chosen:
         return all(check(image) for check in self.checks)
 
 
-def parsed(texts: Iterable[str]) -> list[ImageFilter]:
-    """Return the filters of a request.
-
-    Raises:
-        InvalidSpec: one of them is none, or there are too many.
-    """
-    found = list(texts)
-    if len(found) > MAX_FILTERS:
-        raise InvalidSpec(f"a list has {len(found)} filters ({MAX_FILTERS} is the most)")
-    return [parse_image_filter(text) for text in found]
-
-
-def named(filters: Iterable[ImageFilter]) -> list[str]:
+def named(filters: Iterable[Filter]) -> list[str]:
     """Return the images that filters name."""
     return [each.value for each in filters if each.key in ("before", "since")]
 
 
-def chosen(filters: Iterable[ImageFilter], images: Mapping[str, Image]) -> Chosen:
+def chosen(filters: Iterable[Filter], images: Mapping[str, Image]) -> Chosen:
     """Return what filters let through: of each key any value (of labels all), and all keys.
 
     Args:

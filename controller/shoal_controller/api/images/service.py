@@ -15,6 +15,8 @@ import grpc.aio
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from shoal_common.errors import InvalidSpec, NotFound, ShoalError, Unavailable
+from shoal_common.filters import parsed
+from shoal_common.image_filters import parse_image_filter
 from shoal_common.references import Reference, parse_reference
 from shoal_common.registry import Registry, parse_config, parse_manifest
 from shoal_common.registry.manifests import OCI_MANIFEST, Descriptor, Platform
@@ -133,7 +135,7 @@ class ImageService(image_pb2_grpc.ImageServiceServicer):
     async def ListImages(self, request: image_pb2.ListImagesRequest, context: _Context) -> image_pb2.ListImagesResponse:
         """See image.proto. A page's token is the name of its last image."""
         size = min(request.page_size or _PAGE, 1000)
-        filters = choosing.parsed(request.filters)
+        filters = parsed(request.filters, parse_image_filter)
         chosen = choosing.chosen(
             filters, {name: await self._look_up(parse_reference(name)) for name in choosing.named(filters)}
         )

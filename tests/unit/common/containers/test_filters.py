@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal_common.containers.filters import FILTER_KEYS, HEALTHS, STATUSES, Filter, name_pattern, parse_filter
+from shoal_common.containers.filters import FILTER_KEYS, HEALTHS, STATUSES, name_pattern, parse_filter
 from shoal_common.errors import InvalidSpec
+from shoal_common.filters import Filter
 from shoal_proto.v1.container_pb2 import ContainerPhase, HealthState
 
 

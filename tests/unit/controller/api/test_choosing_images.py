@@ -6,7 +6,9 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from shoal_common.errors import InvalidSpec
-from shoal_controller.api.images.choosing import chosen, named, parsed
+from shoal_common.filters import parsed
+from shoal_common.image_filters import parse_image_filter
+from shoal_controller.api.images.choosing import chosen, named
 from shoal_proto.v1.image_pb2 import Image, ImageConfig
 
 
@@ -53,13 +55,13 @@ ALL = list(IMAGES)
     ],
 )
 def test_what_is_chosen(filters: list[str], names: list[str]) -> None:
-    wanted = parsed(filters)
+    wanted = parsed(filters, parse_image_filter)
     choice = chosen(wanted, {name: IMAGES[name] for name in named(wanted)})
     found = [name for name, each in IMAGES.items() if choice.has_name(*name.split(":")) and choice.has(each)]
     assert found == names
 
 
 def test_a_hundred_at_most() -> None:
-    assert len(parsed(["label=a"] * 100)) == 100
+    assert len(parsed(["label=a"] * 100, parse_image_filter)) == 100
     with pytest.raises(InvalidSpec, match="101 filters"):
-        parsed(["label=a"] * 101)
+        parsed(["label=a"] * 101, parse_image_filter)

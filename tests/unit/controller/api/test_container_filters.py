@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal_common.containers.filters import Filter, parse_filter
+from shoal_common.containers.filters import parse_filter
 from shoal_common.errors import NotFound
+from shoal_common.filters import Filter
 from shoal_controller.api.containers.filters import Named, place, shows
 from shoal_controller.state.store import ContainerEntry, Stored
 from shoal_proto.v1.container_pb2 import (
