@@ -78,6 +78,12 @@ async def serves_one_container(host: Machine) -> None:
         one = await host.change(one, desired=DesiredState.DESIRED_STATE_RUNNING, run_admitted=2)
         await _reached(host, RUNNING, one)
         assert host.leader.statuses[one.id][-1].attempt == 2
+        # It runs before it has written anything, and SIGKILL lets it write nothing more.
+        again = service.Logs(AgentLogsRequest(id=one.id, follow=True, run=2))
+        async for response in again:
+            if any(entry.data == b"out fish\n" for entry in response.entries):
+                break
+        again.cancel()
         await service.Signal(AgentSignalRequest(id=one.id, generation=1, signal=9))
         await _reached(host, EXITED, one)
         assert host.leader.statuses[one.id][-1].exit_code == 137
