@@ -156,7 +156,7 @@ def test_restarts_while_a_node_is_cut_off_come_later_with_their_own_times(
         seconds=30,
         what="restarts that were made meanwhile",
     )
-    (down,) = (event for event in listener.events if event["action"] == "down")
+    down = next(event for event in listener.events if (event["action"], event["name"]) == ("down", node))
     late = [event for event in listener.events if event["action"] == "restart"][known]
     assert late["time"] < down["time"], "it was told after it, and happened before"
     numbers = [int(e["attributes"]["attempt"]) for e in listener.events if e["action"] in ("start", "restart")]
