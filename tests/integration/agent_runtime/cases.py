@@ -141,10 +141,10 @@ async def limits_while_it_runs(node: Node) -> None:
         cpu_shares=512,
         cpuset_cpus="0",
         cpuset_mems="0",
-        pids=9,
+        pids=40,
     )
     async with opened(node) as tasks:
-        await tasks.start(node.spec("sleep", "1000", memory_bytes=16 << 20, cpu_millis=2000, pids=4))
+        await tasks.start(node.spec("sleep", "1000", memory_bytes=16 << 20, cpu_millis=2000, pids=20))
         whole = {field.name: value for field, value in wanted.ListFields()}
         await tasks.start(node.spec("sleep", "1000", attempt=2, **whole))
         assert await tasks.limit(KEY, wanted) == Limited(wanted)
