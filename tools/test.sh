@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every test that needs root, after `tools/setup.sh test`. Two streams run side by side, since tests wait about as much
-# as they compute; then what compares this machine before and after has it for itself.
+# Every test that needs root, after `tools/setup.sh test`. Three streams run side by side, since tests wait longer than
+# they compute; then what compares this machine before and after has it for itself.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,22 +22,16 @@ e2e=()
 for each in tests/e2e/test_*.py; do
   [ "$each" = tests/e2e/test_leftovers.py ] || e2e+=("$each")
 done
-half=$((${#e2e[@]} / 2))
-parts() {
-  local failed=0
-  stream parts tests/contract tests/integration tests/mutants || failed=$?
-  # 2: Ctrl-C.
-  [ $failed = 2 ] || stream parts "${e2e[@]::half}" || failed=$?
-  return $failed
-}
-parts &
-parts=$!
-stream whole tests/faults "${e2e[@]:half}" &
-whole=$!
+stream parts tests/contract tests/integration tests/mutants &
+streams=($!)
+stream whole "${e2e[@]}" &
+streams+=($!)
+stream faults tests/faults &
+streams+=($!)
 # A signal ends `wait` before the streams have removed what they made.
 trap interrupted=1 INT TERM
 failed=0 interrupted=
-for each in $parts $whole; do
+for each in "${streams[@]}"; do
   until wait $each; status=$?; [ $status -le 128 ] || ! kill -0 $each 2>/dev/null; do :; done
   [ $status = 0 ] || failed=1
 done
