@@ -12,13 +12,19 @@ def _restart(lab: LabUnderTest) -> None:
     lab.lab("start", "control1/controller")
 
 
+def _run(lab: LabUnderTest, name: str) -> None:
+    """Run a container. A command that reaches no controller at first soon says so, and has done nothing: once more."""
+    while True:
+        done = lab.run("run", "-d", "--name", name, lab.image, "sh", "-c", "echo began; sleep 1000", ok=None)
+        if done.returncode == 0:
+            return
+        assert "does not answer" in done.stderr, done.stderr
+
+
 def test_creates_in_flight_end_exactly_once(clean_lab: LabUnderTest) -> None:
     shoal = clean_lab
     with ThreadPoolExecutor(4) as pool:
-        runs = [
-            pool.submit(shoal.run, "run", "-d", "--name", f"x{n}", shoal.image, "sh", "-c", "echo began; sleep 1000")
-            for n in range(12)
-        ]
+        runs = [pool.submit(_run, shoal, f"x{n}") for n in range(12)]
         for _ in range(2):
             eventually(lambda: len(shoal.containers()) >= 2, seconds=60, what="some containers")
             _restart(shoal)

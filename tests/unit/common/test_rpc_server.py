@@ -33,6 +33,8 @@ class Service(DispatcherServiceServicer):
         #: The first message: what is sent, and what happens while it is on its way.
         self.first = LeaderToAgent(cluster_id="c")
         self.meanwhile: Callable[[], None] = lambda: None
+        #: Once that has gone.
+        self.begun = asyncio.Event()
         self.sending = asyncio.Event()
         self.waiting = asyncio.Event()
         self.ended = asyncio.Event()
@@ -41,6 +43,7 @@ class Service(DispatcherServiceServicer):
         try:
             asyncio.get_running_loop().call_soon(self.meanwhile)
             yield self.first
+            self.begun.set()
             if self.large:
                 self.sending.set()
                 # More than a connection takes before anybody reads.
@@ -109,6 +112,7 @@ async def test_an_open_stream_is_told_why_it_is_cut_off(tmp_path: Path) -> None:
         call = stub.Session()
         await call.write(AgentToLeader())
         assert (await call.read()).cluster_id == "c"
+        await service.begun.wait()
         gate.closed = True
         interceptor.cut_refused()
         error = await _why(call.read())
