@@ -14,6 +14,7 @@ import click
 from shoal_cli import detach_keys as keys
 from shoal_common import ids, references
 from shoal_common.errors import InvalidSpec, ShoalError
+from shoal_common.filters import is_accepted
 from shoal_common.quoting import quoted
 
 if TYPE_CHECKING:
@@ -37,11 +38,7 @@ class Checked(Text):
 
     def fits(self, value: str) -> bool:
         """Say whether it is accepted."""
-        try:
-            self._check(value)
-        except InvalidSpec:
-            return False
-        return True
+        return is_accepted(self._check, value)
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return `value`, or fail with what is wrong with it."""

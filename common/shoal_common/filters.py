@@ -1,4 +1,4 @@
-"""Filters of lists as users write them, "KEY=VALUE": what those of containers and of images have in common. Pure."""
+"""Filters as users write them, "KEY=VALUE": what those of containers, images and events have in common. Pure."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def parsed(texts: Iterable[str], parse: Callable[[str], Filter]) -> list[Filter]
     """
     found = list(texts)
     if len(found) > MAX_FILTERS:
-        raise InvalidSpec(f"a list has {len(found)} filters ({MAX_FILTERS} is the most)")
+        raise InvalidSpec(f"{len(found)} filters were given ({MAX_FILTERS} is the most)")
     return [parse(text) for text in found]
 
 

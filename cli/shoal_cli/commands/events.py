@@ -10,7 +10,7 @@ import click
 from shoal_cli.filters import FilterBy
 from shoal_cli.params import FORM
 from shoal_cli.times import parse_time
-from shoal_common.event_filters import FILTER_KEYS, check_event_filter
+from shoal_common.event_filters import FILTER_KEYS, parse_event_filter
 
 if TYPE_CHECKING:
     from shoal.cluster import Cluster
@@ -47,7 +47,7 @@ class _Time(Time):
     "--filter",
     "filters",
     multiple=True,
-    type=FilterBy(check_event_filter, FILTER_KEYS, lambda key: (), {}),
+    type=FilterBy(parse_event_filter, FILTER_KEYS, lambda key: (), {}),
     metavar="KEY=VALUE",
     help="KEY is type, action, container, node, namespace, label or image. Can be repeated.",
 )

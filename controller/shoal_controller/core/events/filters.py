@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
-from shoal_common.errors import InvalidSpec
-from shoal_common.event_filters import ALSO_CALLED, FILTER_KEYS
+from shoal_common.event_filters import parse_event_filter
+from shoal_common.filters import parsed
 from shoal_common.ids import SHORT_ID
 from shoal_controller.core.events.telling import LABEL
 from shoal_proto.v1.event_pb2 import Event
-
-#: Filters of one request, and characters of one.
-_MOST: Final = 100
-_LONGEST: Final = 1_000
 
 
 class Filters:
@@ -23,20 +18,13 @@ class Filters:
         filters: "key=value" each.
 
     Raises:
-        InvalidSpec: one of them is malformed.
+        InvalidSpec: one of them is malformed, or they are too many.
     """
 
     def __init__(self, filters: Iterable[str]) -> None:
         self._wanted: dict[str, set[str]] = {}
-        for number, each in enumerate(filters):
-            key, equals, value = each.partition("=")
-            key = ALSO_CALLED.get(key, key)
-            if key not in FILTER_KEYS or not equals or not value or number >= _MOST or len(each) > _LONGEST:
-                raise InvalidSpec(
-                    f'filter "{each[:80]}" is not valid (write KEY=VALUE, KEY one of {", ".join(FILTER_KEYS)}; at most '
-                    f"{_MOST} of them)"
-                )
-            self._wanted.setdefault(key, set()).add(value)
+        for each in parsed(filters, parse_event_filter):
+            self._wanted.setdefault(each.key, set()).add(each.value)
 
     def fit(self, event: Event) -> bool:
         """Say whether `event` is let through."""

@@ -361,3 +361,9 @@ def test_filters(filters: list[str], fits: bool) -> None:
 def test_a_malformed_filter_is_refused(wrong: str) -> None:
     with pytest.raises(InvalidSpec, match="filter"):
         Filters([wrong])
+
+
+def test_a_hundred_filters_at_most() -> None:
+    Filters(["action=die"] * 100)
+    with pytest.raises(InvalidSpec, match="101 filters"):
+        Filters(["action=die"] * 101)
