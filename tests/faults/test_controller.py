@@ -14,11 +14,13 @@ def _restart(lab: LabUnderTest) -> None:
 
 def _run(lab: LabUnderTest, name: str) -> None:
     """Run a container. A command that reaches no controller at first soon says so, and has done nothing: once more."""
-    while True:
+
+    def runs() -> bool:
         done = lab.run("run", "-d", "--name", name, lab.image, "sh", "-c", "echo began; sleep 1000", ok=None)
-        if done.returncode == 0:
-            return
-        assert "does not answer" in done.stderr, done.stderr
+        assert done.returncode == 0 or "does not answer" in done.stderr, done.stderr
+        return done.returncode == 0
+
+    eventually(runs, seconds=60, what=f"{name} running")
 
 
 def test_creates_in_flight_end_exactly_once(clean_lab: LabUnderTest) -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -125,10 +125,10 @@ async def test_what_is_given_up_as_it_begins_ends_whole(tmp_path: Path, monkeypa
     mark.write_bytes(b"")
     monkeypatch.setattr(measuring, "_COUNT", ("bash", "-c", f"tail -f {mark} & wait"))
     begun: list[int] = []
-    start = subprocess.Popen
+    start: Callable[..., subprocess.Popen[bytes]] = subprocess.Popen
 
     def starting(*args: object, **more: object) -> subprocess.Popen[bytes]:
-        process: subprocess.Popen[bytes] = start(*args, **more)  # type: ignore[call-overload]
+        process = start(*args, **more)
         begun.append(process.pid)
         # The group is whole, and asyncio not done with it.
         eventually(lambda: len(readers(mark)) == 2, seconds=20, what="both of them")
