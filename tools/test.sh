@@ -18,13 +18,9 @@ stream() (
   env --default-signal=INT .venv/bin/python -m pytest --basetemp "$own" "$@" 2>&1 | sed -u "s/^/$name | /"
 )
 
-e2e=()
-for each in tests/e2e/test_*.py; do
-  [ "$each" = tests/e2e/test_leftovers.py ] || e2e+=("$each")
-done
 stream parts tests/contract tests/integration tests/mutants &
 streams=($!)
-stream whole "${e2e[@]}" &
+stream whole tests/e2e --ignore=tests/e2e/test_leftovers.py &
 streams+=($!)
 stream faults tests/faults &
 streams+=($!)
